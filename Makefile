@@ -1,0 +1,31 @@
+# make run   the embedded experiment, and where its report is
+# make test  the tests
+# make bench what the performance figures come from
+# Each sets up what it needs in .venv. CONFIG=file runs another experiment.
+
+PYTHON ?= python3.11
+CORES ?= 2
+CONFIG ?=
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+
+.PHONY: run test bench lint clean
+
+run: $(VENV)/installed
+	$(SNAKEMAKE) --quiet progress
+	@$(SNAKEMAKE) --quiet all report
+
+test: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python -m pytest
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake

@@ -1,0 +1,60 @@
+# CascadeBERT, reproduced: configuration, stages, and what they are collected into.
+
+import os
+import sys
+
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# The library lies beside this file; jobs find it whether or not it is installed.
+sys.path.insert(0, workflow.basedir)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
+)
+
+from cascadebert.errors import UserError
+from cascadebert.experiment import Experiment, resolve
+from cascadebert.files import replacing
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+with open(f"{workflow.basedir}/config.yaml") as default:
+    resolved = resolve(yaml.safe_load(default), workflow.config_settings.overwrite_config)
+try:
+    EXPERIMENT = Experiment(resolved)
+except UserError as error:
+    raise WorkflowError(str(error))
+config.clear()
+config.update(resolved)
+
+RESULTS = f"results/{EXPERIMENT.name}"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/difficulty.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+report: f"{RESULTS}/summary.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+        rules.figures.output,
+        rules.summary.output,
+
+
+onstart:
+    os.makedirs(RESULTS, exist_ok=True)
+    with replacing(f"{RESULTS}/config.yaml") as draft:
+        draft.write_text(yaml.safe_dump(config, sort_keys=False))

@@ -1,0 +1,37 @@
+"""The difficulty-aware regularisation (DAR) that makes a model's confidence tell difficulty."""
+
+import numpy as np
+import torch
+
+
+def difficulty_margin_loss(confidence, difficult, margin: float):
+    """Asks that easy examples be more confident than difficult ones by a margin (Eq. 5 and 6).
+
+        mean over all pairs (easy i, difficult j) of max(0, margin - (c_i - c_j))
+
+    As printed, Eq. 5 and 6 ask for the reverse: with g = 1 if i is the more *difficult* one,
+    max(0, -g (c_i - c_j) + margin) falls as the difficult example's confidence rises. The paper's
+    text wants c(easy) >= c(difficult) + margin, and so do we. Pairs of equal difficulty (g = 0)
+    would add a constant without gradient and are left out.
+
+    confidence: `[examples]`, the largest class probability (Eq. 4), an array or a tensor
+    difficult:  bool `[examples]`
+    margin:     in units of confidence, >= 0
+    Returns a tensor of no dimension, differentiable with respect to confidence, or a float if
+    confidence is no tensor; 0 if there is no pair.
+    """
+    if not torch.is_tensor(confidence):
+        values = torch.tensor(np.asarray(confidence, dtype=np.float64))
+        return float(difficulty_margin_loss(values, difficult, margin))
+    difficult = torch.as_tensor(difficult, device=confidence.device)
+    if confidence.ndim != 1 or confidence.shape != difficult.shape:
+        raise ValueError(
+            "confidence and difficult must have one dimension and the same length, "
+            f"not {tuple(confidence.shape)} and {tuple(difficult.shape)}"
+        )
+    difficult = difficult.bool()
+    easy_confidence, difficult_confidence = confidence[~difficult], confidence[difficult]
+    if not len(easy_confidence) or not len(difficult_confidence):
+        return confidence.sum() * 0.0  # still part of the graph, so that backward() works
+    gaps = easy_confidence[:, None] - difficult_confidence[None, :]
+    return (margin - gaps).clamp(min=0).mean()

@@ -1,0 +1,192 @@
+"""What the teacher says about the corpus, computed once and stored.
+
+A teacher's output for a sentence is the mean of its hidden states, and for each token of the
+student the mean of the states of those teacher tokens that cover the same characters. So teacher
+and student need not share a vocabulary. Token states are kept in the teacher's leading principal
+components: a student of width d cannot hold more than d of them.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+
+from cascadebert.errors import UserError
+from cascadebert.files import replacing
+from cascadebert.pretraining.vocabulary import check_tokenizer
+
+_BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Where the teacher's states lie: means and principal axes, from a sample of sentences.
+
+    token_mean, sentence_mean: float32 `[teacher width]`
+    axes: float32 `[teacher width, components]`, orthonormal columns, largest variance first
+    """
+
+    token_mean: np.ndarray
+    sentence_mean: np.ndarray
+    axes: np.ndarray
+
+    def save(self, path: str | os.PathLike) -> None:
+        with replacing(path) as draft:
+            np.savez(draft, **vars(self))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Space":
+        with np.load(path) as stored:
+            return cls(**stored)
+
+
+class Teacher:
+    """A frozen encoder of any family.
+
+    source: a folder or hub name; layer: which layer's states to use (None: the last one);
+    prefix: text put before every sentence, as some sentence encoders want it.
+    """
+
+    def __init__(self, source: str, layer: int | None, prefix: str, bf16: bool, device: str):
+        self.tokenizer = AutoTokenizer.from_pretrained(source)
+        check_tokenizer(self.tokenizer)
+        only = {} if layer is None else {"num_hidden_layers": layer}
+        model = AutoModel.from_pretrained(source, dtype=torch.float32, **only)
+        self.model = model.to(torch.bfloat16 if bf16 else torch.float32).to(device).eval()
+        self.prefix = prefix
+        self.device = device
+
+    def states(self, sentences: list[str], longest: int):
+        """Yields (positions, states, mask, spans) a batch, longest sentences first.
+
+        positions: which sentences; states float32 `[batch, length, width]`; mask bool
+        `[batch, length]`; spans int64 `[batch, length, 2]`, the characters of each token counted
+        from the sentence's beginning, negative or empty for prefix and special tokens.
+        """
+        encoded = self.tokenizer(
+            [self.prefix + sentence for sentence in sentences],
+            truncation=True,
+            max_length=longest,
+            return_offsets_mapping=True,
+        )
+        lengths = np.array([len(ids) for ids in encoded["input_ids"]])
+        order = np.argsort(-lengths, kind="stable")
+        first = 0
+        while first < len(order):
+            rows = order[first : first + max(1, _BATCH_TOKENS // lengths[order[first]])]
+            first += len(rows)
+            batch = self.tokenizer.pad(
+                {"input_ids": [encoded["input_ids"][row] for row in rows]}, return_tensors="pt"
+            ).to(self.device)
+            with torch.inference_mode():
+                states = self.model(**batch).last_hidden_state.float().cpu().numpy()
+            spans = np.zeros((*states.shape[:2], 2), np.int64)
+            for i, row in enumerate(rows):
+                spans[i, : lengths[row]] = encoded["offset_mapping"][row]
+            spans -= len(self.prefix) * (spans[..., 1:] > 0)
+            yield rows, states, batch["attention_mask"].cpu().numpy().astype(bool), spans
+
+
+def fit_space(teacher: Teacher, sentences: list[str], components: int, longest: int) -> Space:
+    """Means and principal axes of the teacher's token states on `sentences`."""
+    tokens, means = [], []
+    for _, states, mask, spans in teacher.states(sentences, longest):
+        words = mask & (spans[..., 1] > spans[..., 0]) & (spans[..., 0] >= 0)
+        tokens.append(states[words])
+        means.append(_masked_mean(states, mask))
+    tokens = np.concatenate(tokens)
+    if components > min(tokens.shape):
+        raise UserError(
+            f"the sample's {len(tokens)} teacher states of width {tokens.shape[1]} have no "
+            f"{components} principal components; make pretraining: width: smaller"
+        )
+    mean = tokens.mean(axis=0)
+    _, axes = np.linalg.eigh(np.cov(tokens - mean, rowvar=False))
+    return Space(
+        mean, np.concatenate(means).mean(axis=0), axes[:, ::-1][:, :components].astype(np.float32)
+    )
+
+
+def teacher_outputs(
+    teacher: Teacher,
+    space: Space,
+    sentences: list[str],
+    tokenizer: PreTrainedTokenizerBase,
+    longest: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets for `sentences` as the student's `tokenizer` cuts them.
+
+    Returns (sentence targets float16 `[sentences, teacher width]`: centred means of the states;
+    token targets float16 `[student tokens, components]`, zero where no teacher token corresponds).
+    """
+    encoded = tokenizer(
+        sentences, truncation=True, max_length=longest, return_offsets_mapping=True
+    )["offset_mapping"]
+    starts = np.concatenate([[0], np.cumsum([len(spans) for spans in encoded])])
+    sentence_targets = np.zeros((len(sentences), len(space.sentence_mean)), np.float16)
+    token_targets = np.zeros((starts[-1], space.axes.shape[1]), np.float16)
+    for rows, states, mask, spans in teacher.states(sentences, longest):
+        sentence_targets[rows] = _masked_mean(states, mask) - space.sentence_mean
+        reduced = (states - space.token_mean) @ space.axes
+        for i, row in enumerate(rows):
+            token_targets[starts[row] : starts[row + 1]] = aligned(
+                reduced[i], spans[i], np.array(encoded[row])
+            )
+    return sentence_targets, token_targets
+
+
+def aligned(states: np.ndarray, spans: np.ndarray, student_spans: np.ndarray) -> np.ndarray:
+    """For each student token the mean of the teacher states that share a character with it.
+
+    states: `[teacher tokens, components]`; spans: `[teacher tokens, 2]` and student_spans:
+    `[student tokens, 2]`, characters from, to. Zero where none does.
+    """
+    overlap = (spans[None, :, 0] < student_spans[:, None, 1]) & (
+        student_spans[:, None, 0] < spans[None, :, 1]
+    )
+    overlap &= (spans[:, 0] >= 0) & (spans[:, 1] > spans[:, 0])
+    overlap &= (student_spans[:, 1] > student_spans[:, 0])[:, None]
+    weights = overlap / np.maximum(overlap.sum(axis=1, keepdims=True), 1)
+    return weights.astype(states.dtype) @ states
+
+
+def _masked_mean(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    weights = mask.astype(states.dtype)
+    return np.einsum("bld,bl->bd", states, weights) / weights.sum(axis=1, keepdims=True)
+
+
+def save_outputs(folder: str | os.PathLike, sentences: np.ndarray, tokens: np.ndarray) -> None:
+    """One shard of outputs as a folder of two arrays."""
+    with replacing(folder) as draft:
+        draft.mkdir()
+        np.save(draft / "sentences.npy", sentences)
+        np.save(draft / "tokens.npy", tokens)
+
+
+class Outputs:
+    """The stored outputs of all shards, read from disk as they are asked for.
+
+    shards: folders in the order of the sentences; shard_size: sentences a shard (the last may
+    hold fewer); starts: those of the corpus' `Tokens`.
+    """
+
+    def __init__(self, shards: list[str | os.PathLike], shard_size: int, starts: np.ndarray):
+        self.sentences = [np.load(Path(shard) / "sentences.npy", mmap_mode="r") for shard in shards]
+        self.tokens = [np.load(Path(shard) / "tokens.npy", mmap_mode="r") for shard in shards]
+        self.size = shard_size
+        self.starts = starts
+        self.width = self.sentences[0].shape[1]
+        self.components = self.tokens[0].shape[1]
+
+    def sentence(self, index: int) -> np.ndarray:
+        """float16 `[teacher width]`."""
+        return self.sentences[index // self.size][index % self.size]
+
+    def words(self, index: int) -> np.ndarray:
+        """float16 `[tokens of the sentence, components]`."""
+        shard = index // self.size
+        base = self.starts[shard * self.size]
+        return self.tokens[shard][self.starts[index] - base : self.starts[index + 1] - base]

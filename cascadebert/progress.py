@@ -1,0 +1,28 @@
+"""Progress of a long job as log lines, with an estimate of the time left."""
+
+import logging
+import time
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """Counts `total` steps of the job `name` and logs where it stands every `interval` seconds.
+
+    Lines and not a bar that redraws itself: several jobs share a terminal, and logs are files.
+    """
+
+    def __init__(self, name: str, total: int, interval: float = 10.0):
+        self.name, self.total, self.interval = name, total, interval
+        self.done = 0
+        self.start = self.last = time.monotonic()
+
+    def step(self, note: str = "") -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now - self.last >= self.interval or self.done == self.total:
+            self.last = now
+            meter = tqdm.format_meter(self.done, self.total, now - self.start, ascii=True, ncols=60)
+            log.info("%s %s %s", self.name, meter, note)

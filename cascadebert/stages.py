@@ -1,0 +1,151 @@
+"""The expensive stages of the workflow, each from files to files: label difficulty, train, predict."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cascadebert.difficulty import fold_of
+from cascadebert.encoders import layer_cost, load_config, load_tokenizer
+from cascadebert.errors import UserError
+from cascadebert.files import replacing
+from cascadebert.predictions import Predictions
+from cascadebert.seeds import derive_seed
+from cascadebert.systems import Run, system
+from cascadebert.tasks import Task
+from cascadebert.tokens import TokenizedSplit, tokenize
+from cascadebert.training import Settings, predict, train
+
+File = str | os.PathLike
+
+
+def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> None:
+    """Writes <folder>/<split>.npz for every split.
+
+    Raises UserError if the encoder cannot read texts of `max_length` tokens.
+    """
+    tokenizer = load_tokenizer(encoder)
+    if max_length > tokenizer.model_max_length:
+        raise UserError(
+            f"training.max_length is {max_length}, but {encoder} reads "
+            f"{tokenizer.model_max_length} tokens at most"
+        )
+    with replacing(folder) as draft:
+        for split, table in task.splits.items():
+            tokenize(table, tokenizer, max_length).save(draft / f"{split}.npz")
+
+
+def label_fold(
+    task: Task,
+    tokens: Path,
+    encoder: File,
+    encoder_name: str,
+    fold: int,
+    folds: int,
+    seeds: Sequence[int],
+    settings: Settings,
+    base_seed: int,
+    outputs: Sequence[File],
+) -> None:
+    """Trains on all folds but one and notes, one file a seed, which examples of that fold come right.
+
+    Each file has columns id, predicted, confidence, correct.
+    """
+    data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
+    fold_numbers = fold_of(data.labels, folds, derive_seed(base_seed, task.name, "folds"))
+    inside, held_out = np.flatnonzero(fold_numbers != fold), np.flatnonzero(fold_numbers == fold)
+    run = Run("finetune", encoder_name)
+    for seed, output in zip(seeds, outputs, strict=True):
+        name = f"difficulty {task.name}/{encoder_name} fold {fold} seed {seed}"
+        job_seed = derive_seed(base_seed, task.name, "difficulty", encoder_name, fold, seed)
+        model = new_model(run, encoder, task.labels, (), job_seed)
+        train(model, data, inside, dev, task.metric, settings, job_seed, name)
+        probabilities = torch.from_numpy(predict(model, data.take(held_out))[:, 0]).softmax(-1)
+        confidence, predicted = (values.numpy() for values in probabilities.max(-1))
+        table = pd.DataFrame(
+            {
+                "id": data.ids[held_out],
+                "predicted": predicted,
+                "confidence": confidence,
+                "correct": predicted == data.labels[held_out],
+            }
+        )
+        with replacing(output) as draft:
+            table.to_parquet(draft, index=False)
+
+
+def train_run(
+    task: Task,
+    tokens: Path,
+    run: Run,
+    encoder: File,
+    parents: Sequence[Path],
+    difficulty: File | None,
+    settings: Settings,
+    base_seed: int,
+    replicate: int,
+    folder: File,
+) -> None:
+    """Trains one replicate of a run and writes it to `folder`.
+
+    parents:    the folders of this replicate of the run's parents
+    difficulty: difficulty labels of the training split, if the run is regularised with them
+    """
+    data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
+    difficult = None
+    if difficulty is not None:
+        difficult = pd.read_parquet(difficulty).set_index("id").loc[data.ids, "difficult"].to_numpy()
+    seed = derive_seed(base_seed, task.name, run.name, replicate)
+    model = new_model(run, encoder, task.labels, parents, seed)
+    scores = train(
+        model,
+        data,
+        np.arange(len(data)),
+        dev,
+        task.metric,
+        settings,
+        seed,
+        f"{task.name}/{run.name} replicate {replicate}",
+        difficult,
+        run.option("margin"),
+    )
+    with replacing(folder) as draft:
+        model.save(draft)
+        pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores}).to_csv(
+            draft / "epochs.csv", index=False
+        )
+        load_tokenizer(encoder).save_pretrained(draft)
+
+
+def predict_run(
+    task: Task,
+    tokens: Path,
+    run: Run,
+    encoder: File,
+    parents: Sequence[Path],
+    trained: Path,
+    reference: File,
+    max_length: int,
+    folder: File,
+) -> None:
+    """Writes the logits of all exits on every split but train to <folder>/<split>.npz."""
+    model = new_model(run, encoder, task.labels, parents, seed=0)
+    model.load(trained)
+    costs = np.array(model.depths) * layer_cost(encoder, reference, max_length)
+    with replacing(folder) as draft:
+        for split in task.splits:
+            if split != "train":
+                data = TokenizedSplit.load(tokens / f"{split}.npz")
+                logits = predict(model, data)
+                Predictions(logits, costs, data.ids, data.labels).save(draft / f"{split}.npz")
+
+
+def new_model(
+    run: Run, encoder: File, labels: list[str], parents: Sequence[Path], seed: int
+) -> torch.nn.Module:
+    """The run's model before training; `seed` draws its new weights."""
+    torch.manual_seed(seed)
+    return system(run.method).Model(run, encoder, labels, parents)

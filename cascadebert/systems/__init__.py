@@ -1,0 +1,62 @@
+"""The systems that are compared, one file each.
+
+A system is a list of exits with a cost, and a rule that picks one. Its module says
+
+    EXIT_RULE      a name of `cascadebert.exits.RULES`
+    OPTIONS        JSON schema of what its entry in the configuration may set
+    candidates(options, margins)
+                   what has to be trained: by label, the alternatives among which the development
+                   split chooses (one, if there is nothing to choose), each a list of `Run`s whose
+                   exits follow one another
+    Model          a torch module, if runs name this module as their method:
+                   Model(run, encoder, labels, parents) is ready to be trained, from the folders
+                   of the encoder and of the run's trained parents;
+                   .forward(inputs) gives logits `[batch, exits, labels]`;
+                   .depths is the number of layers executed up to each exit;
+                   .loss(logits, gold) is what training minimises;
+                   .save(folder) and .load(folder) write and read what was trained
+
+and nothing else in the project knows its name.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, shared by all systems that need the same.
+
+    method:  the module of `cascadebert.systems` that trains it
+    encoder: the encoder's name in the configuration
+    options: (name, value) pairs that the method understands; `margin`, which every method does,
+             adds difficulty-aware regularisation with that margin
+    parents: runs that are trained before and that this one starts from or learns from
+    """
+
+    method: str
+    encoder: str
+    options: tuple[tuple[str, object], ...] = ()
+    parents: tuple["Run", ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Names the run's folder: `finetune-bert-12`, `finetune-bert-12-layers6`."""
+        return "-".join(
+            [self.method, self.encoder, *(f"{name}{value}" for name, value in self.options)]
+        )
+
+    def option(self, name: str, default=None):
+        return dict(self.options).get(name, default)
+
+
+def names() -> list[str]:
+    """All systems there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def system(name: str) -> ModuleType:
+    """The module of a system."""
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,51 @@
+"""PABEE (Zhou et al., NeurIPS 2020): all layers' classifiers trained together, patience-based exit."""
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from cascadebert.encoders import Pooler, initialise, load_encoder
+from cascadebert.systems import Run
+from cascadebert.weights import load_weights, save_weights
+
+EXIT_RULE = "patience"
+OPTIONS = {"required": ["encoder"], "properties": {"encoder": {"type": "string"}}}
+
+
+def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+    return {"": [Run("pabee", options["encoder"])]}
+
+
+class Model(nn.Module):
+    """A classifier after every layer, behind one pooler that all layers share."""
+
+    def __init__(self, run, encoder, labels, parents=()):
+        super().__init__()
+        self.encoder = load_encoder(encoder)
+        config = self.encoder.config
+        self.pooler = Pooler(self.encoder)
+        self.dropout = nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1))
+        self.classifiers = nn.ModuleList(
+            initialise(nn.Linear(config.hidden_size, len(labels)), config)
+            for _ in range(config.num_hidden_layers)
+        )
+        self.depths = list(range(1, config.num_hidden_layers + 1))
+
+    def forward(self, inputs):
+        states = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
+        logits = [
+            classifier(self.dropout(self.pooler(layer)))
+            for classifier, layer in zip(self.classifiers, states)
+        ]
+        return torch.stack(logits, dim=1)
+
+    def loss(self, logits, gold):
+        """The exits' cross-entropies, weighted by depth: sum_j j CE_j / sum_j j."""
+        weighted = sum(j * cross_entropy(logits[:, j - 1], gold) for j in self.depths)
+        return weighted / sum(self.depths)
+
+    def save(self, folder):
+        save_weights(self, folder)
+
+    def load(self, folder):
+        load_weights(self, folder)

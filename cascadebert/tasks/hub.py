@@ -1,0 +1,63 @@
+"""Data sets of the Hugging Face hub, or local folders of their form."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cascadebert.errors import UserError
+from cascadebert.tasks.glue import GLUE, glue_splits
+from cascadebert.tasks.tables import Table
+
+
+def known_as(source: dict) -> str | None:
+    """Which of the GLUE tasks this is, if it is one of nyu-mll/glue or of a copy called glue."""
+    if Path(source["hub"]).name != "glue":
+        return None
+    config = (source.get("config") or "").lower()
+    return {glue.lower().replace("-", ""): glue for glue in GLUE}.get(config)
+
+
+def hub_tables(source: dict, base: Path) -> dict[str, Table]:
+    """split -> its table.
+
+    source: hub (a data set's name, or a folder), config, revision, and splits (split -> its name
+            on the hub; else train, validation as dev, and test, as far as they are there)
+    """
+    import datasets  # slow to import, and no other source needs it
+
+    name, config = source["hub"], source.get("config")
+    title = f"{name} ({config})" if config else name
+    folder = base / name
+    try:
+        found = datasets.load_dataset(
+            str(folder) if folder.is_dir() else name, config, revision=source.get("revision")
+        )
+    except Exception as error:  # whatever the hub, the network or a data set's files can raise
+        raise UserError(
+            f"{title} could not be loaded ({type(error).__name__}: {error}); correct source.hub "
+            "and source.config, make the hub reachable, or give a folder with the data set's files"
+        ) from error
+    names = source.get("splits")
+    if names is None:
+        usual = {split: hub for split, (_, hub) in glue_splits(known_as(source) or "").items()}
+        names = {split: hub for split, hub in usual.items() if hub in found or split == "train"}
+    tables = {}
+    for split, hub_split in names.items():
+        if hub_split not in found:
+            raise UserError(
+                f"{title} has no split {hub_split!r} for {split}; name one of {', '.join(found)} "
+                f"in source.splits.{split}"
+            )
+        rows = found[hub_split]
+        columns = rows[:]
+        for column, feature in rows.features.items():
+            if isinstance(feature, datasets.ClassLabel):
+                # By name, not by number: the task may give its labels in another order.
+                columns[column] = [
+                    None if label is None or label < 0 else feature.int2str(label)
+                    for label in columns[column]
+                ]
+        cells = pd.DataFrame(columns, index=range(1, len(rows) + 1), dtype=object)
+        phrase = f"the official {hub_split} split of {title}"
+        tables[split] = Table(f"{title}, split {hub_split}", phrase, "row", cells)
+    return tables

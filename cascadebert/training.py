@@ -1,0 +1,162 @@
+"""The training loop, the same for every system."""
+
+import copy
+import logging
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import nn
+
+from cascadebert.errors import UserError
+from cascadebert.losses import difficulty_margin_loss
+from cascadebert.metrics import score
+from cascadebert.progress import Progress
+from cascadebert.tokens import TokenizedSplit, shuffled_batches, sorted_batches
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The section `training` of the configuration; the schema there says what each means."""
+
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    weight_decay: float
+    warmup: float
+    clip: float
+    precision: str
+    difficulty_weight: float = 0.0
+
+    @classmethod
+    def of(cls, section: dict) -> "Settings":
+        """From the section of the configuration; it may hold keys for other stages too."""
+        return cls(**{f.name: section[f.name] for f in fields(cls) if f.name in section})
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(precision: str, where: torch.device) -> torch.autocast:
+    """bf16 arithmetic where `precision` says so: "bf16", "fp32", or "auto", if the hardware has it."""
+    if precision == "auto":
+        if where.type == "cuda":
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            capabilities = torch.cpu.get_capabilities()
+            fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+        precision = "bf16" if fast else "fp32"
+    return torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def adamw(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
+    """AdamW with decoupled weight decay, none on biases and LayerNorm (all that has one dimension)."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+
+
+def linear_schedule(optimizer, steps: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate rises for the share `warmup` of all steps, then falls to zero."""
+    rise = max(1, round(warmup * steps))
+
+    def factor(step: int) -> float:
+        return min((step + 1) / rise, (steps - step) / max(1, steps - rise))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def train(
+    model: nn.Module,
+    data: TokenizedSplit,
+    rows: np.ndarray,
+    dev: TokenizedSplit,
+    metric: str,
+    settings: Settings,
+    seed: int,
+    name: str,
+    difficult: np.ndarray | None = None,
+    margin: float | None = None,
+) -> list[float]:
+    """Fine-tunes `model` in place on these rows and leaves it as it was after its best epoch.
+
+    The best epoch is the one with the highest score on `dev`, averaged over the exits. With
+    `margin`, the objective is cross-entropy plus `difficulty_weight` times the difficulty-aware
+    regularisation of the only exit's confidence (paper, Eq. 5); `difficult` is boolean, one for each
+    example of `data`.
+
+    Returns the dev score after each epoch, in percent. Raises UserError if the loss is not finite.
+    """
+    where = device()
+    model.to(where)
+    optimizer = adamw(model, settings)
+    steps = settings.epochs * -(-len(rows) // settings.batch_size)
+    schedule = linear_schedule(optimizer, steps, settings.warmup)
+    sampler = np.random.default_rng(seed)
+    torch.manual_seed(seed)  # dropout
+    progress = Progress(name, steps)
+    scores, best = [], None
+
+    for epoch in range(settings.epochs):
+        model.train()
+        for batch in shuffled_batches(data.lengths[rows], settings.batch_size, sampler):
+            batch = rows[batch]
+            inputs = {key: value.to(where) for key, value in data.batch(batch).items()}
+            gold = torch.from_numpy(data.labels[batch]).to(where)
+            with autocast(settings.precision, where):
+                logits = model(inputs)
+            logits = logits.float()
+            loss = model.loss(logits, gold)
+            if margin is not None:
+                confidence = logits[:, 0].softmax(dim=-1).amax(dim=-1)
+                hard = torch.from_numpy(difficult[batch]).to(where)
+                loss = loss + settings.difficulty_weight * difficulty_margin_loss(
+                    confidence, hard, margin
+                )
+            if not torch.isfinite(loss):
+                raise UserError(
+                    f"{name}: the loss is {loss.item()} at step {progress.done + 1} of {steps}; "
+                    "the learning rate is probably too high (training.learning_rate)"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+            optimizer.step()
+            schedule.step()
+            progress.step(f"epoch {epoch + 1}/{settings.epochs} loss {loss.item():.3f}")
+
+        predicted = predict(model, dev, precision=settings.precision).argmax(axis=-1)
+        scores.append(np.mean([score(metric, exit, dev.labels) for exit in predicted.T]))
+        log.info("%s epoch %d: dev %s %.2f", name, epoch + 1, metric, scores[-1])
+        if best is None or scores[-1] > max(scores[:-1]):
+            best = copy.deepcopy(model.state_dict())
+
+    model.load_state_dict(best)
+    return scores
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, data: TokenizedSplit, batch_size: int = 128, precision: str = "fp32"
+) -> np.ndarray:
+    """The logits of all exits, float32 `[examples, exits, labels]`, in the order of `data`.
+
+    In full precision by default: rounded confidences would tie.
+    """
+    where = device()
+    model.to(where).eval()
+    logits = None
+    for rows in sorted_batches(data.lengths, batch_size):
+        inputs = {key: value.to(where) for key, value in data.batch(rows).items()}
+        with autocast(precision, where):
+            batch = model(inputs).float().cpu().numpy()
+        if logits is None:
+            logits = np.empty((len(data), *batch.shape[1:]), dtype=np.float32)
+        logits[rows] = batch
+    return logits

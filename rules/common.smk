@@ -1,0 +1,30 @@
+# What several stages need: names in paths, and the files that stand for an encoder or a run.
+
+from pathlib import Path
+
+
+wildcard_constraints:
+    task="|".join(map(re.escape, EXPERIMENT.tasks)),
+    run="|".join(map(re.escape, EXPERIMENT.runs)),
+    encoder="|".join(map(re.escape, config["encoders"])),
+    system="|".join(map(re.escape, EXPERIMENT.systems)),
+    fold=r"\d+",
+
+
+def encoder_files(name):
+    """An encoder's files if it is a local folder; nothing if it comes from the hub."""
+    folder = Path(EXPERIMENT.encoder(name))
+    return sorted(map(str, [*folder.glob("*.json"), *folder.glob("*.safetensors")]))
+
+
+def tokens(task, encoder):
+    return f"{RESULTS}/tokens/{task}/{EXPERIMENT.tokenizer(encoder)}"
+
+
+def trained(task, run):
+    """The folders of all replicates of a trained run."""
+    return [f"{RESULTS}/models/{task}/{run}/seed{seed}" for seed in EXPERIMENT.replicates]
+
+
+def predictions(task, run):
+    return [f"{RESULTS}/predictions/{task}/{run}/seed{seed}" for seed in EXPERIMENT.replicates]

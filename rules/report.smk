@@ -1,0 +1,6 @@
+rule tables:
+    output: "a"
+rule figures:
+    output: "b"
+rule summary:
+    output: "c"

@@ -1,0 +1,14 @@
+import logging
+
+from job import job
+
+from cascadebert.difficulty import combine
+from cascadebert.files import replacing
+from cascadebert.tasks import Task
+
+with job(snakemake):
+    ids = Task.load(snakemake.input.data).splits["train"]["id"].to_numpy(dtype=str)
+    table = combine(snakemake.input.runs, ids)
+    logging.info("%.1f%% of %d examples are difficult", 100 * table["difficult"].mean(), len(table))
+    with replacing(snakemake.output.labels) as draft:
+        table.to_parquet(draft, index=False)

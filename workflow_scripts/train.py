@@ -1,0 +1,26 @@
+from pathlib import Path
+
+from job import job
+
+from cascadebert.experiment import Experiment
+from cascadebert.stages import train_run
+from cascadebert.tasks import Task
+from cascadebert.training import Settings
+
+with job(snakemake):
+    run = Experiment(snakemake.config).runs[snakemake.wildcards.run]
+    replicates = snakemake.params.replicates
+    for i, replicate in enumerate(replicates):
+        train_run(
+            Task.load(snakemake.input.data),
+            Path(snakemake.input.tokens),
+            run,
+            snakemake.params.encoder,
+            # Inputs list each parent's replicates in order.
+            [Path(folder) for folder in snakemake.input.parents[i :: len(replicates)]],
+            snakemake.input.get("difficulty") or None,
+            Settings.of(snakemake.params.settings),
+            snakemake.params.seed,
+            replicate,
+            snakemake.output.models[i],
+        )
