@@ -81,7 +81,8 @@ class SystemPredictions:
         for label, replicates in self.candidates.items():
             for number, splits in enumerate(replicates):
                 for split, predictions in splits.items():
-                    if not np.array_equal(first.setdefault(split, predictions).ids, predictions.ids):
+                    ids = first.setdefault(split, predictions.ids)
+                    if not np.array_equal(ids, predictions.ids):
                         raise ValueError(
                             f"{self.system} on {self.task}: split {split} has other examples in "
                             f"candidate {label!r}, replicate {number}, than in the first one"
@@ -148,13 +149,19 @@ class Choice:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Choice":
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-        for name in ("knobs", "speedups"):
-            values[name] = {
-                float(target): [np.nan if value is None else value for value in row]
-                for target, row in values[name].items()
-            }
-        return cls(**values)
+        """Raises UserError if the file is damaged."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            for name in ("knobs", "speedups"):
+                values[name] = {
+                    float(target): [np.nan if value is None else value for value in row]
+                    for target, row in values[name].items()
+                }
+            return cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path} is damaged or no choice file ({error}); delete it and run again"
+            ) from error
 
 
 def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:

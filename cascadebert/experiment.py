@@ -60,6 +60,7 @@ class Experiment:
         self.config = config
         self.name: str = config["experiment"]
         self.tasks: list[str] = list(config["tasks"])
+        self.reference = self.encoder(config["reference"])
         self.replicates = range(config["replicates"])
         self.folds = range(config["difficulty"]["folds"])
         self.seeds = range(config["difficulty"]["seeds"])
@@ -117,6 +118,7 @@ def check(config: dict) -> None:
 
     encoders, systems = config["encoders"], config["systems"]
     _known(config["reference"], encoders, "reference")
+    _known(config["proposed"], systems, "proposed")
     for name, entry in encoders.items():
         if isinstance(entry, dict) and "tokenizer" in entry:
             _known(entry["tokenizer"], encoders, f"encoders.{name}.tokenizer")

@@ -2,7 +2,7 @@
 
 import html
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 from typing import NamedTuple
@@ -14,11 +14,17 @@ from cascadebert.files import replacing
 
 
 class Cell(NamedTuple):
-    """text may have several lines; mark is that of a footnote."""
+    """text may have several lines, of which `bold` and the footnote's mark concern the first."""
 
     text: str = ""
     bold: bool = False
     mark: str = ""
+
+    def lines(self, plain: Callable[[str], str], bold: str = "{}", mark: str = "{}") -> list[str]:
+        """The lines in some format: how it escapes text, and its frames for bold and mark."""
+        first, *others = map(plain, self.text.split("\n"))
+        first = bold.format(first) if self.bold and first else first
+        return [first + (mark.format(self.mark) if self.mark else ""), *others]
 
 
 Row = Sequence[Cell]
@@ -70,15 +76,14 @@ def write_table(table: pd.DataFrame, display: Display, stem: str | os.PathLike) 
             draft.write_text(text, encoding="utf-8")
 
 
-MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|~"} | {"\n": "<br>"})
+MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|~"})
 
 
 def to_markdown(display: Display) -> str:
     """As GitHub renders it, the caption above and the footnotes below."""
 
     def cell(c: Cell) -> str:
-        text = c.text.translate(MARKDOWN)
-        return (f"**{text}**" if c.bold and text else text) + (f"<sup>{c.mark}</sup>" * bool(c.mark))
+        return "<br>".join(c.lines(lambda t: t.translate(MARKDOWN), "**{}**", "<sup>{}</sup>"))
 
     body = tabulate(
         [[cell(c) for c in row] for row in display.rows],
@@ -87,7 +92,9 @@ def to_markdown(display: Display) -> str:
         colalign=["left" if k < display.labels else "right" for k in range(len(display.header))],
         disable_numparse=True,
     )
-    notes = [f"<sup>{mark}</sup> {text.translate(MARKDOWN)}" for text, mark in display.notes.items()]
+    notes = [
+        f"<sup>{mark}</sup> {text.translate(MARKDOWN)}" for text, mark in display.notes.items()
+    ]
     parts = [display.caption.translate(MARKDOWN), body, *(["<br>\n".join(notes)] if notes else [])]
     return "\n\n".join(parts) + "\n"
 
@@ -122,21 +129,20 @@ def to_latex(display: Display, label: str) -> str:
     alignment = ["l" if k < display.labels else "r" for k in range(len(display.header))]
 
     def cell(c: Cell, align: str) -> str:
-        mark = rf"\textsuperscript{{{c.mark}}}" if c.mark else ""
-        lines = [line.translate(LATEX) for line in c.text.split("\n")]
-        if c.bold:
-            lines[0] = rf"\textbf{{{lines[0]}}}"
-        lines[0] += mark
+        lines = c.lines(lambda t: t.translate(LATEX), r"\textbf{{{}}}", r"\textsuperscript{{{}}}")
         if len(lines) == 1:
             return lines[0]
-        return rf"\begin{{tabular}}[t]{{@{{}}{align}@{{}}}}" + r" \\ ".join(lines) + r"\end{tabular}"
+        return (
+            rf"\begin{{tabular}}[t]{{@{{}}{align}@{{}}}}" + r" \\ ".join(lines) + r"\end{tabular}"
+        )
 
     def line(row: Row) -> str:
         return "  " + " & ".join(map(cell, row, alignment)) + r" \\"
 
     blocks = "\n\\midrule\n".join("\n".join(map(line, block)) for block in display.blocks)
     notes = [
-        rf"\textsuperscript{{{mark}}} {text.translate(LATEX)}" for text, mark in display.notes.items()
+        rf"\textsuperscript{{{mark}}} {text.translate(LATEX)}"
+        for text, mark in display.notes.items()
     ]
     environment = "table*" if wide else "table"
     return "\n".join(
@@ -150,7 +156,10 @@ def to_latex(display: Display, label: str) -> str:
             blocks,
             r"\bottomrule",
             r"\end{tabular}",
-            *([r"\par\smallskip", r"{\footnotesize " + r"\par ".join(notes) + r"\par}"] * bool(notes)),
+            *(
+                [r"\par\smallskip", r"{\footnotesize " + r"\par ".join(notes) + r"\par}"]
+                * bool(notes)
+            ),
             rf"\caption{{{display.caption.translate(LATEX)}}}",
             rf"\label{{{label}}}",
             rf"\end{{{environment}}}",
@@ -178,9 +187,7 @@ def to_html(display: Display, title: str) -> str:
     def cells(row: Row, tag: str) -> str:
         parts = []
         for k, c in enumerate(row):
-            text = html.escape(c.text)
-            text = f"<strong>{text}</strong>" if c.bold else text
-            text += f"<sup>{c.mark}</sup>" if c.mark else ""
+            text = "\n".join(c.lines(html.escape, "<strong>{}</strong>", "<sup>{}</sup>"))
             parts.append(f"<{tag}{' class=label' * (k < display.labels)}>{text}</{tag}>")
         return f"<tr>{''.join(parts)}</tr>"
 
@@ -209,9 +216,7 @@ def to_rst(display: Display) -> str:
     """A list-table without the caption and without rules between blocks."""
 
     def cell(c: Cell) -> str:
-        text = rst_escape(c.text.replace("\n", " "))
-        text = f"**{text}**" if c.bold and text else text
-        return text + (f" :sup:`{c.mark}`" if c.mark else "")
+        return " ".join(c.lines(rst_escape, "**{}**", " :sup:`{}`"))
 
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in [display.header, *display.rows]:

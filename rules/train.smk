@@ -57,7 +57,7 @@ rule predict:
         predictions=[directory(folder) for folder in predictions("{task}", "{run}")],
     params:
         encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
-        reference=EXPERIMENT.encoder(config["reference"]),
+        reference=EXPERIMENT.reference,
         max_length=config["training"]["max_length"],
     log:
         f"{RESULTS}/logs/predict/{{task}}/{{run}}.log",

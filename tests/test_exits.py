@@ -119,7 +119,7 @@ def test_knobs_trade_speed_monotonically_from_one_extreme_to_the_other(rule, lab
     assert (np.diff(speedups) >= 0).all()
     assert speedups[0] == 1
     # PABEE runs two layers at least.
-    assert speedups[-1] == 12 if rule is not PATIENCE else 4 < speedups[-1] <= 6
+    assert speedups[-1] == 12 if rule is not PATIENCE else 1 < speedups[-1] <= 6
 
 
 @pytest.mark.parametrize("rule", [CONFIDENCE, ENTROPY], ids=lambda rule: rule.name)
@@ -136,14 +136,12 @@ def test_knobs_reach_all_that_any_threshold_reaches(rule, data):
 
 def test_knobs_do_not_decide_by_the_last_digits():
     p = predictions(200, LAYERS)
-    noise = np.random.default_rng(0).uniform(-1e-9, 1e-9, p.confidence.shape)
-    for knob in CONFIDENCE.knobs(p):
-        if np.abs(p.confidence - knob).min() > 2e-9:
-            np.testing.assert_array_equal(
-                first_confident(p.confidence, knob), first_confident(p.confidence + noise, knob)
-            )
-    safe = [np.abs(p.confidence[:, :-1] - knob).min() > 2e-9 for knob in CONFIDENCE.knobs(p)]
-    assert np.mean(safe) > 0.9
+    noisy = p.confidence + np.random.default_rng(0).uniform(-1e-9, 1e-9, p.confidence.shape)
+    same = [
+        np.array_equal(first_confident(p.confidence, knob), first_confident(noisy, knob))
+        for knob in CONFIDENCE.knobs(p)
+    ]
+    assert np.mean(same) > 0.99
 
 
 def test_thinned_knobs_are_near_every_speedup():

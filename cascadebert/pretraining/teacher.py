@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from cascadebert.encoders import load_encoder, load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.pretraining.vocabulary import check_tokenizer
@@ -51,10 +52,9 @@ class Teacher:
     """
 
     def __init__(self, source: str, layer: int | None, prefix: str, bf16: bool, device: str):
-        self.tokenizer = AutoTokenizer.from_pretrained(source)
+        self.tokenizer = load_tokenizer(source)
         check_tokenizer(self.tokenizer)
-        only = {} if layer is None else {"num_hidden_layers": layer}
-        model = AutoModel.from_pretrained(source, dtype=torch.float32, **only)
+        model = load_encoder(source, layer)
         self.model = model.to(torch.bfloat16 if bf16 else torch.float32).to(device).eval()
         self.prefix = prefix
         self.device = device

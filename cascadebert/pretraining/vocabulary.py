@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerBase
+from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
@@ -102,10 +102,3 @@ def read_sentences(path: str | os.PathLike) -> list[str]:
 def write_sentences(path: str | os.PathLike, sentences: list[str]) -> None:
     with replacing(path) as draft:
         draft.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
-
-
-def load_tokenizer(source: str, longest: int) -> PreTrainedTokenizerBase:
-    """The tokenizer of `source` (a folder or a hub name), with `longest` as its maximum length."""
-    tokenizer = AutoTokenizer.from_pretrained(source, model_max_length=longest)
-    check_tokenizer(tokenizer)
-    return tokenizer

@@ -72,7 +72,8 @@ def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
         if frame.empty:
             raise UserError(f"task {name}: no row in its {split} split ({sources[split]})")
     check_labels(name, labels, splits["train"], sources["train"])
-    splits = {split: splits[split] for split in sorted(splits, key=SPLITS.index)}
+    order = sorted(splits, key=SPLITS.index)
+    splits, sources = ({split: parts[split] for split in order} for parts in (splits, sources))
     return Task(name, labels, metric, splits, sources)
 
 

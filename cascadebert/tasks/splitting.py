@@ -13,6 +13,7 @@ def draw_splits(
     that no test text is trained on; they are all kept, also where their labels disagree. The shares
     are kept within each label (of the first of several such rows), in the order of `frame`.
     """
+    shares = dict(sorted(shares.items()))  # whatever their order in the configuration
     group = same_text(frame)
     _, first, sizes = np.unique(group, return_index=True, return_counts=True)
     group_label = frame["label"].to_numpy(dtype=np.int64)[first]

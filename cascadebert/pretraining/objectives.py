@@ -1,0 +1,71 @@
+"""The losses of pre-training."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cosine_similarity, cross_entropy
+
+from cascadebert.pretraining.student import Student
+
+MASKED_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each objective counts; 0 leaves it out."""
+
+    mlm: float = 0.0
+    sentence: float = 0.0
+    tokens: float = 0.0
+
+
+def mask_words(
+    ids: torch.Tensor, maskable: torch.Tensor, mask_id: int, vocabulary: int, generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """BERT's corruption (Devlin et al. 2019): 15 % of the maskable positions are to be predicted;
+    of these 80 % become [MASK], 10 % a random word, 10 % stay.
+
+    ids: int64 `[batch, length]`; maskable: bool, likewise. Returns (corrupted ids, chosen).
+    """
+    draw = torch.rand(ids.shape, generator=generator).to(ids.device)
+    how = torch.rand(ids.shape, generator=generator).to(ids.device)
+    words = torch.randint(vocabulary, ids.shape, generator=generator).to(ids.device)
+    chosen = maskable & (draw < MASKED_SHARE)
+    corrupted = torch.where(chosen & (how < 0.8), mask_id, ids)
+    return torch.where(chosen & (how >= 0.9), words, corrupted), chosen
+
+
+def losses(student: Student, batch: dict, weights: Weights, corrupted=None, chosen=None) -> dict:
+    """The losses of a batch by name, each a scalar.
+
+    batch: ids and mask `[batch, length]`; with a teacher also sentence `[batch, teacher width]`
+    and words `[batch, length, components]`, zero where there is no target.
+    sentence: 1 - cosine between the teacher's centred sentence vector and one linear map of the
+    pooled [CLS] and of the mean of the states, averaged over the two. tokens: 1 - cosine to the
+    teacher's state of each token. mlm: cross-entropy at the `chosen` positions of `corrupted`.
+    With mlm the distillation sees the corrupted text, too: one pass serves all objectives.
+    """
+    ids = batch["ids"] if corrupted is None else corrupted
+    out = student.encoder(input_ids=ids, attention_mask=batch["mask"])
+    states = out.last_hidden_state
+    found = {}
+    if weights.sentence:
+        mask = batch["mask"].unsqueeze(-1).to(states.dtype)
+        mean = (states * mask).sum(1) / mask.sum(1)
+        vectors = student.to_sentence(torch.stack([out.pooler_output, mean])).float()
+        found["sentence"] = 1 - cosine_similarity(vectors, batch["sentence"], dim=-1).mean()
+    if weights.tokens:
+        known = batch["words"].abs().sum(-1) > 0
+        vectors = student.to_token(states[known]).float()
+        found["tokens"] = 1 - cosine_similarity(vectors, batch["words"][known], dim=-1).mean()
+    if weights.mlm:
+        logits = student.word_logits(states[chosen]).float()
+        # A tiny batch may have no chosen position; the sum is then 0 and not NaN.
+        found["mlm"] = cross_entropy(logits, batch["ids"][chosen], reduction="sum") / max(
+            int(chosen.sum()), 1
+        )
+    return found
+
+
+def total(found: dict, weights: Weights) -> torch.Tensor:
+    return sum(getattr(weights, name) * loss for name, loss in found.items())

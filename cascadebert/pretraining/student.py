@@ -1,0 +1,100 @@
+"""The encoder that is pre-trained, the heads that only pre-training uses, and where they start."""
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+
+from cascadebert.pretraining.teacher import Outputs
+from cascadebert.pretraining.vocabulary import Tokens
+
+
+class Student(nn.Module):
+    """A BERT encoder with pooler, and linear maps from its states to what it must predict.
+
+    teacher_width: width of the sentence targets, components: width of the token targets (both
+    None without a teacher); mlm: whether to have the head for masked words.
+    """
+
+    def __init__(
+        self, config: BertConfig, teacher_width: int | None, components: int | None, mlm: bool
+    ):
+        super().__init__()
+        width = config.hidden_size
+        self.encoder = BertModel(config)
+        self.to_sentence = nn.Linear(width, teacher_width) if teacher_width else None
+        self.to_token = nn.Linear(width, components) if components else None
+        # As in BERT: a transformation, then the word embeddings themselves as the output layer.
+        self.mlm_transform = (
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)) if mlm else None
+        )
+        self.mlm_bias = nn.Parameter(torch.zeros(config.vocab_size)) if mlm else None
+        for head in (self.to_sentence, self.to_token):
+            if head is not None:
+                nn.init.normal_(head.weight, std=width**-0.5)
+                nn.init.zeros_(head.bias)
+
+    def word_logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Scores of the whole vocabulary for `states` `[positions, width]`."""
+        words = self.encoder.embeddings.word_embeddings.weight
+        return self.mlm_transform(states) @ words.T + self.mlm_bias
+
+
+def encoder_config(
+    tokenizer: PreTrainedTokenizerBase, depth: int, width: int, heads: int, inner: int, longest: int
+) -> BertConfig:
+    """Without dropout: pre-training sees a sentence once or twice and cannot overfit."""
+    return BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        intermediate_size=inner,
+        max_position_embeddings=longest,
+        pad_token_id=tokenizer.pad_token_id,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+
+
+@torch.no_grad()
+def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs, sentences: int):
+    """Each word embedding starts as the mean of the teacher's states of that token.
+
+    Taken over the first `sentences` sentences; tokens that do not occur keep their random start.
+    The map from states to token targets starts as the identity, so that an encoder without any
+    layer would already predict the mean.
+    """
+    words = student.encoder.embeddings.word_embeddings.weight
+    size, width = words.shape
+    shared = min(width, outputs.components)
+    total = np.zeros((size, outputs.components))
+    count = np.zeros(size)
+    for index in range(sentences):
+        states = outputs.words(index).astype(np.float64)
+        ids = tokens.ids[tokens.starts[index] : tokens.starts[index + 1]]
+        known = np.abs(states).any(axis=1)
+        np.add.at(total, ids[known], states[known])
+        np.add.at(count, ids[known], 1)
+    seen = count > 0
+    mean = (total[seen] / count[seen, None])[:, :shared]
+    words[torch.from_numpy(seen), :shared] = torch.from_numpy(0.05 * mean / mean.std()).float()
+    student.to_token.weight.zero_()
+    student.to_token.weight[range(shared), range(shared)] = 1.0
+
+
+@torch.no_grad()
+def start_from_shallower(student: Student, shallower: Student) -> None:
+    """Progressive stacking (Gong et al. 2019): the shallower model's layers, repeated in order.
+
+    Everything else, the heads included, is copied.
+    """
+    source = shallower.state_dict()
+    old = shallower.encoder.config.num_hidden_layers
+    copied = {}
+    for name in student.state_dict():
+        parts = name.split(".")
+        if parts[:3] == ["encoder", "encoder", "layer"]:
+            parts[3] = str(int(parts[3]) % old)
+        copied[name] = source[".".join(parts)]
+    student.load_state_dict(copied)

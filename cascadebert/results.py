@@ -1,0 +1,52 @@
+"""Reading an experiment's stored predictions back as systems."""
+
+import os
+from functools import reduce
+from pathlib import Path
+
+from cascadebert.choice import DEV, SystemPredictions
+from cascadebert.encoders import load_config
+from cascadebert.exits import RULES
+from cascadebert.experiment import Experiment
+from cascadebert.predictions import Predictions
+from cascadebert.tasks import Task
+
+
+def scored_splits(task: Task) -> list[str]:
+    """The labelled test splits; where there is none, the development splits."""
+    labelled = [split for split, table in task.splits.items() if table["label"].notna().all()]
+    tests = [split for split in labelled if split.startswith("test")]
+    return tests or [split for split in labelled if split.startswith(DEV)]
+
+
+def load_system(
+    experiment: Experiment, predictions: str | os.PathLike, task: Task, key: str
+) -> SystemPredictions:
+    """A system's candidates on the development split and the scored splits of a task.
+
+    predictions: the experiment's folder predictions/
+    """
+    system = experiment.systems[key]
+    splits = {DEV, *scored_splits(task)}
+
+    def load(runs, replicate: int, split: str) -> Predictions:
+        files = [
+            Path(predictions, task.name, run.name, f"seed{replicate}", f"{split}.npz")
+            for run in runs
+        ]
+        return reduce(Predictions.followed_by, map(Predictions.load, files))
+
+    return SystemPredictions(
+        task=task.name,
+        system=key,
+        rule=RULES[system.rule],
+        metric=task.metric,
+        full_cost=load_config(experiment.reference).num_hidden_layers,
+        candidates={
+            label: [
+                {split: load(runs, replicate, split) for split in splits}
+                for replicate in experiment.replicates
+            ]
+            for label, runs in system.candidates.items()
+        },
+    )

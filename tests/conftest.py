@@ -1,0 +1,101 @@
+"""What several rooms' tests need: tiny encoders in Hugging Face layout and a small real-form task."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cascadebert.tasks import Task
+
+torch.set_num_threads(1)
+
+GOOD = "superb warm funny moving honest bright tender gripping clever fresh".split()
+BAD = "dull tired silly hollow bland noisy clumsy stale lazy grim".split()
+NEUTRAL = "the a film story of with and its cast scene plot in one two very quite".split()
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory) -> dict[str, str]:
+    """BERTs of 2 and 4 layers and a RoBERTa of 3, all of width 32, with random weights."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import (
+        BertConfig,
+        BertModel,
+        PreTrainedTokenizerFast,
+        RobertaConfig,
+        RobertaModel,
+    )
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *NEUTRAL]
+    vocabulary = {word: i for i, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=64,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+    shape = {
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 66,
+        "pad_token_id": 0,
+    }
+    folder = tmp_path_factory.mktemp("encoders")
+    found = {}
+    for name, config_class, model_class, layers in [
+        ("bert-2", BertConfig, BertModel, 2),
+        ("bert-4", BertConfig, BertModel, 4),
+        ("roberta-3", RobertaConfig, RobertaModel, 3),
+    ]:
+        torch.manual_seed(layers)
+        model = model_class(config_class(**shape, num_hidden_layers=layers))
+        model.save_pretrained(folder / name)
+        wrapped.save_pretrained(folder / name)
+        found[name] = str(folder / name)
+    return found
+
+
+def sentences(count: int, seed: int) -> pd.DataFrame:
+    """Sentences whose sentiment is that of most of their words; some are close calls."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for i in range(count):
+        label = int(draw.integers(2))
+        strong = 1 + int(draw.integers(3))
+        words = list(draw.choice(GOOD if label else BAD, strong))
+        words += list(draw.choice(BAD if label else GOOD, int(draw.integers(strong))))
+        words += list(draw.choice(NEUTRAL, int(draw.integers(2, 8))))
+        draw.shuffle(words)
+        rows.append((f"{seed}-{i}", " ".join(words), None, label))
+    columns = {"id": "string", "text": "string", "text_pair": "string", "label": "Int64"}
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+@pytest.fixture(scope="session")
+def task() -> Task:
+    splits = {
+        "train": sentences(320, 1),
+        "dev": sentences(80, 2),
+        "test": sentences(120, 3),
+    }
+    sources = dict.fromkeys(splits, "written by the tests")
+    return Task("words", ["negative", "positive"], "accuracy", splits, sources)

@@ -1,0 +1,123 @@
+"""Made-up but realistic predictions, through the real evaluation: inputs of the reporting rooms."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from cascadebert.choice import SystemPredictions, choose
+from cascadebert.comparison import differences
+from cascadebert.evaluation import curve, exit_measures, operating_points
+from cascadebert.exits import RULES
+from cascadebert.predictions import Predictions
+from cascadebert.seeds import derive_seed
+
+TITLES = {
+    "bert-12l": "BERT-12L",
+    "bert-6l": "BERT-6L",
+    "bert-4l": "BERT-4L",
+    "bert-3l": "BERT-3L",
+    "deebert": "DeeBERT",
+    "pabee": "PABEE",
+    "cascadebert": "CascadeBERT",
+    "cascadebert-without-dar": "CascadeBERT w/o DAR",
+}
+ABLATIONS = {"cascadebert": "cascadebert-without-dar"}
+TARGETS = (2.0, 3.0, 4.0)
+SKILLS = {  # of each exit: how far the evidence is from zero on average
+    "bert-12l": [1.45],
+    "bert-6l": [1.15],
+    "bert-4l": [1.05],
+    "bert-3l": [1.0],
+    "deebert": np.linspace(0.3, 1.45, 12),
+    "pabee": np.linspace(0.55, 1.4, 12),
+    "cascadebert-without-dar": [1.0, 1.45],
+    "cascadebert": [1.0, 1.45],
+}
+COSTS = {"bert-12l": [12], "bert-6l": [6], "bert-4l": [4], "bert-3l": [3]}
+COSTS |= dict.fromkeys(("deebert", "pabee"), range(1, 13))
+COSTS |= dict.fromkeys(("cascadebert", "cascadebert-without-dar"), (2, 14))
+OF_RULE = {"deebert": "entropy", "pabee": "patience"}
+OF_RULE |= dict.fromkeys(("cascadebert", "cascadebert-without-dar"), "confidence")
+
+
+def predictions(
+    task: str, system: str, split: str, replicate: int = 0, n: int = 800, labels: int = 2
+) -> Predictions:
+    """Exits that share an example's difficulty and much of their noise; DAR sharpens the first."""
+    of_examples = np.random.default_rng(derive_seed(0, task, split))
+    gold = of_examples.integers(labels, size=n)
+    ease = of_examples.gamma(2.0, 0.6, size=n)
+    shared = of_examples.normal(size=n)
+    rng = np.random.default_rng(derive_seed(0, task, system.split("-w")[0], split, replicate))
+    skills = np.asarray(SKILLS[system])
+    noise = 0.8 * shared[:, None] + 0.6 * rng.normal(size=(n, len(skills)))
+    evidence = skills * ease[:, None] + noise
+    scale = np.full(len(skills), 2.6)
+    if system == "cascadebert":
+        evidence[:, 0] += 0.25 * (ease - ease.mean()) * (evidence[:, 0] > 0)
+        scale[0] = 1.7
+    logits = np.zeros((n, len(skills), labels), dtype=np.float32)
+    logits[np.arange(n)[:, None], np.arange(len(skills)), gold[:, None]] = scale * evidence
+    ids = np.array([f"{split}-{i}" for i in range(n)])
+    return Predictions(logits, np.array(COSTS[system], float), ids, gold)
+
+
+@cache
+def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[str, pd.DataFrame]:
+    """points, curves, exits, differences and exit_differences, as the workflow makes them."""
+    parts = {"points": [], "curves": [], "exits": [], "differences": []}
+    options = {"seed": 1, "resamples": 100}
+    for task in tasks:
+        systems = {system: _system(task, system) for system in TITLES}
+        choices = {key: choose(system, TARGETS) for key, system in systems.items()}
+        of_task = {"points": [], "curves": [], "exits": []}
+        for key, system in systems.items():
+            for name, frame in zip(of_task, (operating_points, curve, exit_measures), strict=True):
+                of_task[name].append(frame(system, choices[key], [split], **options))
+        for name, frames_of_systems in of_task.items():
+            parts[name].append(pd.concat(frames_of_systems, ignore_index=True))
+        points = parts["points"][-1]
+        parts["differences"].append(
+            differences(systems, choices, points, "cascadebert", [split], **options)
+        )
+    result = {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
+    return result | {"exit_differences": _exit_differences(result["exits"])}
+
+
+def _system(task: str, name: str) -> SystemPredictions:
+    margins = ("0.3", "0.5") if name == "cascadebert" else ("",)
+    replicates = [
+        {split: predictions(task, name, split, replicate) for split in ("dev", "test")}
+        for replicate in range(3)
+    ]
+    rule = RULES[OF_RULE.get(name, "last")]
+    candidates = dict.fromkeys(margins, replicates)
+    return SystemPredictions(task, name, rule, "accuracy", 12.0, candidates)
+
+
+def _exit_differences(exits: pd.DataFrame) -> pd.DataFrame:
+    """Between the exits' measures; their intervals made up from those of the two."""
+    keys = ["task", "split", "exit", "measure"]
+    rows = []
+    for full, without in ABLATIONS.items():
+        a, b = (exits[exits["system"] == s].set_index(keys) for s in (full, without))
+        half = (a["high"] - a["low"] + b["high"] - b["low"]) / 4
+        difference = a["score"] - b["score"]
+        bounds = {"difference": difference, "low": difference - half, "high": difference + half}
+        rows.append(pd.DataFrame(bounds).reset_index().assign(system=full, against=without))
+    return pd.concat(rows, ignore_index=True)
+
+
+def task_description(name: str = "movies", metric: str = "accuracy") -> dict:
+    """As task.json has it."""
+    splits = {"train": 7000, "dev": 800, "test": 800}
+    return {
+        "name": name,
+        "labels": ["negative", "positive"],
+        "metric": metric,
+        "splits": {
+            split: {"rows": rows, "labelled": True, "source": "sentences of film reviews"}
+            for split, rows in splits.items()
+        },
+    }

@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cascadebert.encoders import load_tokenizer
+from cascadebert.errors import UserError
+from cascadebert.stages import new_model
+from cascadebert.systems import Run
+from cascadebert.tokens import tokenize
+from cascadebert.training import Settings, adamw, linear_schedule, predict, train
+from tests.conftest import BAD, GOOD
+
+SETTINGS = Settings(
+    epochs=3, learning_rate=3e-3, batch_size=16, weight_decay=0.01, warmup=0.1, clip=1.0, precision="fp32"
+)
+RUN = Run("finetune", "bert-2")
+
+
+@pytest.fixture(scope="module")
+def splits(task, encoders):
+    tokenizer = load_tokenizer(encoders["bert-2"])
+    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
+
+
+def fit(encoders, task, splits, settings=SETTINGS, seed=0, **arguments):
+    model = new_model(RUN, encoders["bert-2"], task.labels, (), seed)
+    rows = np.arange(len(splits["train"]))
+    scores = train(
+        model, splits["train"], rows, splits["dev"], "accuracy", settings, seed, "test", **arguments
+    )
+    return model, scores
+
+
+def test_it_learns_and_keeps_the_best_epoch(encoders, task, splits):
+    model, scores = fit(encoders, task, splits)
+    assert max(scores) > 75
+    predicted = predict(model, splits["dev"])[:, 0].argmax(-1)
+    assert 100 * (predicted == splits["dev"].labels).mean() == pytest.approx(max(scores))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(encoders, task, splits):
+    first, again, other = (
+        predict(fit(encoders, task, splits, seed=seed)[0], splits["test"]).tobytes()
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_dar_lowers_the_confidence_of_difficult_examples(encoders, task, splits):
+    """Here difficult is a sentence that has words of both sentiments."""
+    data = splits["train"]
+    words = task.splits["train"]["text"].str.split()
+    difficult = np.array([not set(GOOD).isdisjoint(w) and not set(BAD).isdisjoint(w) for w in words])
+    settings = replace(SETTINGS, epochs=8, difficulty_weight=2.0)
+    plain, _ = fit(encoders, task, splits, settings)
+    regularised, _ = fit(encoders, task, splits, settings, difficult=difficult, margin=0.3)
+
+    def confidence(model):
+        return torch.from_numpy(predict(model, data)[:, 0]).softmax(-1).amax(-1).numpy()
+
+    before, after = confidence(plain), confidence(regularised)
+    assert after[difficult].mean() < before[difficult].mean() - 0.05
+    gap_before, gap_after = (c[~difficult].mean() - c[difficult].mean() for c in (before, after))
+    assert gap_after > gap_before + 0.05
+
+
+def test_predictions_do_not_depend_on_how_they_are_batched(encoders, task, splits):
+    model, _ = fit(encoders, task, splits)
+    whole, small = (predict(model, splits["test"], batch_size=size) for size in (128, 7))
+    np.testing.assert_allclose(whole, small, atol=1e-5)
+    order = np.random.default_rng(0).permutation(len(splits["test"]))
+    np.testing.assert_allclose(predict(model, splits["test"].take(order)), whole[order], atol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(encoders, task, splits):
+    settings = replace(SETTINGS, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d+ of 60.*learning_rate"):
+        fit(encoders, task, splits, settings)
+
+
+def test_weight_decay_spares_biases_and_layernorm(encoders, task):
+    model = new_model(RUN, encoders["bert-2"], task.labels, (), 0)
+    decayed, spared = (set(map(id, group["params"])) for group in adamw(model, SETTINGS).param_groups)
+    for name, parameter in model.named_parameters():
+        plain = name.endswith("bias") or "LayerNorm" in name
+        assert (id(parameter) in spared) == plain, name
+        assert (id(parameter) in decayed) != plain, name
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = linear_schedule(optimizer, steps=100, warmup=0.1)
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates.index(max(rates)) in (9, 10)
+    assert max(rates) == pytest.approx(1.0)
+    assert np.all(np.diff(rates[:10]) > 0)
+    assert np.all(np.diff(rates[10:]) < 0)
+    assert rates[-1] == pytest.approx(1 / 90)

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pandas as pd
+from job import job
+
+from cascadebert.choice import choose
+from cascadebert.comparison import differences
+from cascadebert.evaluation import curve, exit_measures, operating_points
+from cascadebert.experiment import Experiment
+from cascadebert.files import replacing
+from cascadebert.results import load_system, scored_splits
+from cascadebert.tasks import Task
+
+with job(snakemake):
+    experiment = Experiment(snakemake.config)
+    task = Task.load(snakemake.input.data)
+    splits = scored_splits(task)
+    common = {"seed": snakemake.params.seed, "resamples": snakemake.params.resamples}
+
+    systems = {
+        key: load_system(experiment, snakemake.params.predictions, task, key)
+        for key in experiment.systems
+    }
+    choices = {key: choose(system, snakemake.params.targets) for key, system in systems.items()}
+    for choice, path in zip(choices.values(), snakemake.output.choices, strict=True):
+        choice.save(path)
+
+    points = [
+        operating_points(
+            systems[key], choices[key], splits, tolerance=snakemake.params.tolerance, **common
+        )
+        for key in systems
+    ]
+    tables = {
+        "points": pd.concat(points),
+        "curves": pd.concat(curve(systems[key], choices[key], splits, **common) for key in systems),
+        "exits": pd.concat(
+            exit_measures(systems[key], choices[key], splits, **common) for key in systems
+        ),
+        "differences": differences(
+            systems, choices, pd.concat(points), snakemake.params.proposed, splits, **common
+        ),
+    }
+    for name, table in tables.items():
+        with replacing(snakemake.output[name]) as draft:
+            table.to_csv(draft, index=False)
