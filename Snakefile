@@ -9,11 +9,8 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-# The library lies beside this file; jobs find it whether or not it is installed.
+# The library lies beside this file, whether or not it is installed.
 sys.path.insert(0, workflow.basedir)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
-)
 
 from cascadebert.errors import UserError
 from cascadebert.experiment import Experiment, resolve

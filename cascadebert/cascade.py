@@ -54,7 +54,7 @@ class Cascade:
                  Hugging Face layout. Raises UserError if their labels differ.
         """
         labels = [list(load_config(folder).id2label.values()) for folder in folders]
-        for folder, names in zip(folders, labels):
+        for folder, names in zip(folders, labels, strict=True):
             if names != labels[0]:
                 raise UserError(f"{folder} tells {names} apart, but {folders[0]} {labels[0]}")
         members = [load_classifier(folder, labels[0]) for folder in folders]
@@ -69,7 +69,9 @@ class Cascade:
         confidence = np.empty(len(texts))
         exits = np.empty(len(texts), dtype=np.int64)
         waiting = np.arange(len(texts))
-        for index, (member, tokenizer) in enumerate(zip(self.members, self.tokenizers)):
+        for index, (member, tokenizer) in enumerate(
+            zip(self.members, self.tokenizers, strict=True)
+        ):
             if not len(waiting):
                 break
             probabilities = self._probabilities(

@@ -23,8 +23,8 @@ def differences(
 
     points: their `evaluation.operating_points`. What stands at speed-up 1 (the full model) is
             compared with at every target: what is lost for the speed.
-    Returns columns task, split, target_speedup, system, against, difference, low, high; no row where
-    one of the two does not reach the target.
+    Returns columns task, split, target_speedup, system, against, difference, low, high; no
+    row where one of the two does not reach the target.
     """
     reached = points.dropna(subset="score").set_index(["system", "split"])["target_speedup"]
     subject = systems[proposed]
@@ -46,9 +46,7 @@ def differences(
                     seed=derive_seed(seed, "difference", subject.task, split, target),
                     resamples=resamples,
                 )
-                rows.append(
-                    (subject.task, split, target, proposed, key, difference, low, high)
-                )
+                rows.append((subject.task, split, target, proposed, key, difference, low, high))
     columns = ["task", "split", "target_speedup", "system", "against", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 

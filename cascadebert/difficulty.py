@@ -19,8 +19,8 @@ def fold_of(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     rare = np.flatnonzero((counts > 0) & (counts < folds))
     if len(rare):
         raise UserError(
-            f"label {rare[0]} has {counts[rare[0]]} training examples, fewer than the {folds} folds "
-            "of the difficulty labelling; lower difficulty.folds or give more data"
+            f"label {rare[0]} has {counts[rare[0]]} training examples, fewer than the {folds} "
+            "folds of the difficulty labelling; lower difficulty.folds or give more data"
         )
     fold = np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
@@ -37,8 +37,8 @@ def combine(runs: Iterable[str | os.PathLike], ids: np.ndarray) -> pd.DataFrame:
 
     runs: parquet files with columns id, correct; one for each fold and seed
     ids:  the training examples, `[examples]`
-    Returns columns id, correct (how many seeds were), runs (of how many), difficult; in the order of
-    `ids`. Raises UserError unless every example was predicted, and equally often.
+    Returns columns id, correct (how many seeds were), runs (of how many), difficult; in the order
+    of `ids`. Raises UserError unless every example was predicted, and equally often.
     """
     correct = pd.concat([pd.read_parquet(run) for run in runs]).groupby("id")["correct"]
     table = pd.DataFrame({"correct": correct.sum(), "runs": correct.size()})

@@ -1,4 +1,4 @@
-"""Pre-trained encoders, by hub name or local folder; width and depth come from their configuration."""
+"""Pre-trained encoders, by hub name or local folder."""
 
 import os
 from pathlib import Path
@@ -48,7 +48,8 @@ def cut_config(encoder: str | os.PathLike, layers: int | None):
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
             raise UserError(
-                f"{encoder} has {config.num_hidden_layers} layers; its first {layers} were asked for"
+                f"{encoder} has {config.num_hidden_layers} layers; "
+                f"its first {layers} were asked for"
             )
         config.num_hidden_layers = layers
     return config

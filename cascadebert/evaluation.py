@@ -38,8 +38,7 @@ def operating_points(
     """
     on_dev = {target: float(np.mean(speedups)) for target, speedups in choice.speedups.items()}
     targets = sorted(on_dev)
-    # Rounding must not decide whether 2.4 is within 20% of 2.
-    reached = [t for t in targets if abs(on_dev[t] / t - 1) <= tolerance + 1e-9]
+    reached = [t for t in targets if abs(on_dev[t] / t - 1) <= tolerance]
     if not system.rule.knob:
         targets = reached = sorted(reached, key=lambda t: abs(np.log(on_dev[t] / t)))[:1]
     rows = []

@@ -70,9 +70,7 @@ class Predictions:
 
     def save(self, path: str | os.PathLike) -> None:
         with replacing(path) as draft:
-            np.savez(
-                draft, logits=self.logits, costs=self.costs, ids=self.ids, labels=self.labels
-            )
+            np.savez(draft, logits=self.logits, costs=self.costs, ids=self.ids, labels=self.labels)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Predictions":

@@ -1,4 +1,4 @@
-"""The expensive stages of the workflow, each from files to files: label difficulty, train, predict."""
+"""The expensive stages, each from files to files: tokenize, label difficulty, train, predict."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from cascadebert.difficulty import fold_of
-from cascadebert.encoders import layer_cost, load_config, load_tokenizer
+from cascadebert.encoders import layer_cost, load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.predictions import Predictions
@@ -50,9 +50,9 @@ def label_fold(
     base_seed: int,
     outputs: Sequence[File],
 ) -> None:
-    """Trains on all folds but one and notes, one file a seed, which examples of that fold come right.
+    """Trains on all folds but one and notes which examples of that fold come right.
 
-    Each file has columns id, predicted, confidence, correct.
+    One file for each seed, with columns id, predicted, confidence, correct.
     """
     data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
     fold_numbers = fold_of(data.labels, folds, derive_seed(base_seed, task.name, "folds"))
@@ -97,7 +97,8 @@ def train_run(
     data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
     difficult = None
     if difficulty is not None:
-        difficult = pd.read_parquet(difficulty).set_index("id").loc[data.ids, "difficult"].to_numpy()
+        labelled = pd.read_parquet(difficulty).set_index("id")
+        difficult = labelled.loc[data.ids, "difficult"].to_numpy()
     seed = derive_seed(base_seed, task.name, run.name, replicate)
     model = new_model(run, encoder, task.labels, parents, seed)
     scores = train(

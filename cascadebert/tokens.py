@@ -95,7 +95,9 @@ class TokenizedSplit:
             raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
 
 
-def tokenize(table: pd.DataFrame, tokenizer, max_length: int, chunk: int = 10_000) -> TokenizedSplit:
+def tokenize(
+    table: pd.DataFrame, tokenizer, max_length: int, chunk: int = 10_000
+) -> TokenizedSplit:
     """Encodes a split (columns id, text, text_pair, label), texts cut at `max_length` tokens."""
     pairs = table["text_pair"].notna().any()
     tokens, segments, lengths = [], [], []

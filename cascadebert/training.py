@@ -41,7 +41,7 @@ def device() -> torch.device:
 
 
 def autocast(precision: str, where: torch.device) -> torch.autocast:
-    """bf16 arithmetic where `precision` says so: "bf16", "fp32", or "auto", if the hardware has it."""
+    """bf16 arithmetic where `precision` says so: bf16, fp32, or auto, if the hardware has it."""
     if precision == "auto":
         if where.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -53,7 +53,7 @@ def autocast(precision: str, where: torch.device) -> torch.autocast:
 
 
 def adamw(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW with decoupled weight decay, none on biases and LayerNorm (all that has one dimension)."""
+    """AdamW with decoupled weight decay; none on biases and LayerNorm, which have one dimension."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
@@ -88,8 +88,10 @@ def train(
 
     The best epoch is the one with the highest score on `dev`, averaged over the exits. With
     `margin`, the objective is cross-entropy plus `difficulty_weight` times the difficulty-aware
-    regularisation of the only exit's confidence (paper, Eq. 5); `difficult` is boolean, one for each
-    example of `data`.
+    regularisation of the only exit's confidence (paper, Eq. 5).
+
+    rows:      the examples of `data` to train on, int64 `[rows]`
+    difficult: bool `[examples of data]`
 
     Returns the dev score after each epoch, in percent. Raises UserError if the loss is not finite.
     """

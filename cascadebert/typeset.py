@@ -209,7 +209,8 @@ def to_html(display: Display, title: str) -> str:
 
 def rst_escape(text: str) -> str:
     """Plain text in reStructuredText that also goes through Jinja, as Snakemake's reports do."""
-    return "".join(f"\\{c}" if c in "\\`*_|:{}%#[]<>" else c for c in text)
+    escaped = "".join(f"\\{c}" if c in "\\`*_|{" else c for c in text)
+    return escaped.replace("::", ":\\:")
 
 
 def to_rst(display: Display) -> str:

@@ -15,7 +15,8 @@ def save_weights(module: nn.Module, folder: Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # Cloned, since safetensors refuses tensors that share memory.
-    save_file({name: value.detach().clone() for name, value in module.state_dict().items()}, folder / FILE)
+    weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
+    save_file(weights, folder / FILE)
 
 
 def load_weights(module: nn.Module, folder: Path) -> None:
@@ -24,4 +25,6 @@ def load_weights(module: nn.Module, folder: Path) -> None:
     try:
         module.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"{path} is damaged or of another model ({error}); delete it and run again") from error
+        raise UserError(
+            f"{path} is damaged or of another model ({error}); delete it and run again"
+        ) from error

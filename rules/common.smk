@@ -28,3 +28,29 @@ def trained(task, run):
 
 def predictions(task, run):
     return [f"{RESULTS}/predictions/{task}/{run}/seed{seed}" for seed in EXPERIMENT.replicates]
+
+
+def run_parents(w):
+    """The folders of all replicates of the runs that a run starts from, parent by parent."""
+    run = EXPERIMENT.runs[w.run]
+    return [folder for parent in run.parents for folder in trained(w.task, parent.name)]
+
+
+def run_encoder(w):
+    return encoder_files(EXPERIMENT.runs[w.run].encoder)
+
+
+def run_tokens(w):
+    return tokens(w.task, EXPERIMENT.runs[w.run].encoder)
+
+
+def run_difficulty(w):
+    """Difficulty labels, where the run is regularised with them."""
+    run = EXPERIMENT.runs[w.run]
+    if run.option("margin") is None:
+        return []
+    return f"{RESULTS}/difficulty/{w.task}/{run.encoder}.parquet"
+
+
+def all_predictions(w):
+    return [folder for run in EXPERIMENT.runs for folder in predictions(w.task, run)]

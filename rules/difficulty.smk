@@ -2,7 +2,6 @@
 
 
 rule label_fold:
-    message: "{wildcards.task}: difficulty for {wildcards.encoder}, fold {wildcards.fold}"
     input:
         encoder=lambda w: encoder_files(w.encoder),
         data=rules.prepare_task.output.data,
@@ -13,22 +12,25 @@ rule label_fold:
             f"{RESULTS}/difficulty/{{{{task}}}}/{{{{encoder}}}}/fold{{{{fold}}}}-seed{{seed}}.parquet",
             seed=EXPERIMENT.seeds,
         ),
+    log:
+        f"{RESULTS}/logs/label_fold/{{task}}/{{encoder}}/fold{{fold}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/label_fold/{{task}}/{{encoder}}/fold{{fold}}.tsv"
+    conda:
+        "../environment.yml"
     params:
         encoder=lambda w: EXPERIMENT.encoder(w.encoder),
         folds=len(EXPERIMENT.folds),
         seeds=list(EXPERIMENT.seeds),
         settings=config["training"],
         seed=config["seed"],
-    log:
-        f"{RESULTS}/logs/label_fold/{{task}}/{{encoder}}/fold{{fold}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/label_fold/{{task}}/{{encoder}}/fold{{fold}}.tsv"
+    message:
+        "{wildcards.task}: difficulty for {wildcards.encoder}, fold {wildcards.fold}"
     script:
         "../workflow_scripts/label_fold.py"
 
 
 rule difficulty:
-    message: "{wildcards.task}: difficulty for {wildcards.encoder}, all folds and seeds"
     input:
         data=rules.prepare_task.output.data,
         runs=expand(
@@ -42,5 +44,9 @@ rule difficulty:
         f"{RESULTS}/logs/difficulty/{{task}}/{{encoder}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/difficulty/{{task}}/{{encoder}}.tsv"
+    conda:
+        "../environment.yml"
+    message:
+        "{wildcards.task}: difficulty for {wildcards.encoder}, all folds and seeds"
     script:
         "../workflow_scripts/difficulty.py"

@@ -1,12 +1,7 @@
 # Operating points, curves and measures: arithmetic on stored logits, no model is loaded.
 
 
-def all_predictions(w):
-    return [folder for run in EXPERIMENT.runs for folder in predictions(w.task, run)]
-
-
 rule evaluate:
-    message: "{wildcards.task}: thresholds, scores, speed-ups and their intervals"
     input:
         reference=encoder_files(config["reference"]),
         data=rules.prepare_task.output.data,
@@ -19,15 +14,19 @@ rule evaluate:
         choices=[
             f"{RESULTS}/evaluation/{{task}}/choices/{system}.json" for system in EXPERIMENT.systems
         ],
+    log:
+        f"{RESULTS}/logs/evaluate/{{task}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{task}}.tsv"
+    conda:
+        "../environment.yml"
     params:
         **config["evaluation"],
         proposed=config["proposed"],
         systems=config["systems"],
         seed=config["seed"],
         predictions=f"{RESULTS}/predictions",
-    log:
-        f"{RESULTS}/logs/evaluate/{{task}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/evaluate/{{task}}.tsv"
+    message:
+        "{wildcards.task}: thresholds, scores, speed-ups and their intervals"
     script:
         "../workflow_scripts/evaluate.py"

@@ -1,115 +1,151 @@
-# Making a family of complete encoders from raw text; defined only if the configuration asks for it.
+# Making a family of complete encoders from raw text; defined only if the configuration has a
+# section `pretraining`.
 
-PRETRAINING = config.get("pretraining")
+if "pretraining" in config:
 
-if PRETRAINING:
-
+    PRETRAINING = config["pretraining"]
     MADE = f"{RESULTS}/pretraining"
-    DEPTHS = sorted(PRETRAINING["depths"])
+    DEPTHS = {entry["layers"]: entry for entry in PRETRAINING["depths"]}
 
-    def made_encoder(depth):
-        width = PRETRAINING["encoder"]["width"]
-        return f"{PRETRAINING['folder']}/{PRETRAINING['name']}-{depth}x{width}"
+    def settings(*keys):
+        """The parts of the section that a rule depends on: it is not run again for the others."""
+        return {key: PRETRAINING[key] for key in keys if key in PRETRAINING}
+
+    def family_member(layers):
+        return f"{PRETRAINING['family']}-{layers}x{PRETRAINING['encoder']['width']}"
+
+    def teacher_shards(w):
+        count = PRETRAINING["teacher"]["shards"] if "teacher" in PRETRAINING else 0
+        return [f"{MADE}/teacher/{i:04d}" for i in range(count)]
 
     def shallower(w):
-        """The next shallower encoder's stored training, where depths are stacked."""
-        depth = DEPTHS.index(int(w.depth))
-        if not PRETRAINING["stacking"] or depth == 0:
+        """The next shallower encoder, where depths are stacked."""
+        below = [layers for layers in DEPTHS if layers < int(w.layers)]
+        if not (PRETRAINING["stacking"] and below):
             return []
-        return f"{MADE}/depth-{DEPTHS[depth - 1]}/student.pt"
+        return f"{MADE}/layers-{max(below)}/student.pt"
 
-    def shards(w):
-        if "teacher" not in PRETRAINING:
-            return []
-        return [f"{MADE}/teacher/{i:04d}" for i in range(PRETRAINING["teacher"]["shards"])]
+    def encoder_settings(w):
+        entry = DEPTHS[int(w.layers)]
+        return {
+            **settings("encoder", "teacher", "objectives", "held_out", "bf16"),
+            "layers": entry["layers"],
+            "schedule": PRETRAINING["schedule"]
+            | {key: value for key, value in entry.items() if key != "layers"},
+        }
+
+    wildcard_constraints:
+        layers=r"\d+",
+        shard=r"\d{4}",
 
     rule pretrain:
         input:
-            [made_encoder(depth) for depth in DEPTHS],
+            [family_member(layers) for layers in DEPTHS],
 
     rule pretrain_corpus:
-        message: "sentences of the corpora"
         input:
             [corpus["file"] for corpus in PRETRAINING["corpora"] if "file" in corpus],
         output:
             sentences=f"{MADE}/sentences.txt",
-        params:
-            settings=PRETRAINING,
-            seed=config["seed"],
         log:
             f"{RESULTS}/logs/pretrain_corpus.log",
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_corpus.tsv"
+        params:
+            settings=settings("corpora", "characters"),
+            seed=config["seed"],
+        message:
+            "splitting the corpora into sentences"
         script:
             "../workflow_scripts/pretrain_corpus.py"
 
     rule pretrain_vocabulary:
-        message: "vocabulary, and the corpus as token ids"
         input:
             sentences=rules.pretrain_corpus.output.sentences,
         output:
             tokenizer=directory(f"{MADE}/tokenizer"),
             tokens=f"{MADE}/tokens.npz",
-        params:
-            settings=PRETRAINING,
         log:
             f"{RESULTS}/logs/pretrain_vocabulary.log",
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_vocabulary.tsv"
+        params:
+            settings=settings("vocabulary", "encoder", "max_tokens", "held_out"),
+        message:
+            "making the vocabulary, and the corpus as token ids"
         script:
             "../workflow_scripts/pretrain_vocabulary.py"
 
     rule pretrain_space:
-        message: "the teacher's principal axes"
         input:
             sentences=rules.pretrain_corpus.output.sentences,
         output:
             space=f"{MADE}/space.npz",
-        params:
-            settings=PRETRAINING,
         log:
             f"{RESULTS}/logs/pretrain_space.log",
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_space.tsv"
+        params:
+            settings=settings("teacher", "encoder", "max_tokens", "bf16"),
+        message:
+            "finding the teacher's principal axes"
         script:
             "../workflow_scripts/pretrain_space.py"
 
     rule pretrain_teacher:
-        message: "the teacher's outputs, shard {wildcards.shard}"
         input:
             sentences=rules.pretrain_corpus.output.sentences,
             tokenizer=rules.pretrain_vocabulary.output.tokenizer,
             space=rules.pretrain_space.output.space,
         output:
             shard=directory(f"{MADE}/teacher/{{shard}}"),
-        params:
-            settings=PRETRAINING,
         log:
             f"{RESULTS}/logs/pretrain_teacher/{{shard}}.log",
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_teacher/{{shard}}.tsv"
+        params:
+            settings=settings("teacher", "max_tokens", "bf16"),
+        message:
+            "storing the teacher's outputs, shard {wildcards.shard}"
         script:
             "../workflow_scripts/pretrain_teacher.py"
 
     rule pretrain_encoder:
-        message: "pre-training the encoder of {wildcards.depth} layers"
         input:
             tokenizer=rules.pretrain_vocabulary.output.tokenizer,
             tokens=rules.pretrain_vocabulary.output.tokens,
-            shards=shards,
+            shards=teacher_shards,
             shallower=shallower,
         output:
-            model=directory(made_encoder("{depth}")),
-            student=f"{MADE}/depth-{{depth}}/student.pt",
-            curve=f"{MADE}/depth-{{depth}}/curve.csv",
-        params:
-            settings=PRETRAINING,
-            seed=config["seed"],
-            # Not an output: Snakemake deletes those of a job that was killed.
-            state=f"{MADE}/states/{{depth}}.pt",
+            model=directory(f"{MADE}/layers-{{layers}}/model"),
+            student=f"{MADE}/layers-{{layers}}/student.pt",
+            curve=f"{MADE}/layers-{{layers}}/curve.csv",
         log:
-            f"{RESULTS}/logs/pretrain_encoder/{{depth}}.log",
+            f"{RESULTS}/logs/pretrain_encoder/{{layers}}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/pretrain_encoder/{{depth}}.tsv"
+            f"{RESULTS}/benchmarks/pretrain_encoder/{{layers}}.tsv"
+        params:
+            settings=encoder_settings,
+            seed=config["seed"],
+            # Not an output: Snakemake deletes the outputs of a job that was interrupted.
+            state=f"{MADE}/states/{{layers}}.pt",
+        message:
+            "pre-training the encoder of {wildcards.layers} layers"
         script:
             "../workflow_scripts/pretrain_encoder.py"
+
+    rule pretrain_publish:
+        input:
+            model=rules.pretrain_encoder.output.model,
+            curve=rules.pretrain_encoder.output.curve,
+            tokens=rules.pretrain_vocabulary.output.tokens,
+        output:
+            model=directory(family_member("{layers}")),
+        log:
+            f"{RESULTS}/logs/pretrain_publish/{{layers}}.log",
+        params:
+            settings=settings("teacher", "objectives", "held_out", "max_tokens", "card"),
+        message:
+            "model card of the encoder of {wildcards.layers} layers"
+        script:
+            "../workflow_scripts/pretrain_publish.py"

@@ -1,6 +1,13 @@
 rule tables:
-    output: "a"
+    output:
+        "a",
+
+
 rule figures:
-    output: "b"
+    output:
+        "b",
+
+
 rule summary:
-    output: "c"
+    output:
+        "c",

@@ -1,4 +1,4 @@
-"""What several rooms' tests need: tiny encoders in Hugging Face layout and a small real-form task."""
+"""What several rooms' tests need: tiny encoders in Hugging Face layout, and a small task."""
 
 import os
 
@@ -14,9 +14,37 @@ from cascadebert.tasks import Task
 
 torch.set_num_threads(1)
 
-GOOD = "superb warm funny moving honest bright tender gripping clever fresh".split()
-BAD = "dull tired silly hollow bland noisy clumsy stale lazy grim".split()
-NEUTRAL = "the a film story of with and its cast scene plot in one two very quite".split()
+GOOD = [
+    "superb",
+    "warm",
+    "funny",
+    "moving",
+    "honest",
+    "bright",
+    "tender",
+    "gripping",
+    "clever",
+    "fresh",
+]
+BAD = ["dull", "tired", "silly", "hollow", "bland", "noisy", "clumsy", "stale", "lazy", "grim"]
+NEUTRAL = [
+    "the",
+    "a",
+    "film",
+    "story",
+    "of",
+    "with",
+    "and",
+    "its",
+    "cast",
+    "scene",
+    "plot",
+    "in",
+    "one",
+    "two",
+    "very",
+    "quite",
+]
 
 
 @pytest.fixture(scope="session")

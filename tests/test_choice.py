@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import predictions
 
 from cascadebert.choice import Choice, Sweep, SystemPredictions, choose, choose_knob, sweep
 from cascadebert.errors import UserError
 from cascadebert.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE, speedup
 from cascadebert.metrics import score
+from tests.synthetic import predictions
 
 LAYERS = tuple(range(1, 13))
 

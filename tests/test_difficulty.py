@@ -25,7 +25,7 @@ def test_folds_partition_the_examples_and_spread_the_classes(labels, folds):
 
 
 def runs(tmp_path, correct):
-    """One file for each fold and seed; correct: bool [seeds, examples], example i is in fold i % 2."""
+    """A file for each fold and seed; correct: bool [seeds, examples]; fold i % 2 has example i."""
     ids = np.array([f"x{i}" for i in range(correct.shape[1])])
     files = []
     for fold in range(2):

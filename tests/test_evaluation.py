@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
-from synthetic import predictions
 
 from cascadebert.choice import SystemPredictions, choose
 from cascadebert.evaluation import (
@@ -17,6 +16,7 @@ from cascadebert.evaluation import (
 )
 from cascadebert.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE, RULES
 from cascadebert.metrics import expected_calibration_error, score
+from tests.synthetic import predictions
 
 LAYERS = tuple(range(1, 13))
 SPLITS = ("dev", "test")
@@ -169,6 +169,14 @@ def test_curve_has_a_point_for_each_patience_and_one_for_a_single_exit():
     assert table["knob"].tolist() == list(range(1, 12))
     one = system(LAST, (6,))
     assert curve(one, choose(one, [2]), ["test"], seed=0)["speedup"].tolist() == [2]
+
+
+def test_curve_of_a_tiny_split_gives_each_replicate_its_own_knobs():
+    one = system(CONFIDENCE, (2, 14), examples=6)
+    assert len(one.sweeps[""][0].knobs) < CURVE_POINTS
+    table = curve(one, choose(one, [2]), ["dev"], seed=0)
+    # Replicates have sorted their 6 examples differently, but all can send k of them on.
+    assert set(table["speedup"].round(6)) == {round(12 / (2 + 2 * k), 6) for k in range(7)}
 
 
 def test_exit_measures_are_the_measures():

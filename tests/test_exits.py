@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.stats import entropy as scipy_entropy
-from synthetic import predictions
 
 from cascadebert.exits import (
     CONFIDENCE,
@@ -20,6 +19,7 @@ from cascadebert.exits import (
     speedup,
 )
 from cascadebert.predictions import Predictions
+from tests.synthetic import predictions
 
 shapes = array_shapes(min_dims=2, max_dims=2, max_side=12)
 levels = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])

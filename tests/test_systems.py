@@ -6,7 +6,13 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
-from cascadebert.encoders import layer_cost, layer_flops, load_classifier, load_config, load_tokenizer
+from cascadebert.encoders import (
+    layer_cost,
+    layer_flops,
+    load_classifier,
+    load_config,
+    load_tokenizer,
+)
 from cascadebert.errors import UserError
 from cascadebert.stages import new_model
 from cascadebert.systems import Run, names, system
@@ -69,7 +75,9 @@ def test_the_first_k_layers_are_those_of_the_encoder(encoders, batch):
 
 def test_a_finetuned_run_is_a_hugging_face_classifier(encoders, batch, tmp_path):
     inputs, _ = batch
-    model = new_model(Run("finetune", "bert-4", (("layers", 2),)), encoders["bert-4"], LABELS, (), 3)
+    model = new_model(
+        Run("finetune", "bert-4", (("layers", 2),)), encoders["bert-4"], LABELS, (), 3
+    )
     model.save(tmp_path)
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     assert plain.config.id2label == {0: "negative", 1: "positive"}
@@ -144,7 +152,7 @@ def test_layers_of_another_width_cost_their_flops(encoders, tmp_path):
     wide = load_config(encoders["bert-2"])
     wide.hidden_size, wide.intermediate_size = 64, 128
     narrow = load_config(encoders["bert-2"])
-    # by hand, for 10 tokens: 4 projections and 2 feed-forward matrices a token, 2 products of attention
+    # by hand: 4 projections and 2 feed-forward matrices a token, 2 products of attention
     assert layer_flops(narrow, 10) == 2 * 10 * (4 * 32 * 32 + 2 * 32 * 64) + 2 * (2 * 10 * 10 * 32)
     assert 3 < layer_flops(wide, 64) / layer_flops(narrow, 64) < 4
 

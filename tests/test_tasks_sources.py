@@ -9,10 +9,10 @@ from pathlib import Path
 
 import datasets
 import pytest
-from test_tasks import load
 
 from cascadebert.errors import UserError
 from cascadebert.tasks.package import fetch, unpack
+from tests.test_tasks import load
 
 # -- the GLUE download: small copies of each task's files, with what is odd about them
 

@@ -33,7 +33,12 @@ def test_batches_are_what_the_tokenizer_itself_makes(task, tokenizer):
 
 def test_pairs_keep_their_segments(tokenizer):
     table = pd.DataFrame(
-        {"id": ["a", "b"], "text": ["a film", "two"], "text_pair": ["dull plot", "one"], "label": [0, 1]}
+        {
+            "id": ["a", "b"],
+            "text": ["a film", "two"],
+            "text_pair": ["dull plot", "one"],
+            "label": [0, 1],
+        }
     )
     batch = tokenize(table, tokenizer, 64).batch(np.array([0, 1]))
     assert batch["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]]

@@ -13,7 +13,13 @@ from cascadebert.training import Settings, adamw, linear_schedule, predict, trai
 from tests.conftest import BAD, GOOD
 
 SETTINGS = Settings(
-    epochs=3, learning_rate=3e-3, batch_size=16, weight_decay=0.01, warmup=0.1, clip=1.0, precision="fp32"
+    epochs=3,
+    learning_rate=3e-3,
+    batch_size=16,
+    weight_decay=0.01,
+    warmup=0.1,
+    clip=1.0,
+    precision="fp32",
 )
 RUN = Run("finetune", "bert-2")
 
@@ -52,7 +58,7 @@ def test_dar_lowers_the_confidence_of_difficult_examples(encoders, task, splits)
     """Here difficult is a sentence that has words of both sentiments."""
     data = splits["train"]
     words = task.splits["train"]["text"].str.split()
-    difficult = np.array([not set(GOOD).isdisjoint(w) and not set(BAD).isdisjoint(w) for w in words])
+    difficult = np.array([bool(set(GOOD) & set(w)) and bool(set(BAD) & set(w)) for w in words])
     settings = replace(SETTINGS, epochs=8, difficulty_weight=2.0)
     plain, _ = fit(encoders, task, splits, settings)
     regularised, _ = fit(encoders, task, splits, settings, difficult=difficult, margin=0.3)
@@ -82,7 +88,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(encoders, task, splits):
 
 def test_weight_decay_spares_biases_and_layernorm(encoders, task):
     model = new_model(RUN, encoders["bert-2"], task.labels, (), 0)
-    decayed, spared = (set(map(id, group["params"])) for group in adamw(model, SETTINGS).param_groups)
+    groups = adamw(model, SETTINGS).param_groups
+    decayed, spared = (set(map(id, group["params"])) for group in groups)
     for name, parameter in model.named_parameters():
         plain = name.endswith("bias") or "LayerNorm" in name
         assert (id(parameter) in spared) == plain, name

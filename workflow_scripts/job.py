@@ -3,6 +3,10 @@
 import logging
 import sys
 from contextlib import contextmanager
+from pathlib import Path
+
+# The library lies beside the scripts, whether or not it is installed.
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from cascadebert.errors import UserError
 

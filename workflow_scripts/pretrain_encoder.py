@@ -5,7 +5,6 @@ from cascadebert.pretraining.family import make_encoder
 with job(snakemake):
     make_encoder(
         snakemake.params.settings,
-        int(snakemake.wildcards.depth),
         snakemake.params.seed,
         snakemake.input.tokenizer,
         snakemake.input.tokens,

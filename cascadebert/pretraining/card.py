@@ -2,58 +2,57 @@
 
 from transformers import BertConfig
 
+_MEANING = {
+    "mlm": "masked language modelling, cross-entropy in nats",
+    "sentence": "1 - cosine to the teacher's sentence vector, from the pooled [CLS] and the mean",
+    "tokens": "1 - cosine to the teacher's state of each token",
+}
 
-def model_card(
-    settings: dict, config: BertConfig, progress, sentences: int, command: str
-) -> str:
+
+def model_card(settings: dict, config: BertConfig, end: dict, sentences: int) -> str:
     """Markdown with the header that the Hugging Face hub reads.
 
-    progress: where the training ended (`loop.Progress`); sentences: how many it could draw from;
-    command: what makes this encoder again.
+    settings: the `pretraining` section; end: the last row of the learning curve (tokens, then the
+    held-out losses); sentences: how many there were to draw from.
     """
-    depth, width = config.num_hidden_layers, config.hidden_size
-    corpora = "".join(
-        f"- {entry.get('description', entry.get('file', entry.get('hub')))}\n"
-        for entry in settings["corpora"]
+    card = settings["card"]
+    data = "".join(f"- {line}\n" for line in card["data"])
+    losses = "".join(
+        f"| {_MEANING[name]} | {value:.4f} |\n" for name, value in end.items() if name in _MEANING
     )
-    last = {name: value for name, value in progress.curve[-1].items() if name != "tokens"}
-    losses = "".join(f"| {_MEANING[name]} | {value:.4f} |\n" for name, value in last.items())
     objectives = "".join(
         f"- {_MEANING[name]} (weight {weight:g})\n"
         for name, weight in settings["objectives"].items()
         if weight
     )
-    teacher = settings.get("teacher")
-    taught = ""
-    if teacher:
-        layer = f", states after layer {teacher['layer']}" if "layer" in teacher else ""
-        taught = (
-            f"\n## Teacher\n\n{teacher.get('description', teacher['model'])}{layer}; "
-            f"licence: {teacher.get('licence', 'see its own card')}. "
-            "Its outputs were computed once, and stored.\n"
-        )
+    teacher = ""
+    if "teacher" in settings:
+        layer = settings["teacher"].get("layer")
+        states = f"Its states after layer {layer}" if layer else "Its last states"
+        teacher = f"\n## Teacher\n\n{card['teacher']}\n\n{states} were computed once, and stored.\n"
     return f"""---
 language: en
-license: {settings["licence"]}
+license: {card["licence"]}
 library_name: transformers
 ---
 
-# BERT, {depth} layers, width {width}
+# BERT, {config.num_hidden_layers} layers, width {config.hidden_size}
 
-A complete small encoder with pooler: {depth} layers, width {width}, {config.num_attention_heads} \
-attention heads, feed-forward width {config.intermediate_size}, {config.vocab_size:,} lower-cased \
-word pieces, at most {config.max_position_embeddings} tokens; trained on sentences of at most \
-{settings["max_tokens"]} tokens. Weights are float16.
+A complete small encoder with pooler: {config.num_hidden_layers} layers, width \
+{config.hidden_size}, {config.num_attention_heads} attention heads, feed-forward width \
+{config.intermediate_size}, {config.vocab_size:,} word pieces, weights as float16. It takes up to \
+{config.max_position_embeddings} tokens, and was trained on sentences of at most \
+{settings["max_tokens"]}.
 
 ## Data
 
-{corpora}
-{sentences:,} sentences of these, of which {settings["schedule"]["held_out"]:,} were held out. \
-{progress.tokens:,} tokens were seen in {progress.step:,} steps.
+{data}
+{sentences:,} sentences of these, {settings["held_out"]:,} of them held out; \
+{int(end["tokens"]):,} tokens seen at this depth.
 
 ## Objective
 
-{objectives}{taught}
+{objectives}{teacher}
 ## Held-out loss
 
 | loss | value |
@@ -61,19 +60,10 @@ word pieces, at most {config.max_position_embeddings} tokens; trained on sentenc
 {losses}
 ## Made by
 
-```
-{command}
-```
+    {card["command"]}
 
 ## Licence
 
-The weights: {settings["licence"]}. The text that they were trained on is not part of them and has \
-its own licence, named above.
+{card["licence"]}, for the weights. The texts they were trained on are not part of them and keep \
+their own licences.
 """
-
-
-_MEANING = {
-    "mlm": "masked language modelling, cross-entropy in nats",
-    "sentence": "1 - cosine to the teacher's sentence vector, from the pooled [CLS] and the mean",
-    "tokens": "1 - cosine to the teacher's state of each token",
-}

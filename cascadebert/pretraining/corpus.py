@@ -15,7 +15,8 @@ from cascadebert.errors import UserError
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 # The end of a sentence: a full stop, question or exclamation mark, a closing quote or bracket
-# perhaps, white space, and something that may begin the next one.
+# perhaps (left off, since its partner may lie sentences before), white space, and something that
+# may begin the next sentence.
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?:[\"')\]]*)\s+(?=[\"'(\[]?[A-Z0-9])")
 _MARKUP = re.compile(r"<[^<>]{1,100}>")
 _SPACE = re.compile(r"\s+")

@@ -3,12 +3,12 @@
 import json
 import math
 import os
-import platform
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import torch
-from transformers import BertModel
+from transformers import BertConfig, BertModel
 
 from cascadebert.encoders import load_tokenizer
 from cascadebert.errors import UserError
@@ -38,6 +38,13 @@ from cascadebert.seeds import derive_seed
 SPACE_SENTENCES = 2_000
 WORD_SENTENCES = 50_000
 
+# What pre-training does without and fine-tuning wants.
+FINE_TUNING = {
+    "dtype": "float32",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+}
+
 
 def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -46,10 +53,7 @@ def device() -> str:
 def make_corpus(settings: dict, seed: int, out: str | os.PathLike) -> None:
     """Writes the sentences to train on, shuffled, one a line."""
     shortest, longest = settings["characters"]
-    found = corpus.sample_corpora(
-        settings["corpora"], derive_seed(seed, "corpus"), shortest, longest
-    )
-    write_sentences(out, found)
+    write_sentences(out, corpus.sample_corpora(settings["corpora"], seed, shortest, longest))
 
 
 def make_vocabulary(settings: dict, sentences_path, tokenizer_out, tokens_out) -> None:
@@ -58,11 +62,11 @@ def make_vocabulary(settings: dict, sentences_path, tokenizer_out, tokens_out) -
     Raises UserError if the corpus is too small for the vocabulary or to hold sentences out.
     """
     sentences = read_sentences(sentences_path)
-    held_out = settings["schedule"]["held_out"]
+    held_out = settings["held_out"]
     if len(sentences) <= 2 * held_out:
         raise UserError(
-            f"the corpus is too small: {len(sentences)} sentences, of which pretraining: "
-            f"schedule: held_out: takes {held_out}; give more text or hold fewer out"
+            f"the corpus is too small: {len(sentences)} sentences, of which pretraining.held_out "
+            f"takes {held_out}; give more text or hold fewer out"
         )
     vocabulary = settings["vocabulary"]
     if "from" in vocabulary:
@@ -70,9 +74,7 @@ def make_vocabulary(settings: dict, sentences_path, tokenizer_out, tokens_out) -
         check_tokenizer(tokenizer)
         tokenizer.model_max_length = settings["encoder"]["positions"]
     else:
-        tokenizer = train_wordpiece(
-            sentences, vocabulary["size"], settings["encoder"]["positions"]
-        )
+        tokenizer = train_wordpiece(sentences, vocabulary["size"], settings["encoder"]["positions"])
     with replacing(tokenizer_out) as draft:
         tokenizer.save_pretrained(draft)
     Tokens.of(sentences, tokenizer, settings["max_tokens"]).save(tokens_out)
@@ -102,23 +104,23 @@ def make_outputs(settings: dict, shard: int, sentences_path, tokenizer, space, o
 
 def make_encoder(
     settings: dict,
-    depth: int,
     seed: int,
     tokenizer_path,
     tokens_path,
     shards: list,
     shallower,
     state,
-    weights_out,
+    student_out,
     curve_out,
     model_out,
-    command: str,
 ) -> None:
-    """Trains the encoder of `depth` layers and writes it, its learning curve and its card.
+    """Trains the encoder of `settings["layers"]` layers; writes it and its learning curve.
 
-    shallower: the stored student to start from, with its depth, or None; state: where the training
-    keeps what it needs to go on after an interruption.
+    shallower: the stored student to start from, or None; state: where the training keeps what it
+    needs to go on after an interruption; student_out: the encoder with its heads, for a deeper one
+    to start from.
     """
+    depth = settings["layers"]
     tokenizer = load_tokenizer(tokenizer_path)
     tokens = Tokens.load(tokens_path)
     outputs = None
@@ -131,48 +133,52 @@ def make_encoder(
     student = _student(settings, tokenizer, depth, outputs, weights)
     if shallower:
         stored = torch.load(shallower, weights_only=True)
-        older = _student(settings, tokenizer, stored["depth"], outputs, weights)
+        older = _student(settings, tokenizer, stored["layers"], outputs, weights)
         older.load_state_dict(stored["student"])
         start_from_shallower(student, older)
-    elif outputs and weights.tokens:
+    elif weights.tokens:
         start_words_from_teacher(student, tokens, outputs, min(len(tokens), WORD_SENTENCES))
-    schedule = dict(settings["schedule"])
-    schedule["tokens"] = int(schedule["tokens"][depth])
     progress = loop.train(
         student.to(device()),
         tokens,
         outputs,
         weights,
-        Schedule(**schedule),
+        Schedule(**settings["schedule"], held_out=settings["held_out"]),
         derive_seed(seed, "training", depth),
         state,
         tokenizer.mask_token_id,
         settings["bf16"],
     )
     student = student.cpu()
-    with replacing(weights_out) as draft:
-        torch.save({"depth": depth, "student": student.state_dict()}, draft)
+    with replacing(student_out) as draft:
+        torch.save({"layers": depth, "student": student.state_dict()}, draft)
+    write_model(student.encoder, tokenizer, model_out)
     loop.write_curve(curve_out, progress.curve)
-    card = model_card(settings, student.encoder.config, progress, len(tokens), command)
-    write_model(student.encoder, tokenizer, card, model_out)
     Path(state).unlink(missing_ok=True)
 
 
-def write_model(encoder: BertModel, tokenizer, card: str, out: str | os.PathLike) -> None:
-    """An encoder in Hugging Face layout, its weights as float16; loads as float32."""
+def write_model(encoder: BertModel, tokenizer, out: str | os.PathLike) -> None:
+    """An encoder in Hugging Face layout, with float16 weights that load as float32."""
     with replacing(out) as draft:
         halved = BertModel(encoder.config)
         halved.load_state_dict(encoder.state_dict())
         halved.half().save_pretrained(draft)
         tokenizer.save_pretrained(draft)
-        config = json.loads((draft / "config.json").read_text())
-        config |= {
-            "dtype": "float32",
-            "hidden_dropout_prob": 0.1,
-            "attention_probs_dropout_prob": 0.1,
-        }
-        (draft / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-        (draft / "README.md").write_text(card)
+        path = draft / "config.json"
+        config = json.loads(path.read_text()) | FINE_TUNING
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def publish(settings: dict, model, curve, tokens_path, out: str | os.PathLike) -> None:
+    """Copies a trained encoder to its place in the family, with a model card."""
+    rows = pd.read_csv(curve).to_dict("records")
+    config = BertConfig.from_pretrained(model)
+    count = len(Tokens.load(tokens_path))
+    if "teacher" in settings:
+        count, _ = _taught(settings, count)
+    with replacing(out) as draft:
+        shutil.copytree(model, draft)
+        (draft / "README.md").write_text(model_card(settings, config, rows[-1], count))
 
 
 def _student(settings: dict, tokenizer, depth: int, outputs, weights: Weights) -> Student:

@@ -110,8 +110,9 @@ def train(
     """
     device = next(student.parameters()).device
     pad = student.encoder.config.pad_token_id
-    decayed = [p for p in student.parameters() if p.ndim > 1]
-    others = [p for p in student.parameters() if p.ndim <= 1]
+    trained = [p for p in student.parameters() if p.requires_grad]
+    decayed = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [
             {"params": decayed, "weight_decay": schedule.weight_decay},

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
+from cascadebert.errors import UserError
 from cascadebert.pretraining.teacher import Outputs
 from cascadebert.pretraining.vocabulary import Tokens
 
@@ -22,6 +23,12 @@ class Student(nn.Module):
         super().__init__()
         width = config.hidden_size
         self.encoder = BertModel(config)
+        # Training sees short single sentences. Positions beyond them and the second segment of a
+        # pair then add nothing at first to an input, instead of noise.
+        embeddings = self.encoder.embeddings
+        nn.init.zeros_(embeddings.position_embeddings.weight)
+        nn.init.zeros_(embeddings.token_type_embeddings.weight)
+        embeddings.token_type_embeddings.weight.requires_grad_(False)
         self.to_sentence = nn.Linear(width, teacher_width) if teacher_width else None
         self.to_token = nn.Linear(width, components) if components else None
         # As in BERT: a transformation, then the word embeddings themselves as the output layer.
@@ -43,7 +50,12 @@ class Student(nn.Module):
 def encoder_config(
     tokenizer: PreTrainedTokenizerBase, depth: int, width: int, heads: int, inner: int, longest: int
 ) -> BertConfig:
-    """Without dropout: pre-training sees a sentence once or twice and cannot overfit."""
+    """Without dropout: pre-training sees a sentence a few times and cannot overfit.
+
+    Raises UserError if the heads do not divide the width.
+    """
+    if width % heads:
+        raise UserError(f"pretraining.encoder: {heads} heads do not divide the width {width}")
     return BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,

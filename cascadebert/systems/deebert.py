@@ -19,7 +19,7 @@ def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
 
 
 class Model(nn.Module):
-    """Stage two: an off-ramp of its own (pooler, dropout, classifier) after every layer but the last."""
+    """Stage two: an off-ramp (pooler, dropout, classifier) after every layer but the last."""
 
     def __init__(self, run, encoder, labels, parents):
         super().__init__()
@@ -43,8 +43,8 @@ class Model(nn.Module):
     def forward(self, inputs):
         with torch.no_grad():
             outputs = self.backbone(**inputs, output_hidden_states=True)
-        # hidden_states[0] are the embeddings
-        logits = [ramp(states) for ramp, states in zip(self.ramps, outputs.hidden_states[1:])]
+        states = outputs.hidden_states[1:-1]  # of layers 1 to L - 1; the first are the embeddings
+        logits = [ramp(layer) for ramp, layer in zip(self.ramps, states, strict=True)]
         return torch.stack([*logits, outputs.logits], dim=1)
 
     def loss(self, logits, gold):

@@ -1,4 +1,4 @@
-"""PABEE (Zhou et al., NeurIPS 2020): all layers' classifiers trained together, patience-based exit."""
+"""PABEE (Zhou et al., NeurIPS 2020): all layers' classifiers trained jointly, exit by patience."""
 
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ class Model(nn.Module):
         states = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
         logits = [
             classifier(self.dropout(self.pooler(layer)))
-            for classifier, layer in zip(self.classifiers, states)
+            for classifier, layer in zip(self.classifiers, states, strict=True)
         ]
         return torch.stack(logits, dim=1)
 

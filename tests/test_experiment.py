@@ -1,0 +1,88 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cascadebert.errors import UserError
+from cascadebert.experiment import Experiment, resolve
+
+ROOT = Path(__file__).parent.parent
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(path: str, value) -> dict:
+    """The default configuration with the value at a dotted path changed; None deletes it."""
+    config = copy.deepcopy(DEFAULT)
+    *way, last = path.split(".")
+    section = config
+    for key in way:
+        section = section[key]
+    if value is None:
+        del section[last]
+    else:
+        section[last] = value
+    return config
+
+
+def test_the_default_is_the_papers_line_up():
+    experiment = Experiment(DEFAULT)
+    assert set(experiment.runs) == {
+        "finetune-bert-12",
+        "finetune-bert-12-layers6",
+        "finetune-bert-12-layers4",
+        "finetune-bert-12-layers3",
+        "deebert-bert-12",
+        "pabee-bert-12",
+        "finetune-bert-2",
+        *(f"finetune-bert-2-margin{margin}" for margin in (0.1, 0.3, 0.5, 0.7)),
+    }
+    assert list(experiment.systems["cascadebert"].candidates) == ["0.1", "0.3", "0.5", "0.7"]
+    assert experiment.ablations == {"cascadebert": "cascadebert-without-dar"}
+    order = list(experiment.runs)
+    assert order.index("finetune-bert-12") < order.index("deebert-bert-12")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("trainig", {}, r"top level.*'trainig'.*allowed keys: experiment, seed, tasks"),
+        ("training.epoch", 3, r"training: .*'epoch'.*allowed keys: epochs, learning_rate"),
+        ("training.epochs", 0, r"training\.epochs: 0 is less than the minimum of 1"),
+        ("training.epochs", None, r"training: 'epochs' is a required property"),
+        ("training.precision", "fp8", r"training\.precision: 'fp8' is not one of \['auto', 'bf16'"),
+        ("training.learning_rate", "fast", r"training\.learning_rate: 'fast' is not of type"),
+        ("difficulty.folds", 1, r"difficulty\.folds: 1 is less than the minimum of 2"),
+        ("difficulty.margins", [0.1, 2], r"difficulty\.margins\.1: 2 is greater than the maximum"),
+        ("evaluation.targets", [], r"evaluation\.targets: \[\] should be non-empty"),
+        ("reference", "bert-24", r"reference: 'bert-24' is none of bert-2, bert-12"),
+        ("proposed", "cascade", r"proposed: 'cascade' is none of bert-12l,"),
+        ("systems.pabee.method", "pabe", r"systems\.pabee\.method: 'pabe' is none of cascade"),
+        ("systems.pabee.patience", 3, r"systems\.pabee: .*'patience'.*allowed keys: .*encoder"),
+        ("systems.pabee.encoder", "bert-3", r"systems\.pabee: 'bert-3' is none of bert-2, bert-12"),
+        ("systems.cascadebert.members", ["bert-2"], r"systems\.cascadebert\.members: .*too short"),
+        ("systems.cascadebert.members", ["bert-2", "b"], r"systems\.cascadebert: 'b' is none of"),
+        ("encoders.bert-2.tokenizer", "bert", r"encoders\.bert-2\.tokenizer: 'bert' is none of"),
+        ("experiment", "../elsewhere", r"experiment: '\.\./elsewhere' does not match"),
+        ("tasks.movies.metric", "bleu", r"tasks\.movies\.metric: 'bleu' is not one of"),
+        ("tasks", {"a/b": DEFAULT["tasks"]["movies"]}, r"tasks: 'a/b' does not match"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_its_path(path, value, message):
+    with pytest.raises(UserError, match=message):
+        Experiment(changed(path, value))
+
+
+def test_an_override_replaces_its_tasks_and_merges_its_settings():
+    override = {"experiment": "other", "tasks": {"rte": {}}, "training": {"epochs": 9}}
+    resolved = resolve(DEFAULT, override)
+    assert list(resolved["tasks"]) == ["rte"]
+    assert resolved["training"] == {**DEFAULT["training"], "epochs": 9}
+    assert resolved["systems"] == DEFAULT["systems"]
+    assert DEFAULT["experiment"] == "movies"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("[!.]*.yaml")), ids=lambda p: p.stem)
+def test_shipped_configurations_are_valid(path):
+    if not path.name.endswith("schema.yaml"):
+        Experiment(resolve(DEFAULT, yaml.safe_load(path.read_text())))

@@ -1,0 +1,186 @@
+"""The real workflow on a small task: plan, run, rerun, change, and go wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--cores", str(cores), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def planned(folder: Path, *arguments: str) -> dict[str, int]:
+    """How many jobs of each rule a dry run plans."""
+    result = snakemake(folder, "--dry-run", *arguments)
+    assert result.returncode == 0, result.stderr
+    if "Nothing to be done" in result.stdout + result.stderr:
+        return {}
+    stats = (result.stdout + result.stderr).split("Job stats:")[1].split("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", stats, re.M)}
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.npz"))}
+
+
+@pytest.fixture(scope="module")
+def config(encoders, task) -> dict:
+    """A small experiment on CSV files, with every system of the default."""
+    cascade = {"method": "cascade", "members": ["bert-2", "bert-4"]}
+    return {
+        "experiment": "small",
+        "tasks": {
+            "words": {
+                "source": {"files": {split: f"{split}.csv" for split in task.splits}},
+                "columns": {"id": "id", "text": "text", "label": "label"},
+                "labels": task.labels,
+            }
+        },
+        "encoders": {
+            "bert-2": {"model": encoders["bert-2"], "tokenizer": "bert-4"},
+            "bert-4": encoders["bert-4"],
+        },
+        "reference": "bert-4",
+        "systems": {
+            "bert-4l": {"method": "finetune", "title": "BERT-4L", "encoder": "bert-4"},
+            "bert-2l": {"method": "finetune", "title": "BERT-2L", "encoder": "bert-4", "layers": 2},
+            "deebert": {"method": "deebert", "title": "DeeBERT", "encoder": "bert-4"},
+            "pabee": {"method": "pabee", "title": "PABEE", "encoder": "bert-4"},
+            "cascadebert": {**cascade, "title": "CascadeBERT", "dar": True},
+            "plain": {**cascade, "title": "CascadeBERT w/o DAR", "ablation_of": "cascadebert"},
+        },
+        "replicates": 2,
+        "difficulty": {"folds": 2, "seeds": 2, "margins": [0.1, 0.5]},
+        "training": {"epochs": 2, "learning_rate": 3.0e-3, "batch_size": 16},
+        "evaluation": {"targets": [1.25, 1.5], "resamples": 200},
+    }
+
+
+def write(folder: Path, config: dict, task) -> Path:
+    for split, table in task.splits.items():
+        table.drop(columns="text_pair").to_csv(folder / f"{split}.csv", index=False)
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, config, task) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    result = snakemake(folder, "--configfile", str(write(folder, config, task)))
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_the_default_labels_8_folds_x_5_seeds_and_shares_runs(tmp_path):
+    jobs = planned(ROOT, "--forceall")
+    assert jobs["label_fold"] == 8
+    assert jobs["train"] == jobs["predict"] == 11
+    summary = snakemake(ROOT, "--summary").stdout
+    assert len(set(re.findall(r"difficulty/movies/bert-2/fold\d-seed\d", summary))) == 8 * 5
+
+
+def test_the_papers_configuration_plans_the_papers_jobs(tmp_path):
+    jobs = planned(tmp_path, "--configfile", str(ROOT / "config" / "paper.yaml"))
+    tasks, regularised_members, margins = 6, 2, 4
+    assert jobs["prepare_task"] == jobs["tokenize_task"] == jobs["evaluate"] == tasks
+    assert jobs["difficulty"] == tasks * regularised_members
+    assert jobs["label_fold"] == tasks * regularised_members * 8
+    # BERT-base, 6L, 4L, 3L, DeeBERT, PABEE, the 2-layer member, and regularised members
+    assert jobs["train"] == jobs["predict"] == tasks * (7 + regularised_members * margins)
+
+
+def test_it_ends_in_tables_figures_and_a_report(finished):
+    results = finished / "results" / "small"
+    table = pd.read_csv(results / "tables" / "table2_main.csv")
+    columns = "task system split target_speedup speedup metric score low high n"
+    assert set(columns.split()) <= set(table)
+    systems = "bert-4l bert-2l deebert pabee cascadebert plain"
+    assert set(table["system"]) == set(systems.split())
+    assert set(table["split"]) == {"test"}
+    reached = table.dropna(subset="score")
+    assert len(reached) >= 5
+    assert ((reached["low"] <= reached["score"]) & (reached["score"] <= reached["high"])).all()
+    assert table[table["score"].isna()]["note"].str.contains("not reachable").all()
+    for stem in ("table1_data", "table2_main", "table4_dar", "table5_calibration"):
+        assert {p.suffix for p in (results / "tables").glob(f"{stem}.*")} >= {".csv", ".md", ".tex"}
+    figures = {p.stem for p in (results / "figures").glob("*.pdf")}
+    assert figures == {p.stem for p in (results / "figures").glob("*.png")}
+    assert len(figures) >= 3
+    choice = json.loads((results / "evaluation/words/choices/cascadebert.json").read_text())
+    assert choice["candidate"] in {"0.1", "0.5"}
+    assert yaml.safe_load((results / "config.yaml").read_text())["experiment"] == "small"
+
+    path = finished / "report.html"
+    report = snakemake(finished, "--configfile", "small.yaml", "--report", str(path))
+    assert report.returncode == 0, report.stderr
+    html = path.read_text()
+    assert "CascadeBERT w/o DAR" in html
+    assert "data:image/png" in html or "image/png" in html
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished):
+    results = finished / "results" / "small"
+    logs, times = results / "logs", results / "benchmarks"
+    logged = {p.relative_to(logs).with_suffix("") for p in logs.rglob("*.log")}
+    assert logged == {p.relative_to(times).with_suffix("") for p in times.rglob("*.tsv")}
+    log = (results / "logs/label_fold/words/bert-2/fold1.log").read_text()
+    assert re.search(r"difficulty words/bert-2 fold 1 seed 1 .*\d+/\d+ \[\d\d:\d\d<\d\d:\d\d", log)
+
+
+def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, config, task):
+    assert planned(finished, "--configfile", "small.yaml") == {}
+    changed = {**config, "evaluation": {**config["evaluation"], "targets": [1.5, 2]}}
+    (finished / "changed.yaml").write_text(yaml.safe_dump(changed))
+    jobs = planned(finished, "--configfile", "changed.yaml")
+    assert jobs
+    expensive = "prepare_task tokenize_task label_fold difficulty train predict"
+    assert not set(jobs) & set(expensive.split())
+    more = {**config, "replicates": 3}
+    (finished / "changed.yaml").write_text(yaml.safe_dump(more))
+    assert "label_fold" not in planned(finished, "--configfile", "changed.yaml")
+
+
+def test_one_core_gives_the_same_bytes_as_two(finished, tmp_path, config, task):
+    path = write(tmp_path, config, task)
+    runs = ("finetune-bert-2-margin0.5", "deebert-bert-4")
+    targets = [f"results/small/predictions/words/{run}/seed1" for run in runs]
+    result = snakemake(tmp_path, *targets, "--configfile", str(path), cores=1)
+    assert result.returncode == 0, result.stderr
+    for run in runs:
+        place = Path("results/small/predictions/words", run)
+        alone = read_all(tmp_path / place)
+        assert len(alone) == 4
+        assert alone == read_all(finished / place)
+
+
+def test_a_wrong_key_is_refused_before_any_job(tmp_path):
+    (tmp_path / "wrong.yaml").write_text("experiment: wrong\ntraining: {epoch: 3}\n")
+    result = snakemake(tmp_path, "--configfile", str(tmp_path / "wrong.yaml"))
+    assert result.returncode != 0
+    assert "training: Additional properties are not allowed ('epoch'" in result.stderr
+    assert "epochs, learning_rate, batch_size" in result.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_bad_row_is_named_and_leaves_nothing_half_done(tmp_path, config, task):
+    path = write(tmp_path, config, task)
+    lines = (tmp_path / "dev.csv").read_text().splitlines()
+    lines[4] = lines[4].rsplit(",", 1)[0] + ",7"
+    (tmp_path / "dev.csv").write_text("\n".join(lines) + "\n")
+    result = snakemake(tmp_path, "--configfile", str(path))
+    assert result.returncode != 0
+    assert re.search(r"dev\.csv, line 5: .*'7'", result.stderr)
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "results/small/data/words").exists()
+    assert list((tmp_path / "results/small/data").glob("*")) == []
