@@ -24,7 +24,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/wall_clock.py
+	PYTHONPATH=. $(BIN)/python benchmarks/wall_clock.py
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -3,12 +3,16 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 
+from cascadebert.choice import Choice
 from cascadebert.encoders import load_classifier, load_config, load_tokenizer
 from cascadebert.errors import UserError
+from cascadebert.experiment import Experiment
 from cascadebert.tokens import sorted_batches
 from cascadebert.training import device
 
@@ -59,6 +63,29 @@ class Cascade:
                 raise UserError(f"{folder} tells {names} apart, but {folders[0]} {labels[0]}")
         members = [load_classifier(folder, labels[0]) for folder in folders]
         return cls(members, [load_tokenizer(folder) for folder in folders], threshold, max_length)
+
+    @classmethod
+    def from_results(
+        cls, results: str | os.PathLike, task: str, system: str, speedup: float, replicate: int = 0
+    ) -> "Cascade":
+        """A cascade of a finished experiment, with what its development split chose for a speed-up.
+
+        results: results/<experiment>
+        speedup: one of its targets
+        Raises UserError if the system is no cascade of fine-tuned models, or the speed-up no target.
+        """
+        results = Path(results)
+        experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
+        choice = Choice.load(results / "evaluation" / task / "choices" / f"{system}.json")
+        runs = experiment.systems[system].candidates[choice.candidate]
+        if experiment.systems[system].rule != "confidence" or any(run.parents for run in runs):
+            raise UserError(f"{system} of {results} is no cascade of fine-tuned models")
+        if speedup not in choice.knobs:
+            targets = ", ".join(f"{target:g}" for target in choice.knobs)
+            raise UserError(f"{results} has no threshold for {speedup}x; its targets are {targets}")
+        folders = [results / "models" / task / run.name / f"seed{replicate}" for run in runs]
+        max_length = experiment.config["training"]["max_length"]
+        return cls.from_pretrained(folders, choice.knobs[speedup][replicate], max_length)
 
     @torch.inference_mode()
     def __call__(

@@ -203,7 +203,7 @@ def exit_measures(
         n = len(system.labels(split))
 
         def statistic(weights, of_split=of_split):  # [measures, exits, replicates, resamples]
-            return np.stack([_exit_values(each, weights) for each in of_split], axis=-2)
+            return np.stack([exit_values(each, weights) for each in of_split], axis=-2)
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=RuntimeWarning)  # undefined is NaN
@@ -234,7 +234,7 @@ def exit_measures(
     return pd.DataFrame(rows)
 
 
-def _exit_values(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
+def exit_values(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
     """EXIT_MEASURES in percent, `[measures, exits, resamples]`, of `[resamples, examples]`."""
     values = []
     for e in range(len(predictions.costs)):

@@ -10,10 +10,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from cascadebert.tables import METRICS, SAME_SPLIT, reference_system, signed
+from cascadebert.tables import METRICS, SAME_SPLIT, reason, reference_system, signed
 from cascadebert.typeset import Cell, Display, rst_escape, to_rst
+from cascadebert.wording import bounds, conclusion, effect, listed, loses, verdict
 
 WORDS = {"dis": "DIS", "ece": "ECE", "accuracy": "accuracy"}
+
+# Snakemake centres its landing page on the screen, so that the top of a longer one is out of reach,
+# keeps it narrower than a table, and sets all headings alike.
+STYLE = """.. raw:: html
+
+   <style>
+   .h-screen.overflow-auto { align-items: flex-start; }
+   .prose.max-w-lg { max-width: 46rem; }
+   .prose h1:not(.title), .prose h2 { font-size: 1.3rem; }
+   .prose img { max-width: 34rem; }
+   </style>"""
 
 
 def summary(
@@ -50,9 +62,10 @@ def summary(
         parts.append("|tradeoff|")
     parts.append(_heading("The numbers behind it", "-"))
     for place in places:
-        parts += [page.rivals(place), page.regularisation(place)]
+        parts += [page.table_against(place), page.table_regularisation(place)]
     parts.append(_heading("Before you quote this", "-"))
     parts += [f"* {rst_escape(text)}" for text in page.caveats()]
+    parts.append(STYLE)
     if figure is not None:
         # At the end, so that the text above can be read in a text editor; in short lines, because
         # docutils refuses long ones.
@@ -63,11 +76,6 @@ def summary(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def verdict(low: float, high: float) -> int:
-    """1 or -1 where an interval lies above or below 0; 0, undecided, where it does not."""
-    return int(low > 0) - int(high < 0)
-
-
 class Page:
     """The parts of the page; a place is a (task, split)."""
 
@@ -76,168 +84,134 @@ class Page:
         self.name = titles[proposed]
         self.full = reference_system(points)
         self.plain = ablations.get(proposed)
-        of_proposed = differences["system"] == proposed
-        self.differences = differences[of_proposed & differences["difference"].notna()]
-        at_first = exits[(exits["exit"] == 1) & exits["measure"].isin(WORDS)]
-        gains = exit_differences[(exit_differences["exit"] == 1)]
-        keys = ["task", "split", "measure"]
-        mine, plain = (at_first[at_first["system"] == s] for s in (proposed, self.plain))
-        of_pair = (gains["system"] == proposed) & (gains["against"] == self.plain)
-        scores = mine.merge(plain, on=keys, suffixes=("", "_plain"))[
-            [*keys, "score", "score_plain"]
-        ]
-        columns = [*keys, "difference", "low", "high"]
-        calibration = scores.merge(gains.loc[of_pair, columns], on=keys)
-        rank = calibration["measure"].map(list(WORDS).index)
-        self.calibration = calibration.iloc[rank.argsort(kind="stable")]
+        self.pairs = _paired(differences[differences["system"] == proposed], points)
+        self.lost = self.pairs[self.pairs["against"] == self.full]
+        self.gained = self.pairs[self.pairs["against"] == self.plain]
+        same_speed = self.pairs["their_target"] == self.pairs["target_speedup"]
+        apart = self.pairs["against"].isin([self.full, self.plain])
+        self.rivals = self.pairs[same_speed & ~apart]
+        of_pair = exit_differences["against"] == self.plain
+        of_pair &= exit_differences["system"] == proposed
+        self.calibration = _of_smallest(exits, exit_differences[of_pair])
 
     def total(self) -> str:
         """The balance of all comparisons."""
-        others = self.differences[~self.differences["against"].isin([self.full, self.plain])]
-        verdicts = [verdict(*bounds) for bounds in others[["low", "high"]].to_numpy()]
+        verdicts = [verdict(row.low, row.high) for row in self.rivals.itertuples()]
         if not verdicts:
             return "There is no other system to compare with at equal speed."
-        better, worse = verdicts.count(1), verdicts.count(-1)
         return (
             f"At equal target speed-ups {rst_escape(self.name)} is better than another system in "
-            f"{better} of {len(verdicts)} comparisons, worse in {worse}, and undecided in "
-            f"{len(verdicts) - better - worse}."
+            f"{verdicts.count(1)} of {len(verdicts)} comparisons, worse in {verdicts.count(-1)}, "
+            f"and undecided in {verdicts.count(0)}."
         )
 
     def answers(self, place) -> list[tuple[str, str]]:
+        """Label and text of each answer."""
         return [
-            ("Speed and loss", self._loss(place)),
-            ("Against the others at equal speed", self._rivals_in_words(place)),
-            ("DAR", self._regularisation_in_words(place)),
+            ("Speed and loss", rst_escape(self._loss(place))),
+            ("Against the others at equal speed", rst_escape(self._against(place))),
+            ("DAR", rst_escape(self._regularisation(place))),
         ]
 
     def _loss(self, place) -> str:
-        lost = _at(self.differences, place)
-        lost = lost[lost["against"] == self.full].set_index("target_speedup")
         pieces = []
-        for row in self._rows(place, self.proposed):
-            if row["target_speedup"] not in lost.index:
-                continue
-            d = lost.loc[row["target_speedup"]]
-            full = self._score(place, self.full, 1.0)
+        for row in _at(self.lost, place).itertuples():
             first = not pieces
-            than, of = (
-                f" than {self.titles[self.full]}" * first,
-                f" of {METRICS[row['metric']]}" * first,
-            )
-            sure = "" if verdict(d["low"], d["high"]) else ", undecided"
+            than = f" than {self.titles[self.full]}" if first else ""
+            of = f" of {METRICS[row.metric]}" if first else ""
+            undecided = "" if verdict(row.low, row.high) else ", undecided"
             pieces.append(
-                f"{row['speedup']:.1f}× faster{than} and {_loses(d['difference'])}{of} "
-                f"({full['score']:.1f} → {row['score']:.1f}; {'95% interval ' * first}"
-                f"{_bounds(d)}{sure})"
+                f"{row.speedup:.1f}× faster{than} and {loses(row.difference)}{of} "
+                f"({row.their_score:.1f} → {row.score:.1f}; {'95% interval ' if first else ''}"
+                f"{bounds(row)}{undecided})"
             )
         if not pieces:
-            return rst_escape(f"{self.name} was not compared with the full model.")
-        return rst_escape(f"{self.name} is {'; '.join(pieces)}.")
+            return f"{self.name} was not compared with the full model."
+        return f"{self.name} is {'; '.join(pieces)}."
 
-    def _rivals_in_words(self, place) -> str:
-        compared = _at(self.differences, place)
-        compared = compared[~compared["against"].isin([self.full, self.plain])]
+    def _against(self, place) -> str:
         phrases = {1: "better than", -1: "worse than", 0: "not told apart from"}
         sentences = []
-        for target, rows in compared.groupby("target_speedup"):
+        for target, rows in _at(self.rivals, place).groupby("target_speedup"):
             groups = {sign: [] for sign in phrases}
             for row in rows.itertuples():
                 groups[verdict(row.low, row.high)].append(self.titles[row.against])
-            told = [f"{phrases[sign]} {_list(names)}" for sign, names in groups.items() if names]
-            sentences.append(
-                f"At {target:g}× it is {'; '.join(told)}. {self._highest(place, target)}"
-            )
-        return rst_escape(" ".join(sentences))
+            told = [f"{phrases[sign]} {listed(names)}" for sign, names in groups.items() if names]
+            sentences.append(f"At {target:g}× it is {'; '.join(told)}.")
+            sentences.append(self._highest(place, target))
+        return " ".join(sentences)
 
     def _highest(self, place, target: float) -> str:
         here = _at(self.points, place)
-        here = here[(here["target_speedup"] == target) & here["score"].notna()]
-        shown = here["score"].round(1)
-        best = list(here.loc[shown == shown.max(), "system"])
+        here = here[here["target_speedup"] == target].set_index("system")["score"].round(1)
+        best = list(here.index[here == here.max()])
         if best == [self.proposed]:
-            return f"The highest score there is {self.name}'s ({shown.max():.1f})."
+            return f"The highest score there is its own ({here.max():.1f})."
+        names = listed([self.titles[system] for system in best])
         if self.proposed in best:
-            return f"The highest score ({shown.max():.1f}) is shared by {_list(self._names(best))}."
-        mine = self._score(place, self.proposed, target)["score"]
+            return f"The highest score there is shared by {names} ({here.max():.1f})."
         return (
-            f"It does not have the highest score there: {mine:.1f}, "
-            f"{_list(self._names(best))} {shown.max():.1f}."
+            f"The highest score there is not its {here[self.proposed]:.1f} but "
+            f"{here.max():.1f} ({names})."
         )
 
-    def _names(self, systems: list[str]) -> list[str]:
-        return [self.titles[system] for system in systems]
-
-    def _regularisation_in_words(self, place) -> str:
+    def _regularisation(self, place) -> str:
         if self.plain is None:
             return "The experiment has no system without DAR to compare with."
-        gains = _at(self.differences, place)
-        gains = gains[gains["against"] == self.plain]
+        gained = list(_at(self.gained, place).itertuples())
+        effects = [effect(row.low, row.high) for row in gained]
         sentences = []
-        if len(gains):
-            effects = [_effect(row.low, row.high) for row in gains.itertuples()]
+        if gained:
             pieces = [
-                f"{signed(row.difference)} at {row.target_speedup:g}× "
-                f"({_bounds(row._asdict())}: {effect})"
-                for row, effect in zip(gains.itertuples(), effects, strict=True)
+                f"{signed(row.difference)} at {row.target_speedup:g}× ({bounds(row)}: {word})"
+                for row, word in zip(gained, effects, strict=True)
             ]
-            sentences.append(f"{_conclusion(effects)}: {_list(pieces)}.")
+            sentences.append(f"{conclusion(effects)}: {listed(pieces)}.")
         pieces = [
             f"{'raises' if row.difference > 0 else 'lowers'} {WORDS[row.measure]} from "
-            f"{row.score_plain:.1f} to {row.score:.1f} ({signed(row.difference)}; "
-            f"{_bounds(row._asdict())}: {_effect(row.low, row.high, row.measure)})"
+            f"{row.their_score:.1f} to {row.score:.1f} ({signed(row.difference)}; "
+            f"{bounds(row)}: {effect(row.low, row.high, row.measure)})"
             for row in _at(self.calibration, place).itertuples()
         ]
         if pieces:
-            sentences.append(f"In the smallest model it {_list(pieces)}.")
-        return rst_escape(" ".join(sentences))
+            sentences.append(f"In the smallest model it {listed(pieces)}.")
+        return " ".join(sentences)
 
-    def rivals(self, place) -> str:
-        """A table of the proposed system less every other, at each target."""
-        lines = []
-        for d in _at(self.differences, place).itertuples():
-            mine = self._score(place, self.proposed, d.target_speedup)
-            at = 1.0 if d.against == self.full else d.target_speedup
-            theirs = self._score(place, d.against, at)
-            lines.append(
-                [
-                    f"{mine['score']:.1f} at {mine['speedup']:.2f}×",
-                    f"{self.titles[d.against]}: {theirs['score']:.1f} at {theirs['speedup']:.2f}×",
-                    f"{signed(d.difference)} ({_bounds(d._asdict())})",
-                    {1: "better", -1: "worse", 0: "undecided"}[verdict(d.low, d.high)],
-                ]
-            )
-        title = f"{_where(place)}: {self.name} against the others"
-        header = [self.name, "Against", "Difference", "Verdict"]
-        return _table(title, header, lines)
-
-    def regularisation(self, place) -> str:
-        """A table of what DAR changes in the smallest model and in the cascade."""
+    def table_against(self, place) -> str:
+        """The proposed system less every other, at each target."""
+        verdicts = {1: "better", -1: "worse", 0: "undecided"}
         lines = [
             [
-                f"{WORDS[row.measure]} of the smallest model",
-                f"{row.score:.1f}",
-                f"{row.score_plain:.1f}",
-                f"{signed(row.difference)} ({_bounds(row._asdict())})",
-                _effect(row.low, row.high, row.measure),
+                f"{row.score:.1f} at {row.speedup:.2f}×",
+                f"{self.titles[row.against]}: {row.their_score:.1f} at {row.their_speedup:.2f}×",
+                f"{signed(row.difference)} ({bounds(row)})",
+                verdicts[verdict(row.low, row.high)],
             ]
+            for row in _at(self.pairs, place).itertuples()
+        ]
+        title = f"{_where(place)}: {self.name} against the others"
+        return _table(title, [self.name, "Against", "Difference", "Verdict"], lines)
+
+    def table_regularisation(self, place) -> str:
+        """What DAR changes in the smallest model and in the cascade."""
+        changed = [
+            (f"{WORDS[row.measure]} of the smallest model", row, row.measure)
             for row in _at(self.calibration, place).itertuples()
         ]
-        gains = _at(self.differences, place)
-        for row in gains[gains["against"] == self.plain].itertuples():
-            mine, plain = (
-                self._score(place, system, row.target_speedup)
-                for system in (self.proposed, self.plain)
-            )
-            lines.append(
-                [
-                    f"Cascade at {row.target_speedup:g}×",
-                    f"{mine['score']:.1f}",
-                    f"{plain['score']:.1f}",
-                    f"{signed(row.difference)} ({_bounds(row._asdict())})",
-                    _effect(row.low, row.high),
-                ]
-            )
+        changed += [
+            (f"Cascade at {row.target_speedup:g}×", row, row.metric)
+            for row in _at(self.gained, place).itertuples()
+        ]
+        lines = [
+            [
+                label,
+                f"{row.score:.1f}",
+                f"{row.their_score:.1f}",
+                f"{signed(row.difference)} ({bounds(row)})",
+                effect(row.low, row.high, measure),
+            ]
+            for label, row, measure in changed
+        ]
         header = ["", "With DAR", "Without", "Difference", "DAR"]
         return _table(f"{_where(place)}: what DAR changes", header, lines)
 
@@ -248,9 +222,8 @@ class Page:
         seeds = "one seed" if high == 1 else f"{low if low == high else f'{low} to {high}'} seeds"
         sizes = points.groupby(["task", "split"], sort=False)["n"].first()
         texts = [
-            "Scores are means over "
-            f"{seeds} and over all examples of the split: "
-            f"{_list([f'{task} {split} {n:,}' for (task, split), n in sizes.items()])}.",
+            f"Scores are means over {seeds} and over all examples of the split: "
+            f"{listed([f'{task} {split} {n:,}' for (task, split), n in sizes.items()])}.",
             "Thresholds (and the difficulty margin) were chosen on the development split, for each "
             "target, and applied unchanged.",
         ]
@@ -266,31 +239,53 @@ class Page:
             + (" With so few seeds they say little about the luck of training." if high < 5 else "")
         )
         texts.append(
-            f"{len(self.differences) + len(self.calibration)} differences are judged here, without "
+            f"{len(self.pairs) + len(self.calibration)} differences are judged here, without "
             "correction for their number: one in twenty would look decided if there were none."
         )
-        movable = scored[scored["speedup"].notna()]
-        off = (movable["speedup"] / movable["target_speedup"] - 1).abs()
+        off = (scored["speedup"] / scored["target_speedup"] - 1).abs().reset_index(drop=True)
         if len(off):
-            worst = movable.loc[off.idxmax()]
+            worst = scored.iloc[off.argmax()]
             texts.append(
                 "Speed-ups count layers, not seconds. On the scored examples they are up to "
-                f"{100 * off.max():.0f}% off their target ({self.titles[worst['system']]} on "
+                f"{off.max():.0%} off their target ({self.titles[worst['system']]} on "
                 f"{worst['task']} at {worst['target_speedup']:g}×: {worst['speedup']:.2f}×)."
             )
         texts += [
-            f"{self.titles[row.system]} on {row.task} at {row.target_speedup:g}×: {row.note}."
+            f"{self.titles[row.system]} at {row.target_speedup:g}× on {row.task}: "
+            f"{reason(row.note)}."
             for row in points[points["score"].isna()].itertuples()
         ]
         return texts
 
-    def _rows(self, place, system: str) -> list[pd.Series]:
-        here = _at(self.points, place)
-        of_system = here[here["system"] == system].sort_values("target_speedup")
-        return [row for _, row in of_system.iterrows()]
 
-    def _score(self, place, system: str, target: float) -> pd.Series:
-        return next(r for r in self._rows(place, system) if r["target_speedup"] == target)
+def _paired(differences: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Differences with score and speedup of their system, and their_target, their_score and
+    their_speedup of the other: at the same target, or at 1x where it has no score there."""
+    keys = ["task", "split", "target_speedup"]
+    scored = points[points["score"].notna()]
+    mine = scored[[*keys, "system", "metric", "score", "speedup"]]
+    theirs = scored.rename(
+        columns={"system": "against", "score": "their_score", "speedup": "their_speedup"}
+    )
+    theirs = theirs[[*keys, "against", "their_score", "their_speedup"]]
+    theirs = theirs.assign(their_target=theirs["target_speedup"])
+    at_one = theirs[theirs["their_target"] == 1].drop(columns="target_speedup")
+    pairs = differences.merge(mine, on=[*keys, "system"])
+    same = pairs.merge(theirs, on=[*keys, "against"])
+    found = pairs.set_index([*keys, "against"]).index.isin(same.set_index([*keys, "against"]).index)
+    slower = pairs[~found].merge(at_one, on=["task", "split", "against"])
+    return pd.concat([same, slower]).sort_values("target_speedup", kind="stable")
+
+
+def _of_smallest(exits: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+    """Differences of WORDS at the first exit, in that order, with score and their_score."""
+    keys = ["task", "split", "exit", "measure"]
+    scores = exits[[*keys, "system", "score"]]
+    theirs = scores.rename(columns={"system": "against", "score": "their_score"})
+    kept = differences[(differences["exit"] == 1) & differences["measure"].isin(WORDS)]
+    table = kept.merge(scores, on=[*keys, "system"]).merge(theirs, on=[*keys, "against"])
+    rank = table["measure"].map(list(WORDS).index)
+    return table.iloc[rank.argsort(kind="stable")]
 
 
 def _at(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:
@@ -300,37 +295,6 @@ def _at(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:
 
 def _where(place: tuple[str, str]) -> str:
     return "{} ({})".format(*place)
-
-
-def _effect(low: float, high: float, measure: str = "accuracy") -> str:
-    direction = verdict(low, high) * (-1 if measure == "ece" else 1)
-    return {1: "helps", -1: "hurts", 0: "undecided"}[direction]
-
-
-def _conclusion(effects: list[str]) -> str:
-    decided = {effect for effect in effects if effect != "undecided"}
-    if not decided:
-        return "Whether DAR helps the cascade is undecided"
-    if len(decided) == 2:
-        return "Whether DAR helps the cascade depends on the speed-up"
-    everywhere = "at every speed-up" if "undecided" not in effects else "at some speed-ups only"
-    return f"DAR {decided.pop()} the cascade {everywhere}"
-
-
-def _loses(difference: float) -> str:
-    if f"{abs(difference):.1f}" == "0.0":
-        return "neither loses nor gains 0.1 points"
-    return f"{'gains' if difference > 0 else 'loses'} {abs(difference):.1f} points"
-
-
-def _bounds(row) -> str:
-    if pd.isna(row["low"]) or pd.isna(row["high"]):
-        return "no interval"
-    return f"{signed(row['low'])} to {signed(row['high'])}"
-
-
-def _list(words: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _heading(text: str, underline: str) -> str:

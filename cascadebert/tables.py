@@ -204,9 +204,7 @@ def _grid(
             key = (target, system, task, split)
             row = at.loc[key] if key in at.index else None
             if row is None or pd.isna(row["score"]):
-                why = (
-                    "no operating point" if row is None else re.sub(r"(?<=\d)x\b", "×", row["note"])
-                )
+                why = "no operating point" if row is None else reason(row["note"])
                 mark = notes.mark(f"{titles[system]} at {target:g}× on {task} ({split}): {why}")
                 cells += [Cell(NOTHING, mark=mark)] + [Cell(NOTHING)] * (2 * alone)
                 continue
@@ -275,6 +273,11 @@ def _gain_cell(row: pd.Series, notes: Footnotes) -> Cell:
 def signed(value: float) -> str:
     """One decimal and the sign, also of what rounds to nothing: −0.0 is an end below 0."""
     return f"{value:+.1f}".replace("-", "−") if value else "0.0"
+
+
+def reason(note: str) -> str:
+    """The note of an operating point as a reader sees it."""
+    return re.sub(r"(?<=\d)x\b", "×", note)
 
 
 def _bracket(low: float, high: float, number: Callable[[float], str] = "{:.1f}".format) -> str:

@@ -174,6 +174,7 @@ figure { margin: 0 auto; width: fit-content; max-width: 100%; }
 figcaption, .notes { max-width: 48em; color: #444; font-size: 14px; }
 table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25em .9em; text-align: right; vertical-align: top; white-space: pre-line; }
+sup { line-height: 0; }
 th.label, td.label { text-align: left; }
 thead { border-top: 2px solid; border-bottom: 1px solid; }
 tbody { border-bottom: 1px solid #bbb; }
@@ -210,7 +211,9 @@ def to_html(display: Display, title: str) -> str:
 def rst_escape(text: str) -> str:
     """Plain text in reStructuredText that also goes through Jinja, as Snakemake's reports do."""
     escaped = "".join(f"\\{c}" if c in "\\`*_|{" else c for c in text)
-    return escaped.replace("::", ":\\:")
+    for special in ("::", "{%", "{#"):
+        escaped = escaped.replace(special, "\\".join(special))
+    return escaped
 
 
 def to_rst(display: Display) -> str:

@@ -54,3 +54,26 @@ def run_difficulty(w):
 
 def all_predictions(w):
     return [folder for run in EXPERIMENT.runs for folder in predictions(w.task, run)]
+
+
+EVALUATION = ["operating_points", "curves", "exits", "differences", "exit_differences"]
+
+# The evaluation's frames of all tasks, by name.
+evaluations = {
+    name: [f"{RESULTS}/evaluation/{task}/{name}.csv" for task in EXPERIMENT.tasks]
+    for name in EVALUATION
+}
+
+titles = {key: system.title for key, system in EXPERIMENT.systems.items()}
+
+TABLES = {
+    "table1_data": "1: data and margins",
+    "table2_main": "2: score at equal speed",
+    "table4_dar": "4: with and without DAR",
+    "table5_calibration": "5: DIS, accuracy and ECE",
+}
+FIGURES = {
+    "figure_tradeoff": "score against speed-up",
+    "figure_reliability": "reliability diagrams",
+    "figure_confidence": "confidence of easy and difficult instances",
+}

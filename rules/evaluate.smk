@@ -7,10 +7,11 @@ rule evaluate:
         data=rules.prepare_task.output.data,
         predictions=all_predictions,
     output:
-        points=f"{RESULTS}/evaluation/{{task}}/operating_points.csv",
+        operating_points=f"{RESULTS}/evaluation/{{task}}/operating_points.csv",
         curves=f"{RESULTS}/evaluation/{{task}}/curves.csv",
         exits=f"{RESULTS}/evaluation/{{task}}/exits.csv",
         differences=f"{RESULTS}/evaluation/{{task}}/differences.csv",
+        exit_differences=f"{RESULTS}/evaluation/{{task}}/exit_differences.csv",
         choices=[
             f"{RESULTS}/evaluation/{{task}}/choices/{system}.json" for system in EXPERIMENT.systems
         ],

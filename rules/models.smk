@@ -7,7 +7,7 @@ if "pretraining" in config:
     MADE = f"{RESULTS}/pretraining"
     DEPTHS = {entry["layers"]: entry for entry in PRETRAINING["depths"]}
 
-    def settings(*keys):
+    def part(*keys):
         """The parts of the section that a rule depends on: it is not run again for the others."""
         return {key: PRETRAINING[key] for key in keys if key in PRETRAINING}
 
@@ -28,7 +28,7 @@ if "pretraining" in config:
     def encoder_settings(w):
         entry = DEPTHS[int(w.layers)]
         return {
-            **settings("encoder", "teacher", "objectives", "held_out", "bf16"),
+            **part("encoder", "teacher", "objectives", "held_out", "bf16"),
             "layers": entry["layers"],
             "schedule": PRETRAINING["schedule"]
             | {key: value for key, value in entry.items() if key != "layers"},
@@ -52,7 +52,7 @@ if "pretraining" in config:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_corpus.tsv"
         params:
-            settings=settings("corpora", "characters"),
+            settings=part("corpora", "characters"),
             seed=config["seed"],
         message:
             "splitting the corpora into sentences"
@@ -70,7 +70,7 @@ if "pretraining" in config:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_vocabulary.tsv"
         params:
-            settings=settings("vocabulary", "encoder", "max_tokens", "held_out"),
+            settings=part("vocabulary", "encoder", "max_tokens", "held_out"),
         message:
             "making the vocabulary, and the corpus as token ids"
         script:
@@ -86,7 +86,7 @@ if "pretraining" in config:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_space.tsv"
         params:
-            settings=settings("teacher", "encoder", "max_tokens", "bf16"),
+            settings=part("teacher", "encoder", "max_tokens", "bf16"),
         message:
             "finding the teacher's principal axes"
         script:
@@ -104,7 +104,7 @@ if "pretraining" in config:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_teacher/{{shard}}.tsv"
         params:
-            settings=settings("teacher", "max_tokens", "bf16"),
+            settings=part("teacher", "max_tokens", "bf16"),
         message:
             "storing the teacher's outputs, shard {wildcards.shard}"
         script:
@@ -144,7 +144,7 @@ if "pretraining" in config:
         log:
             f"{RESULTS}/logs/pretrain_publish/{{layers}}.log",
         params:
-            settings=settings("teacher", "objectives", "held_out", "max_tokens", "card"),
+            settings=part("teacher", "objectives", "held_out", "max_tokens", "card"),
         message:
             "model card of the encoder of {wildcards.layers} layers"
         script:

@@ -2,7 +2,7 @@ import pandas as pd
 from job import job
 
 from cascadebert.choice import choose
-from cascadebert.comparison import differences
+from cascadebert.comparison import differences, exit_differences
 from cascadebert.evaluation import curve, exit_measures, operating_points
 from cascadebert.experiment import Experiment
 from cascadebert.files import replacing
@@ -30,13 +30,16 @@ with job(snakemake):
         for key in systems
     ]
     tables = {
-        "points": pd.concat(points),
+        "operating_points": pd.concat(points),
         "curves": pd.concat(curve(systems[key], choices[key], splits, **common) for key in systems),
         "exits": pd.concat(
             exit_measures(systems[key], choices[key], splits, **common) for key in systems
         ),
         "differences": differences(
             systems, choices, pd.concat(points), snakemake.params.proposed, splits, **common
+        ),
+        "exit_differences": exit_differences(
+            systems, choices, experiment.ablations, splits, **common
         ),
     }
     for name, table in tables.items():

@@ -5,7 +5,7 @@ from transformers import BertConfig
 _MEANING = {
     "mlm": "masked language modelling, cross-entropy in nats",
     "sentence": "1 - cosine to the teacher's sentence vector, from the pooled [CLS] and the mean",
-    "tokens": "1 - cosine to the teacher's state of each token",
+    "words": "1 - cosine to the teacher's state of each token",
 }
 
 

@@ -136,7 +136,7 @@ def make_encoder(
         older = _student(settings, tokenizer, stored["layers"], outputs, weights)
         older.load_state_dict(stored["student"])
         start_from_shallower(student, older)
-    elif weights.tokens:
+    elif weights.words:
         start_words_from_teacher(student, tokens, outputs, min(len(tokens), WORD_SENTENCES))
     progress = loop.train(
         student.to(device()),
@@ -191,9 +191,10 @@ def _student(settings: dict, tokenizer, depth: int, outputs, weights: Weights) -
             shape["heads"],
             shape["intermediate"],
             shape["positions"],
+            device(),
         ),
         outputs.width if outputs and weights.sentence else None,
-        outputs.components if outputs and weights.tokens else None,
+        outputs.components if outputs and weights.words else None,
         weights.mlm > 0,
     )
 

@@ -16,7 +16,7 @@ class Weights:
 
     mlm: float = 0.0
     sentence: float = 0.0
-    tokens: float = 0.0
+    words: float = 0.0
 
 
 def mask_words(
@@ -41,7 +41,7 @@ def losses(student: Student, batch: dict, weights: Weights, corrupted=None, chos
     batch: ids and mask `[batch, length]`; with a teacher also sentence `[batch, teacher width]`
     and words `[batch, length, components]`, zero where there is no target.
     sentence: 1 - cosine between the teacher's centred sentence vector and one linear map of the
-    pooled [CLS] and of the mean of the states, averaged over the two. tokens: 1 - cosine to the
+    pooled [CLS] and of the mean of the states, averaged over the two. words: 1 - cosine to the
     teacher's state of each token. mlm: cross-entropy at the `chosen` positions of `corrupted`.
     With mlm the distillation sees the corrupted text, too: one pass serves all objectives.
     """
@@ -54,10 +54,10 @@ def losses(student: Student, batch: dict, weights: Weights, corrupted=None, chos
         mean = (states * mask).sum(1) / mask.sum(1)
         vectors = student.to_sentence(torch.stack([out.pooler_output, mean])).float()
         found["sentence"] = 1 - cosine_similarity(vectors, batch["sentence"], dim=-1).mean()
-    if weights.tokens:
+    if weights.words:
         known = batch["words"].abs().sum(-1) > 0
         vectors = student.to_token(states[known]).float()
-        found["tokens"] = 1 - cosine_similarity(vectors, batch["words"][known], dim=-1).mean()
+        found["words"] = 1 - cosine_similarity(vectors, batch["words"][known], dim=-1).mean()
     if weights.mlm:
         logits = student.word_logits(states[chosen]).float()
         # A tiny batch may have no chosen position; the sum is then 0 and not NaN.

@@ -1,6 +1,8 @@
 """The tokenizer of a family, and its corpus as token ids."""
 
 import os
+import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,26 +20,49 @@ def train_wordpiece(sentences: list[str], size: int, longest: int) -> BertTokeni
     """A lower-cased WordPiece vocabulary of exactly `size` entries, learnt from `sentences`.
 
     longest: the tokenizer's model_max_length. Raises UserError if the text is too small for it.
+
+    The pieces are those of byte-pair merges, as in the tokenizers library; but its own WordPiece
+    trainer breaks ties in the order of a hash table, differently in every process. So characters
+    inside a word are moved to a plane of their own, which makes the start of a piece tell whether
+    it begins a word, and the BPE trainer, which is deterministic then, does the work.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=size,
-        min_frequency=2,
-        limit_alphabet=size // 20,
-        special_tokens=SPECIAL,
-        show_progress=False,
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    counts = Counter()
+    for sentence in sentences:
+        pieces = splitter.pre_tokenize_str(normalizer.normalize_str(sentence))
+        counts.update(word for word, _ in pieces)
+    letters = Counter()
+    for word, count in counts.items():
+        for letter in word:
+            letters[letter] += count
+    ranked = sorted(letters, key=lambda letter: (-letters[letter], letter))
+    alphabet = set(ranked[: min(size // 4, max(100, size // 20))])
+    shift = sys.maxunicode + 1 - 0x20000  # the private planes 15 and 16
+    words = (
+        word[0] + "".join(chr(ord(letter) % 0x20000 + shift) for letter in word[1:])
+        for word in counts.elements()
+        if alphabet.issuperset(word)
     )
-    tokenizer.train_from_iterator(sentences, trainer)
-    found = tokenizer.get_vocab()
-    if len(found) < size:
+    learner = Tokenizer(models.BPE())
+    learner.train_from_iterator(
+        words,
+        trainers.BpeTrainer(vocab_size=size - len(SPECIAL), min_frequency=2, show_progress=False),
+    )
+    found = learner.get_vocab()
+    pieces = [
+        piece if ord(piece[0]) < shift else "##" + piece for piece in sorted(found, key=found.get)
+    ]
+    plain = {shift + ord(letter) % 0x20000: letter for letter in alphabet}
+    pieces = [piece.translate(plain) for piece in pieces]
+    if len(pieces) + len(SPECIAL) < size:
         raise UserError(
             f"the corpus is too small for a vocabulary of {size}: its {len(sentences)} sentences "
-            f"give {len(found)} word pieces; give more text or set pretraining: vocabulary: size: "
-            f"to at most {len(found)}"
+            f"give {len(pieces) + len(SPECIAL)} word pieces; give more text or set "
+            f"pretraining.vocabulary.size to at most {len(pieces) + len(SPECIAL)}"
         )
-    return BertTokenizer(vocab=found, do_lower_case=True, model_max_length=longest)
+    vocabulary = {piece: i for i, piece in enumerate([*SPECIAL, *pieces])}
+    return BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=longest)
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:

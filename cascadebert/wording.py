@@ -1,0 +1,44 @@
+"""Differences and their intervals in words."""
+
+import pandas as pd
+
+from cascadebert.tables import signed
+
+
+def verdict(low: float, high: float) -> int:
+    """1 or -1 where an interval lies above or below 0; 0, undecided, where it does not."""
+    return int(low > 0) - int(high < 0)
+
+
+def effect(low: float, high: float, measure: str = "accuracy") -> str:
+    """What an interval of with DAR less without DAR says of DAR; of ECE less is better."""
+    direction = verdict(low, high) * (-1 if measure == "ece" else 1)
+    return {1: "helps", -1: "hurts", 0: "undecided"}[direction]
+
+
+def conclusion(effects: list[str]) -> str:
+    """The effects of DAR on the cascade at all targets in one clause."""
+    decided = {effect for effect in effects if effect != "undecided"}
+    if not decided:
+        return "Whether DAR helps the cascade is undecided"
+    if len(decided) == 2:
+        return "Whether DAR helps the cascade depends on the speed-up"
+    everywhere = "at every speed-up" if "undecided" not in effects else "at some speed-ups only"
+    return f"DAR {decided.pop()} the cascade {everywhere}"
+
+
+def loses(difference: float) -> str:
+    """`loses 1.2 points`, from a difference in points."""
+    return f"{'gains' if difference > 0 else 'loses'} {abs(difference):.1f} points"
+
+
+def bounds(row) -> str:
+    """The interval of something with `low` and `high`."""
+    if pd.isna(row.low) or pd.isna(row.high):
+        return "no interval"
+    return f"{signed(row.low)} to {signed(row.high)}"
+
+
+def listed(words: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

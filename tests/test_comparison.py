@@ -1,0 +1,78 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cascadebert.choice import SystemPredictions, choose
+from cascadebert.comparison import differences, exit_differences
+from cascadebert.evaluation import exit_measures, operating_points
+from cascadebert.exits import CONFIDENCE, LAST
+from tests.synthetic import predictions
+
+COMMON = {"seed": 0, "resamples": 300}
+
+
+def system(key, rule, costs, examples=400):
+    replicates = [
+        {split: predictions(examples, costs, split=split, replicate=r) for split in ("dev", "test")}
+        for r in range(2)
+    ]
+    return SystemPredictions("words", key, rule, "accuracy", 12.0, {"": replicates})
+
+
+@pytest.fixture(scope="module")
+def compared():
+    systems = {
+        "full": system("full", LAST, (12.0,)),
+        "half": system("half", LAST, (6.0,)),
+        "cascade": system("cascade", CONFIDENCE, (2.0, 14.0)),
+    }
+    choices = {key: choose(one, [2, 3, 9]) for key, one in systems.items()}
+    points = pd.concat(
+        operating_points(systems[k], choices[k], ["test"], **COMMON) for k in systems
+    )
+    return systems, choices, points
+
+
+def test_differences_are_those_of_the_operating_points(compared):
+    systems, choices, points = compared
+    table = differences(systems, choices, points, "cascade", ["test"], **COMMON)
+    # 9x is beyond a 2-12 cascade; the half model stands at 2x only, the full one at every target
+    assert list(zip(table["target_speedup"], table["against"], strict=True)) == [
+        (2.0, "full"),
+        (2.0, "half"),
+        (3.0, "full"),
+    ]
+    score = points.set_index(["system", "target_speedup"])["score"]
+    at = {"full": 1.0, "half": 2.0}
+    for row in table.itertuples():
+        expected = score["cascade", row.target_speedup] - score[row.against, at[row.against]]
+        assert row.difference == pytest.approx(expected)
+        assert row.low <= row.difference <= row.high
+
+
+def test_exit_differences_are_those_of_the_exits(compared):
+    systems, choices, _ = compared
+    other = SystemPredictions(
+        "words",
+        "other",
+        CONFIDENCE,
+        "accuracy",
+        12.0,
+        {"": [{s: predictions(400, (2.0, 14.0), split=s, replicate=7) for s in ("dev", "test")}]},
+    )
+    systems = {**systems, "other": other}
+    choices = {**choices, "other": choose(other, [2])}
+    table = exit_differences(systems, choices, {"cascade": "other"}, ["test"], **COMMON)
+    ours, theirs = (
+        exit_measures(systems[k], choices[k], ["test"], **COMMON).set_index(["exit", "measure"])[
+            "score"
+        ]
+        for k in ("cascade", "other")
+    )
+    got = table.set_index(["exit", "measure"])["difference"]
+    pd.testing.assert_series_equal(got, (ours - theirs).reindex(got.index), check_names=False)
+    # paired over examples: narrower than if the two had been resampled apart
+    accuracy = table[(table["measure"] == "accuracy") & (table["exit"] == 2)].iloc[0]
+    apart = exit_measures(systems["cascade"], choices["cascade"], ["test"], **COMMON)
+    apart = apart[(apart["measure"] == "accuracy") & (apart["exit"] == 2)].iloc[0]
+    assert accuracy["high"] - accuracy["low"] < np.sqrt(2) * (apart["high"] - apart["low"])

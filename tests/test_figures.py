@@ -1,0 +1,158 @@
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+
+from cascadebert import drawing, metrics
+from cascadebert.drawing import CURVES, PAIR, save_figure
+from cascadebert.figures import figure_confidence, figure_reliability, figure_tradeoff
+from cascadebert.predictions import Predictions
+from tests.simulation import ABLATIONS, TITLES, frames, predictions
+
+SYSTEMS = [*ABLATIONS, *ABLATIONS.values()]
+
+
+def first_exits(*tasks: str) -> dict:
+    return {
+        task: {s: [predictions(task, s, "test", r) for r in range(3)] for s in SYSTEMS}
+        for task in tasks
+    }
+
+
+def tradeoff(*tasks: str):
+    f = frames(tasks)
+    return figure_tradeoff(f["curves"], f["points"], TITLES, "cascadebert")
+
+
+FIGURES = {
+    "tradeoff": tradeoff,
+    "reliability": lambda *tasks: figure_reliability(first_exits(*tasks), TITLES),
+    "confidence": lambda *tasks: figure_confidence(first_exits(*tasks), TITLES),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_same_bytes_whatever_the_users_style(name, tmp_path):
+    save_figure(FIGURES[name]("movies"), tmp_path / "a")
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 50}):
+        save_figure(FIGURES[name]("movies"), tmp_path / "b")
+    for suffix in ("pdf", "png"):
+        made = (tmp_path / f"a.{suffix}").read_bytes()
+        assert made == (tmp_path / f"b.{suffix}").read_bytes()
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert b"CreationDate" not in pdf
+    assert b"/Type3" not in pdf
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("tasks", [("movies",), ("movies", "rte"), ("movies", "rte", "qqp", "x")])
+def test_figures_fit_the_page_and_can_be_read(name, tasks):
+    figure = FIGURES[name](*tasks)
+    width, height = figure.get_size_inches()
+    assert width == (drawing.COLUMN if len(tasks) == 1 else drawing.PAGE)
+    assert height < 9
+    with drawing.styled():
+        figure.draw_without_rendering()
+        sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+        box = figure.get_tightbbox()
+    assert min(sizes) >= 7
+    assert box.x0 >= -0.01
+    assert box.y0 >= -0.01
+    assert box.x1 <= width + 0.01
+    assert box.y1 <= height + 0.01
+
+
+def test_no_pyplot():
+    code = "import sys, cascadebert.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def luminance(color) -> float:
+    return np.dot(to_rgb(color), [0.299, 0.587, 0.114])
+
+
+def test_series_differ_without_colour():
+    assert len({look.marker for look in CURVES}) == len(CURVES)
+    assert len({str(look.line) for look in CURVES}) == len(CURVES)
+    assert abs(luminance(PAIR[0].color) - luminance(PAIR[1].color)) > 0.3
+    assert abs(luminance(PAIR[0].fill) - luminance(PAIR[1].fill)) > 0.3
+
+
+def test_tradeoff_draws_every_systems_curve_as_it_is():
+    curves = frames()["curves"]
+    figure = tradeoff("movies")
+    (ax,) = figure.axes
+    lines = {line.get_label(): line for line in ax.lines}
+    for system, title in TITLES.items():
+        expected = curves[curves["system"] == system].sort_values("speedup")
+        np.testing.assert_array_equal(lines[title].get_xdata(), expected["speedup"])
+        np.testing.assert_array_equal(lines[title].get_ydata(), expected["score"])
+    (legend,) = figure.legends
+    assert {entry.get_text() for entry in legend.get_texts()} == set(TITLES.values())
+    top = max(lines[TITLES[s]].get_zorder() for s in ("deebert", "pabee"))
+    assert lines["CascadeBERT"].get_zorder() > top
+    full = curves.loc[curves["system"] == "bert-12l", "score"].item()
+    assert any(list(line.get_ydata()) == [full, full] for line in ax.lines)
+
+
+def test_tradeoff_keeps_all_points_up_to_the_fastest_target_in_view():
+    f = frames()
+    (ax,) = tradeoff("movies").axes
+    seen = f["points"].dropna(subset="score")
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert seen["speedup"].between(left, right).all()
+    assert seen["score"].between(bottom, top).all()
+
+
+def test_reliability_shows_the_bins_of_the_ece():
+    panels = first_exits("movies")
+    top, bottom = figure_reliability(panels, TITLES).axes
+    for rank, system in enumerate(SYSTEMS):
+        replicates = panels["movies"][system]
+        confidence = np.concatenate([p.confidence[:, 0] for p in replicates])
+        correct = np.concatenate([p.predicted[:, 0] == p.labels for p in replicates])
+        bins = [(confidence > k / 10) & (confidence <= (k + 1) / 10) for k in range(10)]
+        expected = [100 * correct[inside].mean() for inside in bins if inside.any()]
+        container = top.containers[rank]
+        np.testing.assert_allclose(container.lines[0].get_ydata(), expected)
+        shares = [bar.get_height() for bar in bottom.containers[rank]]
+        np.testing.assert_allclose(shares, [100 * inside.mean() for inside in bins])
+        errors = [
+            metrics.expected_calibration_error(p.confidence[:, 0], p.predicted[:, 0] == p.labels)
+            for p in replicates
+        ]
+        assert container.get_label().endswith(f"ECE {100 * np.mean(errors):.1f}")
+
+
+def certain(labels: np.ndarray) -> Predictions:
+    """Right about everything with confidence 1."""
+    logits = np.full((len(labels), 1, 2), -500, dtype=np.float32)
+    logits[np.arange(len(labels)), 0, labels] = 500
+    ids = np.arange(len(labels)).astype(str)
+    return Predictions(logits, np.array([2.0]), ids, labels)
+
+
+def test_nothing_wrong_and_full_confidence_can_be_drawn(tmp_path):
+    panels = {"easy": {"cascadebert": [certain(np.array([0, 1, 1]))]}}
+    figure = figure_confidence(panels, TITLES)
+    share = figure.axes[0].patches[0].get_data().values
+    assert share.sum() == pytest.approx(100)
+    assert share[-1] == pytest.approx(100)
+    save_figure(figure, tmp_path / "confidence")
+    save_figure(figure_reliability(panels, TITLES), tmp_path / "reliability")
+
+
+def test_confidence_of_three_labels_starts_at_a_third():
+    panels = {
+        "mnli": {
+            s: [predictions("mnli", s, "test", r, labels=3) for r in range(2)] for s in SYSTEMS
+        }
+    }
+    for ax in figure_confidence(panels, TITLES).axes:
+        assert ax.get_xlim()[0] == pytest.approx(32.5)
+        for patch in ax.patches:
+            assert patch.get_data().values.sum() == pytest.approx(100)

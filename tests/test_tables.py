@@ -1,0 +1,245 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascadebert import tables
+from cascadebert.typeset import Cell, Display, to_html, to_latex, to_markdown, to_rst, write_table
+from tests.simulation import ABLATIONS, TITLES, frames, task_description
+
+ODD = r"a_b & 50% #1 {x} \y ~z ^w $5 |p| *s* `c` <i> [q]"
+
+
+def text(rows):
+    return [[cell.text for cell in row] for row in rows]
+
+
+def points_of(rows: list[dict], **common) -> pd.DataFrame:
+    base = {"task": "t", "split": "test", "metric": "accuracy", "target_speedup": 2.0}
+    base |= {"speedup": 2.0, "low": 70.0, "high": 90.0, "n": 10, "replicates": 1}
+    base |= {"candidate": "", "knob": 0.5, "note": ""} | common
+    return pd.DataFrame([base | row for row in rows])
+
+
+def test_table2_has_every_operating_point_and_the_columns_others_rely_on():
+    points = frames()["points"]
+    table, _ = tables.table2_main(points, TITLES)
+    required = "task system split target_speedup speedup metric score low high n"
+    assert set(required.split()) <= set(table.columns)
+    keys = ["task", "split", "target_speedup", "system"]
+    pd.testing.assert_frame_equal(
+        table.sort_values(keys)[[*keys, "score", "n"]].reset_index(drop=True),
+        points.sort_values(keys)[[*keys, "score", "n"]].reset_index(drop=True),
+    )
+
+
+def test_table2_is_laid_out_in_blocks_by_target_in_the_order_of_the_titles():
+    _, display = tables.table2_main(frames()["points"], TITLES)
+    assert [block[0][0].text for block in display.blocks] == ["1×", "2×", "3×", "4×"]
+    names = [row[1].text for row in display.blocks[2]]
+    assert names == ["BERT-4L", "DeeBERT", "PABEE", "CascadeBERT", "CascadeBERT w/o DAR"]
+    assert len(set(map(len, [display.header, *display.rows]))) == 1
+
+
+def test_bold_is_the_best_score_as_printed_and_ties_share_it():
+    rows = [
+        {"system": "a", "score": 80.04},
+        {"system": "b", "score": 80.01},
+        {"system": "c", "score": 79.0},
+        {"system": "full", "score": 99.0, "target_speedup": 1.0},
+    ]
+    titles = {key: key.upper() for key in ("full", "a", "b", "c")}
+    _, display = tables.table2_main(points_of(rows), titles)
+    bold = {row[1].text: row[2].bold for row in display.rows}
+    assert bold == {"A": True, "B": True, "C": False, "FULL": False}
+
+
+def test_unreachable_targets_get_a_dash_and_their_reason():
+    rows = [
+        {"system": "a", "score": 80.0},
+        {"system": "b", "score": np.nan, "speedup": np.nan, "note": "not reachable: 2.38x"},
+    ]
+    table, display = tables.table2_main(points_of(rows), {"a": "A", "b": "B"})
+    dash = display.rows[1][2]
+    assert dash.text == tables.NOTHING
+    assert {v: k for k, v in display.notes.items()}[dash.mark].endswith("not reachable: 2.38×")
+    assert "2.38×" in to_markdown(display)
+    assert table["score"].isna().sum() == 1
+
+
+def test_several_tasks_get_columns_and_an_average_only_where_it_is_complete():
+    points = frames(("movies", "rte"))["points"].copy()
+    missing = (points["task"] == "rte") & (points["system"] == "deebert")
+    points.loc[missing & (points["target_speedup"] == 2), ["score", "note"]] = [np.nan, "why"]
+    _, display = tables.table2_main(points, TITLES)
+    assert [c.text for c in display.header[-1:]] == ["Average"]
+    for block in display.blocks:
+        target = float(block[0][0].text[:-1])
+        for row in block:
+            system = next(key for key, title in TITLES.items() if title == row[1].text)
+            scores = points[(points["system"] == system) & (points["target_speedup"] == target)]
+            mean = scores["score"].mean(skipna=False)
+            assert row[-1].text == (tables.NOTHING if np.isnan(mean) else f"{mean:.1f}")
+            assert bool(row[-1].mark) == np.isnan(mean)
+
+
+def test_scores_on_the_development_split_say_so():
+    _, display = tables.table2_main(frames(split="dev")["points"], TITLES)
+    assert display.header[2].text == "movies\ndev accuracy"
+    assert {v: k for k, v in display.notes.items()}[display.header[2].mark].startswith("thresholds")
+    _, on_test = tables.table2_main(frames()["points"], TITLES)
+    assert not on_test.header[2].mark
+
+
+@pytest.mark.parametrize("tasks", [("movies",), ("movies", "rte")])
+def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
+    made = frames(tasks)
+    read = {}
+    for name, frame in made.items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        read[name] = pd.read_csv(tmp_path / f"{name}.csv")
+    described = [task_description(task) for task in tasks]
+
+    def all_tables(f):
+        return [
+            tables.table1_data(described, f["points"], TITLES, ABLATIONS),
+            tables.table2_main(f["points"], TITLES),
+            tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS),
+            tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
+        ]
+
+    for number, ((_, a), (_, b)) in enumerate(zip(all_tables(made), all_tables(read), strict=True)):
+        assert a == b, number
+
+
+def test_table4_shows_the_gain_beside_the_pair():
+    f = frames()
+    table, display = tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS)
+    assert [row[1].text for row in display.blocks[0]] == [
+        "CascadeBERT",
+        "CascadeBERT w/o DAR",
+        "gain by DAR",
+    ]
+    for target, rows in table.groupby("target_speedup"):
+        of = rows.set_index("system")
+        gain = of.loc["cascadebert", "score"] - of.loc["cascadebert-without-dar", "score"]
+        assert of.loc["cascadebert", "difference"] == pytest.approx(gain), target
+    assert len(table) == 6
+
+
+def test_table4_without_a_comparison_gives_the_reason():
+    f = frames()
+    _, display = tables.table4_dar(f["points"], f["differences"].iloc[:0], TITLES, ABLATIONS)
+    gain = display.blocks[0][2][2]
+    assert gain.text == tables.NOTHING
+    assert gain.mark in display.notes.values()
+
+
+def test_table5_marks_the_better_of_the_two_and_less_ece_is_better():
+    f = frames()
+    table, display = tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
+    assert set(table["exit"]) == {1}
+    full, without, gain = display.blocks[0]
+    for column, measure in enumerate(tables.CALIBRATION, start=2):
+        values = table[table["measure"] == measure].set_index("system")["score"]
+        better = values["cascadebert"] > values["cascadebert-without-dar"]
+        assert full[column].bold == (better != (measure == "ece"))
+        assert full[column].bold != without[column].bold
+        assert gain[column].text.split("\n")[0] == tables.signed(
+            values["cascadebert"] - values["cascadebert-without-dar"]
+        )
+
+
+def test_table1_says_sizes_margins_and_what_is_missing():
+    plain, mnli = task_description("movies"), task_description("mnli")
+    mnli["splits"]["test_mismatched"] = {"rows": 9000, "labelled": False, "source": "server"}
+    table, display = tables.table1_data(
+        [plain, mnli], frames(("movies", "mnli"))["points"], TITLES, ABLATIONS
+    )
+    assert len(table) == 7
+    assert set(table["margin_cascadebert"]) == {"0.3"}
+    movies, other = display.rows
+    assert [cell.text for cell in movies[3:]] == ["7,000", "800", "800", tables.NOTHING, "0.3"]
+    assert other[6].text == "9,000"
+    notes = {mark: note for note, mark in display.notes.items()}
+    assert "no such split" in notes[movies[6].mark]
+    assert "without labels" in notes[other[6].mark]
+
+
+def test_signs():
+    numbers = (1.24, -0.3, 0.0, -0.04)
+    assert [tables.signed(x) for x in numbers] == ["+1.2", "−0.3", "0.0", "−0.0"]
+
+
+def odd_display(content: str) -> Display:
+    row = [Cell(content), Cell(f"[1.0]\n{content}", True, "a")]
+    return Display(content, [Cell("h"), Cell(content)], [[row, row], [row]], 1, {content: "a"})
+
+
+@given(st.text(st.sampled_from(r"ab1&%$#_{}~^\[]|*`<>:−×"), min_size=1, max_size=12))
+def test_latex_escapes_everything(content):
+    latex = to_latex(odd_display(content), "tab:x")
+    rows = [line for line in latex.splitlines() if line.startswith("  ")]
+    for line in rows:
+        assert len(re.findall(r"(?<!\\)&", line)) == 1
+        assert line.endswith(r" \\")
+    assert latex.isascii()
+    known = re.sub(r"\\[a-zA-Z]+|\\[&%$#_{}\\]", "", latex)  # commands and escaped characters
+    assert known.count("{") == known.count("}")
+    assert not re.search(r"[&%#_~^]", re.sub(r"(?m)^  .*$", "", known))
+    assert known.count("$") % 2 == 0
+    # \\ would take a bracket for its argument
+    assert not re.search(r"\\\\\s*\[", latex)
+
+
+def test_latex_is_a_booktabs_float():
+    latex = to_latex(odd_display("x"), "tab:x")
+    for line in (r"\toprule", r"\midrule", r"\bottomrule", r"\label{tab:x}", r"\caption{x}"):
+        assert line in latex
+    assert latex.count(r"\midrule") == 2
+    assert r"\textbf{{[}1.0]}\textsuperscript{a}" in latex
+
+
+def test_markdown_keeps_odd_text_in_its_cell():
+    lines = to_markdown(odd_display(ODD)).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {3}
+    assert r"a\_b" in table[2]
+    assert r"**\[1.0\]**<sup>a</sup><br>" in table[2]
+
+
+def test_html_escapes_text_and_marks_labels():
+    page = to_html(odd_display("<script>&"), "t")
+    assert "<script>" not in page
+    assert "<td class=label>&lt;script&gt;&amp;</td>" in page
+    assert page.count("<tbody>") == 2
+
+
+def test_rst_renders_without_a_complaint():
+    core = pytest.importorskip("docutils.core")
+    jinja2 = pytest.importorskip("jinja2")
+    for content in (ODD, "x::", "{{ config }}", "{% if %}", "{# no #}", "a*b*", "|sub|", "name_"):
+        rendered = jinja2.Environment().from_string(to_rst(odd_display(content))).render()
+        body = core.publish_parts(
+            rendered, writer="html", settings_overrides={"halt_level": 2}
+        )["html_body"]
+        plain = re.sub(r"<[^>]+>", "", body)
+        assert content.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in plain
+
+
+def test_write_table_writes_all_forms_the_same_way_each_time(tmp_path):
+    table, display = tables.table2_main(frames()["points"], TITLES)
+    for folder in ("a", "b"):
+        write_table(table, display, tmp_path / folder / "table2_main")
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == [f"table2_main.{suffix}" for suffix in ("csv", "html", "md", "tex")]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    read = pd.read_csv(tmp_path / "a" / "table2_main.csv")
+    np.testing.assert_allclose(read["score"], table["score"], rtol=1e-5)
+    for suffix in ("md", "tex", "html"):
+        content = (tmp_path / "a" / f"table2_main.{suffix}").read_text()
+        assert "Every threshold was chosen on the development split" in content

@@ -1,0 +1,152 @@
+"""`snakemake pretrain` on a small corpus, end to end."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from transformers import AutoModel, AutoTokenizer
+
+from tests.test_pretraining import prose
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def settings(teacher: str) -> dict:
+    return {
+        "family": "made/tiny",
+        "corpora": [
+            {"file": "a.txt.gz"},
+            {"file": "b.jsonl", "field": "body", "sentences": 150},
+        ],
+        "characters": [12, 200],
+        "vocabulary": {"size": 120},
+        "max_tokens": 32,
+        "held_out": 20,
+        "encoder": {"width": 16, "heads": 2, "intermediate": 32, "positions": 64},
+        "teacher": {"model": teacher, "layer": 3, "sentences": 300, "shards": 2},
+        "objectives": {"mlm": 0.2, "sentence": 1.0, "words": 1.0},
+        "depths": [{"layers": 1, "tokens": 20000}, {"layers": 3, "tokens": 20000}],
+        "stacking": True,
+        "schedule": {"batch_tokens": 512, "learning_rate": 0.003, "save_every": 5},
+        "bf16": False,
+        "card": {
+            "licence": "mit",
+            "data": ["sentences made by the tests"],
+            "teacher": "a random BERT",
+            "command": "snakemake pretrain",
+        },
+    }
+
+
+def prepared(folder: Path, pretraining: dict, first: list[str], second: list[str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    pd.Series(first).to_csv(folder / "a.txt.gz", index=False, header=False)
+    rows = "".join(json.dumps({"body": sentence}) + "\n" for sentence in second)
+    (folder / "b.jsonl").write_text(rows)
+    config = {"experiment": "family", "seed": 1, "pretraining": pretraining}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "snakemake", "pretrain", "--snakefile", str(ROOT / "Snakefile")),
+        *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
+        *("--cores", "2", *arguments),
+    ]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command(folder, *arguments), capture_output=True, text=True)
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    models = folder / "made"
+    return {str(p.relative_to(models)): p.read_bytes() for p in sorted(models.rglob("*.*"))}
+
+
+@pytest.fixture(scope="module")
+def whole(encoders, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pretrain") / "whole"
+    prepared(folder, settings(encoders["bert-4"]), prose(200), prose(200, seed=1))
+    result = run(folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_it_makes_complete_encoders_with_cards(whole):
+    for layers in (1, 3):
+        folder = whole / f"made/tiny-{layers}x16"
+        model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        assert model.config.num_hidden_layers == layers
+        assert model.pooler is not None
+        assert len(tokenizer) == model.config.vocab_size == 120
+        card = (folder / "README.md").read_text()
+        for fact in ("license: mit", "made by the tests", "a random BERT", "300 sentences", "0."):
+            assert fact in card
+    curves = [
+        pd.read_csv(whole / f"results/family/pretraining/layers-{n}/curve.csv") for n in (1, 3)
+    ]
+    for curve in curves:
+        assert curve["tokens"].iloc[-1] >= 20000
+    # The deeper one starts from what the shallower one has learnt.
+    assert curves[1]["words"].iloc[0] < 0.9 * curves[0]["words"].iloc[0]
+
+
+def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
+    """Everything is made anew, but the deeper training is killed once it has saved its state."""
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for name in ("a.txt.gz", "b.jsonl", "config.yaml"):
+        shutil.copy2(whole / name, folder)
+    state = folder / "results/family/pretraining/states/3.pt"
+    process = subprocess.Popen(
+        command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 100
+    while not state.exists():
+        assert process.poll() is None, "it ended before it saved a state"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / "made/tiny-3x16").exists()
+    subprocess.run(command(folder, "--unlock"), check=True, capture_output=True)
+    result = run(folder, "--rerun-incomplete")
+    assert result.returncode == 0, result.stderr
+    log = (folder / "results/family/logs/pretrain_encoder/3.log").read_text()
+    assert "going on from" in log
+    assert made(folder) == made(whole)
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ([], "a.txt.gz is empty"),
+        (["Bytes that are \x00 no text."], "a.txt.gz, line 1: zero bytes"),
+        (["Hardly any text, this."], "too small for a vocabulary of 120"),
+    ],
+)
+def test_it_refuses_a_corpus_that_cannot_do(encoders, tmp_path, first, message):
+    changed = settings(encoders["bert-4"]) | {"held_out": 1}
+    folder = prepared(tmp_path / "bad", changed, first, ["Another sentence, and no more."] * 3)
+    result = run(folder)
+    assert result.returncode != 0
+    assert f"Error: {message}" in result.stderr.replace(f"{folder}/", "")
+    assert "Traceback" not in result.stderr
+
+
+def test_wrong_settings_are_refused_before_any_job(encoders, tmp_path):
+    changed = settings(encoders["bert-4"])
+    changed["objectives"] = {"tokens": 1.0}
+    result = run(prepared(tmp_path / "bad", changed, ["A."], ["B."]), "--dry-run")
+    assert result.returncode != 0
+    assert "pretraining.objectives" in result.stdout + result.stderr

@@ -1,0 +1,17 @@
+from frames import frames
+from job import job
+
+from cascadebert.files import replacing
+from cascadebert.summary import summary
+
+with job(snakemake):
+    page = summary(
+        *frames(snakemake, "operating_points", "differences", "exits", "exit_differences"),
+        snakemake.params.titles,
+        snakemake.params.ablations,
+        snakemake.params.proposed,
+        snakemake.params.experiment,
+        snakemake.input.figure,
+    )
+    with replacing(snakemake.output.page) as draft:
+        draft.write_text(page)
