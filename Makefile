@@ -8,13 +8,16 @@ CORES ?= 2
 CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+OVERRIDE := $(if $(CONFIG),--configfile $(CONFIG))
+EXPERIMENT = $(shell sed -n 's/^experiment: *\([^ \#]*\).*/\1/p' $(or $(CONFIG),config.yaml))
+REPORT = results/$(EXPERIMENT)/report.html
 
 .PHONY: run test bench
 
 run: $(VENV)/installed
-	$(SNAKEMAKE) --quiet progress
-	@$(SNAKEMAKE) --quiet all report
+	$(BIN)/snakemake --cores $(CORES) $(OVERRIDE)
+	$(BIN)/snakemake --quiet all --report $(REPORT) $(OVERRIDE)
+	@echo "The report is $(REPORT)"
 
 test: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -130,3 +130,11 @@ def common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -
         borderaxespad=0.1,
         handletextpad=0.5,
     )
+
+
+def empty_figure(text: str) -> Figure:
+    """Stands for a figure that has nothing to show, and says why."""
+    with styled():
+        figure = Figure((COLUMN, 0.5))
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure

@@ -9,13 +9,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from cascadebert import metrics
-from cascadebert.drawing import CURVES, DIFFICULT, EASY, PAIR, common_legend, panel_grid, styled
+from cascadebert.drawing import (
+    CURVES,
+    DIFFICULT,
+    EASY,
+    PAIR,
+    common_legend,
+    empty_figure,
+    panel_grid,
+    styled,
+)
 from cascadebert.predictions import Predictions
 from cascadebert.tables import METRICS, reference_system
 
 # System -> the predictions of one split, one a replicate.
 OfSystems = Mapping[str, Sequence[Predictions]]
 CONFIDENCE_BINS = 40  # from 0 to 1
+NO_PAIR = "The experiment has no system with and without DAR."
 
 
 def figure_tradeoff(
@@ -65,6 +75,8 @@ def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str
     Points lie at the bin's mean confidence, with 95% Wilson intervals over examples; the bins are
     those of the ECE, which the legend gives as mean over replicates.
     """
+    if not all(panels.values()) or not panels:
+        return empty_figure(NO_PAIR)
     with styled():
         figure, axes = panel_grid(len(panels), [2.1, 0.75])
         for column, (title, systems) in enumerate(panels.items()):
@@ -92,6 +104,8 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
     panels: as for `figure_reliability`. Each of the two distributions adds up to 100%; triangles
     mark their means; DIS is the mean over replicates.
     """
+    if not all(panels.values()) or not panels:
+        return empty_figure(NO_PAIR)
     rows = max(map(len, panels.values()))
     with styled():
         figure, axes = panel_grid(len(panels), [1.15] * rows, legend_entries=2)

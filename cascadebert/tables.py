@@ -15,6 +15,9 @@ from cascadebert.typeset import Cell, Display, Footnotes
 METRICS = {"accuracy": "accuracy", "f1": "F1"}
 CALIBRATION = {"dis": "DIS ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓"}
 NOTHING = "—"
+NO_PAIR = "The experiment has no system with and without difficulty-aware regularisation (DAR)."
+
+Place = tuple[str, str]  # task, split
 SAME_SPLIT = "thresholds chosen on this split"
 
 
@@ -89,6 +92,8 @@ def table4_dar(
     gains = _gains(differences, ablations)
     keys = ["task", "split", "target_speedup", "system"]
     table = _tidy(kept, titles).merge(gains, on=keys, how="left")
+    if kept.empty:
+        return table, Display(NO_PAIR, [Cell("System")], [])
     caption = (
         "The cascade with and without difficulty-aware regularisation (DAR)"
         f"{_where(table)}. Brackets: 95% bootstrap interval over examples and seeds; that of the "
@@ -114,6 +119,8 @@ def table5_calibration(
     gains = _gains(differences[differences["exit"] == 1], ablations)
     keys = ["task", "split", "measure", "system"]
     table = _tidy(kept, titles).merge(gains[[*keys, *GAIN]], on=keys, how="left")
+    if kept.empty:
+        return table, Display(NO_PAIR, [Cell("System")], [])
     at = table.set_index(["task", "split", "system", "measure"])
     notes, blocks = Footnotes(), []
     for task, split in _columns(table):
@@ -140,7 +147,8 @@ def table5_calibration(
         "percent, of the smallest model of the cascade on all examples, with and without "
         f"difficulty-aware regularisation (DAR); {_seeds(table)}. ↑ higher is better, ↓ lower is "
         "better. Brackets: 95% bootstrap interval over examples and seeds; that of the gain is "
-        "paired over examples. Bold: the better of the two."
+        "paired over examples. A resample's ECE is larger than that of the sample, so where it is "
+        "small its interval may lie above it. Bold: the better of the two."
     )
     header = [Cell(text) for text in ("Task", "System", *CALIBRATION.values())]
     return table, Display(caption, header, blocks, 2, notes)
@@ -187,75 +195,79 @@ def _grid(
     Where a system of `ablations` is followed by the one without DAR, a row with the gain is next.
     """
     columns = _columns(table)
-    at = table.set_index(["target_speedup", "system", "task", "split"])
-    alone = len(columns) == 1
+    at = {(r["target_speedup"], r["system"], r["task"], r["split"]): r for _, r in table.iterrows()}
     notes, blocks = Footnotes(), []
+    header = _grid_header(table, columns, notes)
+    full_of = {without: full for full, without in ablations.items()}
+    for target, block in table.groupby("target_speedup"):
+        systems = [system for system in titles if system in set(block["system"])]
+        best = _best(block, columns) if len(systems) > 1 else {}
+        lines = []
+        for system in systems:
+            where = f"{titles[system]} at {target:g}×"
+            found = {place: at.get((target, system, *place)) for place in columns}
+            lines.append([Cell(titles[system]), *_scores(found, best, where, notes)])
+            if full_of.get(system) in systems:
+                found = {place: at.get((target, full_of[system], *place)) for place in columns}
+                lines.append([Cell("gain by DAR"), *_gains_of(found, notes)])
+        first = [Cell(f"{target:g}×"), *[Cell()] * (len(lines) - 1)]
+        blocks.append([[label, *line] for label, line in zip(first, lines, strict=True)])
+    return Display(caption, header, blocks, 2, notes)
+
+
+def _grid_header(table: pd.DataFrame, columns: list[Place], notes: Footnotes) -> list[Cell]:
     header = [Cell("Target"), Cell("System")]
     for task, split in columns:
         mine = table[(table["task"] == task) & (table["split"] == split)]
         same = (mine["note"] == SAME_SPLIT).any()
         mark = notes.mark("thresholds were chosen on the split that is scored") if same else ""
         header.append(Cell(f"{task}\n{split} {METRICS[mine['metric'].iloc[0]]}", mark=mark))
-    header += map(Cell, ["95% interval", "Speed-up"] if alone else ["Average"])
+    return header + list(
+        map(Cell, ["Average"] if len(columns) > 1 else ["95% interval", "Speed-up"])
+    )
 
-    def scores(target: float, system: str) -> list[Cell]:
-        cells, values = [], []
-        for task, split in columns:
-            key = (target, system, task, split)
-            row = at.loc[key] if key in at.index else None
-            if row is None or pd.isna(row["score"]):
-                why = "no operating point" if row is None else reason(row["note"])
-                mark = notes.mark(f"{titles[system]} at {target:g}× on {task} ({split}): {why}")
-                cells += [Cell(NOTHING, mark=mark)] + [Cell(NOTHING)] * (2 * alone)
-                continue
-            values.append(row["score"])
-            text, real = f"{row['score']:.1f}", f"{row['speedup']:.2f}×"
-            bracket = _bracket(row["low"], row["high"])
-            bold = text == best[task, split]
-            if alone:
-                cells += [Cell(text, bold), Cell(bracket), Cell(real)]
-            else:
-                cells.append(Cell(f"{text} ({real})\n{bracket}", bold))
-        if not alone:
-            complete = len(values) == len(columns)
-            average = f"{sum(values) / len(values):.1f}" if complete else NOTHING
-            mark = "" if complete else notes.mark("no average without all columns")
-            cells.append(Cell(average, complete and average == best["average"], mark))
+
+def _scores(
+    found: dict[Place, pd.Series | None], best: dict, where: str, notes: Footnotes
+) -> list[Cell]:
+    """The cells of a system at a target: a column for each place and their average; for a single
+    place the score, its interval and the speed-up in columns of their own."""
+    alone = len(found) == 1
+    cells, values = [], []
+    for (task, split), row in found.items():
+        if row is None or pd.isna(row["score"]):
+            why = "no operating point" if row is None else reason(row["note"])
+            mark = notes.mark(f"{where} on {task} ({split}): {why}")
+            cells += [Cell(NOTHING, mark=mark)] + [Cell(NOTHING)] * (2 * alone)
+            continue
+        values.append(row["score"])
+        text, real = f"{row['score']:.1f}", f"{row['speedup']:.2f}×"
+        bracket = _bracket(row["low"], row["high"])
+        bold = text == best.get((task, split))
+        if alone:
+            cells += [Cell(text, bold), Cell(bracket), Cell(real)]
+        else:
+            cells.append(Cell(f"{text} ({real})\n{bracket}", bold))
+    if alone:
         return cells
-
-    def gains(target: float, system: str) -> list[Cell]:
-        cells = []
-        for task, split in columns:
-            key = (target, system, task, split)
-            gain = _gain_cell(at.loc[key], notes) if key in at.index else Cell(NOTHING)
-            if alone:
-                number, _, bracket = gain.text.partition("\n")
-                cells += [Cell(number, mark=gain.mark), Cell(bracket), Cell()]
-            else:
-                cells.append(gain)
-        if not alone:
-            of_block = table[(table["target_speedup"] == target) & (table["system"] == system)]
-            average = of_block["difference"].mean(skipna=False)
-            cells.append(Cell(NOTHING if pd.isna(average) else signed(average)))
-        return cells
-
-    for target, block in table.groupby("target_speedup"):
-        best = _best(block, columns)
-        systems = [system for system in titles if system in set(block["system"])]
-        if len(systems) == 1:
-            best = dict.fromkeys(best, "")
-        lines = []
-        for system in systems:
-            lines.append([Cell(titles[system]), *scores(target, system)])
-            full = next((f for f, without in ablations.items() if without == system), None)
-            if full in systems:
-                lines.append([Cell("gain by DAR"), *gains(target, full)])
-        first = [Cell(f"{target:g}×"), *[Cell()] * (len(lines) - 1)]
-        blocks.append([[label, *line] for label, line in zip(first, lines, strict=True)])
-    return Display(caption, header, blocks, 2, notes)
+    if len(values) < len(found):
+        return [*cells, Cell(NOTHING, mark=notes.mark("no average without all columns"))]
+    average = f"{sum(values) / len(values):.1f}"
+    return [*cells, Cell(average, average == best.get("average"))]
 
 
-def _best(block: pd.DataFrame, columns: list[tuple[str, str]]) -> dict:
+def _gains_of(found: dict[Place, pd.Series | None], notes: Footnotes) -> list[Cell]:
+    """The cells of a system's gain by DAR, as those of `_scores`."""
+    cells = [Cell(NOTHING) if row is None else _gain_cell(row, notes) for row in found.values()]
+    if len(cells) == 1:
+        number, _, bracket = cells[0].text.partition("\n")
+        return [Cell(number, mark=cells[0].mark), Cell(bracket), Cell()]
+    gains = [float("nan") if row is None else row["difference"] for row in found.values()]
+    average = sum(gains) / len(gains)
+    return [*cells, Cell(NOTHING if pd.isna(average) else signed(average))]
+
+
+def _best(block: pd.DataFrame, columns: list[Place]) -> dict:
     """Column -> its highest score, as it is printed."""
     wide = block.pivot(index="system", columns=["task", "split"], values="score")
     wide = wide.reindex(columns=pd.MultiIndex.from_tuples(columns))
@@ -284,7 +296,7 @@ def _bracket(low: float, high: float, number: Callable[[float], str] = "{:.1f}".
     return "" if pd.isna(low) or pd.isna(high) else f"[{number(low)}, {number(high)}]"
 
 
-def _columns(table: pd.DataFrame) -> list[tuple[str, str]]:
+def _columns(table: pd.DataFrame) -> list[Place]:
     return list(dict.fromkeys(zip(table["task"], table["split"], strict=True)))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cascadebert.choice import SystemPredictions, choose
-from cascadebert.comparison import differences
+from cascadebert.comparison import differences, exit_differences
 from cascadebert.evaluation import curve, exit_measures, operating_points
 from cascadebert.exits import RULES
 from cascadebert.predictions import Predictions
@@ -66,7 +66,8 @@ def predictions(
 @cache
 def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[str, pd.DataFrame]:
     """points, curves, exits, differences and exit_differences, as the workflow makes them."""
-    parts = {"points": [], "curves": [], "exits": [], "differences": []}
+    names = ("points", "curves", "exits", "differences", "exit_differences")
+    parts = {name: [] for name in names}
     options = {"seed": 1, "resamples": 100}
     for task in tasks:
         systems = {system: _system(task, system) for system in TITLES}
@@ -81,8 +82,10 @@ def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[st
         parts["differences"].append(
             differences(systems, choices, points, "cascadebert", [split], **options)
         )
-    result = {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
-    return result | {"exit_differences": _exit_differences(result["exits"])}
+        parts["exit_differences"].append(
+            exit_differences(systems, choices, ABLATIONS, [split], **options)
+        )
+    return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
 
 
 def _system(task: str, name: str) -> SystemPredictions:
@@ -94,19 +97,6 @@ def _system(task: str, name: str) -> SystemPredictions:
     rule = RULES[OF_RULE.get(name, "last")]
     candidates = dict.fromkeys(margins, replicates)
     return SystemPredictions(task, name, rule, "accuracy", 12.0, candidates)
-
-
-def _exit_differences(exits: pd.DataFrame) -> pd.DataFrame:
-    """Between the exits' measures; their intervals made up from those of the two."""
-    keys = ["task", "split", "exit", "measure"]
-    rows = []
-    for full, without in ABLATIONS.items():
-        a, b = (exits[exits["system"] == s].set_index(keys) for s in (full, without))
-        half = (a["high"] - a["low"] + b["high"] - b["low"]) / 4
-        difference = a["score"] - b["score"]
-        bounds = {"difference": difference, "low": difference - half, "high": difference + half}
-        rows.append(pd.DataFrame(bounds).reset_index().assign(system=full, against=without))
-    return pd.concat(rows, ignore_index=True)
 
 
 def task_description(name: str = "movies", metric: str = "accuracy") -> dict:

@@ -118,7 +118,7 @@ def test_reliability_shows_the_bins_of_the_ece():
         bins = [(confidence > k / 10) & (confidence <= (k + 1) / 10) for k in range(10)]
         expected = [100 * correct[inside].mean() for inside in bins if inside.any()]
         container = top.containers[rank]
-        np.testing.assert_allclose(container.lines[0].get_ydata(), expected)
+        np.testing.assert_allclose(container.lines[0].get_ydata().astype(float), expected)
         shares = [bar.get_height() for bar in bottom.containers[rank]]
         np.testing.assert_allclose(shares, [100 * inside.mean() for inside in bins])
         errors = [
@@ -156,3 +156,11 @@ def test_confidence_of_three_labels_starts_at_a_third():
         assert ax.get_xlim()[0] == pytest.approx(32.5)
         for patch in ax.patches:
             assert patch.get_data().values.sum() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("figure", [figure_reliability, figure_confidence])
+def test_without_dar_there_is_nothing_to_draw(figure, tmp_path):
+    for panels in ({}, {"movies (test)": {}}):
+        made = figure(panels, TITLES)
+        assert "no system" in made.texts[0].get_text()
+        save_figure(made, tmp_path / "figure")
