@@ -33,6 +33,7 @@ RESULTS = f"results/{EXPERIMENT.name}"
 
 
 include: "rules/common.smk"
+include: "rules/models.smk"
 include: "rules/data.smk"
 include: "rules/difficulty.smk"
 include: "rules/train.smk"

@@ -72,7 +72,8 @@ class Cascade:
 
         results: results/<experiment>
         speedup: one of its targets
-        Raises UserError if the system is no cascade of fine-tuned models, or the speed-up no target.
+        Raises UserError if the system is no cascade of fine-tuned models or the speed-up is no
+        target.
         """
         results = Path(results)
         experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from cascadebert.errors import UserError
@@ -27,7 +28,7 @@ def load_encoder(encoder: str | os.PathLike, layers: int | None = None):
     """The encoder without a head, cut after its first `layers` layers if that is given."""
     from transformers import AutoModel
 
-    return _from_pretrained(AutoModel, encoder, config=cut_config(encoder, layers), dtype="float32")
+    return _load_weights(AutoModel, encoder, cut_config(encoder, layers))
 
 
 def load_classifier(encoder: str | os.PathLike, labels: list[str], layers: int | None = None):
@@ -37,9 +38,7 @@ def load_classifier(encoder: str | os.PathLike, labels: list[str], layers: int |
     config = cut_config(encoder, layers)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: i for i, label in enumerate(labels)}
-    return _from_pretrained(
-        AutoModelForSequenceClassification, encoder, config=config, dtype="float32"
-    )
+    return _load_weights(AutoModelForSequenceClassification, encoder, config)
 
 
 def cut_config(encoder: str | os.PathLike, layers: int | None):
@@ -95,6 +94,20 @@ def initialise(linear: nn.Linear, config) -> nn.Linear:
     nn.init.normal_(linear.weight, std=getattr(config, "initializer_range", 0.02))
     nn.init.zeros_(linear.bias)
     return linear
+
+
+def _load_weights(auto_class, encoder: str | os.PathLike, config):
+    """In full precision, whatever the files have: fp16 weights are a way to store them."""
+    # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    return _from_pretrained(
+        auto_class,
+        encoder,
+        config=config,
+        dtype=torch.float32,
+        attn_implementation=attention,
+        use_safetensors=True,
+    )
 
 
 def _from_pretrained(auto_class, encoder: str | os.PathLike, **arguments):

@@ -95,7 +95,7 @@ def table4_dar(
     if kept.empty:
         return table, Display(NO_PAIR, [Cell("System")], [])
     caption = (
-        "The cascade with and without difficulty-aware regularisation (DAR)"
+        "The cascade with and without difficulty-aware regularisation, DAR"
         f"{_where(table)}. Brackets: 95% bootstrap interval over examples and seeds; that of the "
         "gain is paired over examples. Bold: highest score of a block."
         f"{_average(table)}"

@@ -12,7 +12,10 @@ if "pretraining" in config:
         return {key: PRETRAINING[key] for key in keys if key in PRETRAINING}
 
     def family_member(layers):
-        return f"{PRETRAINING['family']}-{layers}x{PRETRAINING['encoder']['width']}"
+        """An encoder's files; the folder may hold more of a tokenizer's."""
+        folder = f"{PRETRAINING['family']}-{layers}x{PRETRAINING['encoder']['width']}"
+        names = "README.md config.json model.safetensors tokenizer.json tokenizer_config.json"
+        return [f"{folder}/{name}" for name in names.split()]
 
     def teacher_shards(w):
         count = PRETRAINING["teacher"]["shards"] if "teacher" in PRETRAINING else 0
@@ -140,7 +143,7 @@ if "pretraining" in config:
             curve=rules.pretrain_encoder.output.curve,
             tokens=rules.pretrain_vocabulary.output.tokens,
         output:
-            model=directory(family_member("{layers}")),
+            model=family_member("{layers}"),
         log:
             f"{RESULTS}/logs/pretrain_publish/{{layers}}.log",
         params:

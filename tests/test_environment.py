@@ -15,7 +15,8 @@ def pins(lines) -> dict[str, str]:
 
 def test_conda_installs_what_make_installs():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    conda = pins(next(entry["pip"] for entry in environment["dependencies"] if "pip" in entry))
+    (by_pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    conda = pins(by_pip)
     make = pins((ROOT / "requirements.txt").read_text().splitlines())
     assert conda == make
     assert all(version.startswith("==") for version in make.values())

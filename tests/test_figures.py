@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
+from scipy.stats import binomtest
 
 from cascadebert import drawing, metrics
 from cascadebert.drawing import CURVES, PAIR, save_figure
@@ -126,6 +127,19 @@ def test_reliability_shows_the_bins_of_the_ece():
             for p in replicates
         ]
         assert container.get_label().endswith(f"ECE {100 * np.mean(errors):.1f}")
+
+
+def test_reliability_has_wilson_intervals():
+    one = predictions("movies", "cascadebert", "test")
+    top, _ = figure_reliability({"movies": {"cascadebert": [one]}}, TITLES).axes
+    confidence, correct = one.confidence[:, 0], one.predicted[:, 0] == one.labels
+    segments = top.containers[0].lines[2][0].get_segments()
+    bins = [(confidence > k / 10) & (confidence <= (k + 1) / 10) for k in range(5, 10)]
+    for segment, inside in zip(segments, bins, strict=True):
+        exact = binomtest(int(correct[inside].sum()), int(inside.sum())).proportion_ci(
+            method="wilson"
+        )
+        np.testing.assert_allclose(segment[:, 1], [100 * exact.low, 100 * exact.high], rtol=1e-3)
 
 
 def certain(labels: np.ndarray) -> Predictions:

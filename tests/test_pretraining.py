@@ -28,7 +28,12 @@ from cascadebert.pretraining.teacher import (
     save_outputs,
     teacher_outputs,
 )
-from cascadebert.pretraining.vocabulary import Tokens, train_wordpiece
+from cascadebert.pretraining.vocabulary import (
+    Tokens,
+    read_sentences,
+    train_wordpiece,
+    write_sentences,
+)
 from tests.conftest import BAD, GOOD, NEUTRAL
 
 
@@ -113,6 +118,12 @@ def test_samples_are_distinct_limited_and_repeatable(tmp_path):
     assert found == corpus.sample_corpora(entries, 3)
     assert found != corpus.sample_corpora(entries, 4)
     assert len(found) == len(set(found)) == 250
+
+
+def test_sentences_survive_writing(tmp_path):
+    sentences = ["One.", "Zwei: schön.", "Three\u2028lines? No."]
+    write_sentences(tmp_path / "s.txt", sentences)
+    assert read_sentences(tmp_path / "s.txt") == sentences
 
 
 # Vocabulary
@@ -356,3 +367,10 @@ def test_written_models_load_as_float32_and_say_the_same(corpus_of_tokens, tmp_p
 def test_heads_must_divide_the_width(corpus_of_tokens):
     with pytest.raises(UserError, match="3 heads"):
         encoder_config(corpus_of_tokens[2], 2, 16, 3, 32, 64)
+
+
+def test_a_shard_without_sentences_is_refused(tmp_path):
+    write_sentences(tmp_path / "sentences.txt", prose(9))
+    settings = {"teacher": {"model": "any", "shards": 4}, "max_tokens": 32, "bf16": False}
+    with pytest.raises(UserError, match="fewer shards"):
+        family.make_outputs(settings, 3, tmp_path / "sentences.txt", None, None, tmp_path / "out")

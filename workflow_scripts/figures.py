@@ -15,16 +15,18 @@ with job(snakemake):
     chosen = points.drop_duplicates(["task", "system"]).set_index(["task", "system"])["candidate"]
     titles, ablations = snakemake.params.titles, snakemake.params.ablations
 
-    # The cascades with and without DAR, as chosen, on every scored split: one panel each.
+    # A panel for each cascade, with DAR and without, on every scored split.
     panels = {}
     for data in snakemake.input.data:
         task = Task.load(data)
         for split in scored_splits(task):
-            panel = panels.setdefault(f"{task.name} ({split})", {})
-            for key in (key for pair in ablations.items() for key in pair):
-                system = load_system(experiment, snakemake.params.predictions, task, key)
-                candidate = system.candidates[chosen[task.name, key]]
-                panel[key] = [replicate[split] for replicate in candidate]
+            for full, without in ablations.items():
+                title = f"{task.name} ({split})"
+                panel = panels[title if len(ablations) == 1 else f"{title}, {titles[full]}"] = {}
+                for key in (full, without):
+                    system = load_system(experiment, snakemake.params.predictions, task, key)
+                    candidate = system.candidates[chosen[task.name, key]]
+                    panel[key] = [replicate[split] for replicate in candidate]
 
     figures = {
         "figure_tradeoff": figure_tradeoff(curves, points, titles, snakemake.params.proposed),

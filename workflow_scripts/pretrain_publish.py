@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from job import job
 
 from cascadebert.pretraining.family import publish
@@ -8,5 +10,5 @@ with job(snakemake):
         snakemake.input.model,
         snakemake.input.curve,
         snakemake.input.tokens,
-        snakemake.output.model,
+        Path(snakemake.output.model[0]).parent,
     )

@@ -14,4 +14,4 @@ with job(snakemake):
         snakemake.input.figure,
     )
     with replacing(snakemake.output.page) as draft:
-        draft.write_text(page)
+        draft.write_text(page, encoding="utf-8")

@@ -91,6 +91,11 @@ def make_outputs(settings: dict, shard: int, sentences_path, tokenizer, space, o
     """Writes one shard of the teacher's outputs."""
     sentences = read_sentences(sentences_path)
     count, size = _taught(settings, len(sentences))
+    if shard * size >= count:
+        raise UserError(
+            f"pretraining.teacher.shards: {count} sentences in shards of {size} leave nothing for "
+            f"shard {shard}; ask for fewer shards"
+        )
     rows = sentences[shard * size : min((shard + 1) * size, count)]
     found = teacher_outputs(
         _teacher(settings),
@@ -128,6 +133,11 @@ def make_encoder(
         count, size = _taught(settings, len(tokens))
         tokens = Tokens(tokens.ids[: tokens.starts[count]], tokens.starts[: count + 1])
         outputs = Outputs(shards, size, tokens.starts)
+    if len(tokens) <= settings["held_out"]:
+        raise UserError(
+            f"pretraining.teacher.sentences: the teacher reads {len(tokens)} sentences, and "
+            f"pretraining.held_out takes {settings['held_out']} of them: none is left to train on"
+        )
     weights = Weights(**settings["objectives"])
     torch.manual_seed(derive_seed(seed, "weights", depth))
     student = _student(settings, tokenizer, depth, outputs, weights)

@@ -1,0 +1,106 @@
+"""How well does each encoder of the family fine-tune, against its own random start and others?
+
+    python benchmarks/encoders.py models/bert-2x128 models/bert-12x128
+    python benchmarks/encoders.py models/bert-* --glue local/glue_data
+
+Movie reviews as in config.yaml, scored on its test split; with --glue also SST-2, MRPC, RTE and
+QNLI, a tenth of (at most 4,000 sentences of) train to choose the epoch, scored on dev. Prints a
+table and, with --out, writes every single score as CSV.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from cascadebert.encoders import load_tokenizer
+from cascadebert.experiment import resolve
+from cascadebert.metrics import score
+from cascadebert.seeds import derive_seed
+from cascadebert.stages import new_model
+from cascadebert.systems import Run
+from cascadebert.tasks import load_task
+from cascadebert.tokens import tokenize
+from cascadebert.training import Settings, predict, train
+
+ROOT = Path(__file__).parent.parent
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("encoders", nargs="+", help="folders or hub names")
+    parser.add_argument("--glue", type=Path, help="a folder with GLUE's own layout")
+    parser.add_argument("--tasks", nargs="*", help="only these tasks")
+    parser.add_argument("--sentences", type=int, default=4000, help="of GLUE's training splits")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--no-random", action="store_true", help="leave the random starts out")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+
+    config = resolve(yaml.safe_load((ROOT / "config.yaml").read_text()), {})
+    if arguments.learning_rate:
+        config["training"]["learning_rate"] = arguments.learning_rate
+    tasks = {"movies": config["tasks"]["movies"]}
+    if arguments.glue:
+        for name in ("SST-2", "MRPC", "RTE", "QNLI"):
+            source = {"glue": name, "folder": str(arguments.glue / name)}
+            tasks[name] = {
+                "source": source,
+                "hold_out": 0.1,
+                "limit": {"train": arguments.sentences},
+            }
+
+    rows = []
+    for name, entry in tasks.items():
+        if arguments.tasks and name not in arguments.tasks:
+            continue
+        task = load_task(name, entry, config["seed"])
+        for encoder in arguments.encoders:
+            for start in ("pre-trained", "random")[: 1 if arguments.no_random else 2]:
+                for seed in range(arguments.seeds):
+                    value = fine_tuned(task, encoder, start == "random", seed, config)
+                    rows.append([name, task.metric, encoder, start, seed, value])
+                    print(*rows[-1][:-1], f"{value:.2f}", flush=True)
+    table = pd.DataFrame(rows, columns=["task", "metric", "encoder", "start", "seed", "score"])
+    if arguments.out:
+        table.to_csv(arguments.out, index=False)
+    means = table.groupby(["encoder", "start", "task"], sort=False)["score"].mean().unstack()
+    print(means.round(1).to_markdown())
+
+
+def fine_tuned(task, encoder: str, random: bool, seed: int, config: dict) -> float:
+    """The score in percent on the test split, or on dev where test has no labels."""
+    longest = config["training"]["max_length"]
+    if task.splits["train"]["text_pair"].notna().any():
+        longest *= 2
+    tokenizer = load_tokenizer(encoder)
+    splits = {name: tokenize(table, tokenizer, longest) for name, table in task.splits.items()}
+    scored = "test" if "test" in splits and (splits["test"].labels >= 0).all() else "dev"
+    seed = derive_seed(config["seed"], "benchmark", task.name, seed)
+    model = new_model(Run("finetune", "encoder"), encoder, task.labels, [], seed)
+    if random:
+        fresh = type(model.classifier)(model.classifier.config)
+        model.classifier.load_state_dict(fresh.state_dict())
+    data = splits["train"]
+    train(
+        model,
+        data,
+        np.arange(len(data)),
+        splits["dev"],
+        task.metric,
+        Settings.of(config["training"]),
+        seed,
+        f"{task.name}/{encoder}",
+    )
+    predicted = predict(model, splits[scored])[:, 0].argmax(axis=-1)
+    return score(task.metric, predicted, splits[scored].labels)
+
+
+if __name__ == "__main__":
+    main()
