@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold
 
 from cascadebert.errors import UserError
 
@@ -15,6 +14,9 @@ def fold_of(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
     Raises UserError if a class has fewer examples than there are folds.
     """
+    # Imported here, since every training starts this module and few make folds.
+    from sklearn.model_selection import StratifiedKFold
+
     counts = np.bincount(labels)
     rare = np.flatnonzero((counts > 0) & (counts < folds))
     if len(rare):

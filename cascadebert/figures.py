@@ -117,7 +117,7 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
             )
             for row, ax in enumerate(axes[:, column]):
                 ax.set_xlim(100 * lowest, 100)
-                ax.set_ylim(0, 1.12 * highest)
+                ax.set_ylim(0, 1.5 * highest)
                 ax.tick_params(labelbottom=row == rows - 1)
                 ax.set_ylabel("Share (%)")
             axes[0, column].set_title(title, loc="left", pad=8)

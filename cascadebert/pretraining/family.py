@@ -187,7 +187,7 @@ def publish(settings: dict, model, curve, tokens_path, out: str | os.PathLike) -
     if "teacher" in settings:
         count, _ = _taught(settings, count)
     with replacing(out) as draft:
-        shutil.copytree(model, draft)
+        shutil.copytree(model, draft, ignore=shutil.ignore_patterns(".*"))
         (draft / "README.md").write_text(model_card(settings, config, rows[-1], count))
 
 
