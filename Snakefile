@@ -15,6 +15,7 @@ sys.path.insert(0, workflow.basedir)
 from cascadebert.errors import UserError
 from cascadebert.experiment import Experiment, resolve
 from cascadebert.files import replacing
+from cascadebert.tasks import source_files
 
 
 configfile: f"{workflow.basedir}/config.yaml"

@@ -46,7 +46,7 @@ def autocast(precision: str, where: torch.device) -> torch.autocast:
         if where.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            # Before torch 2.12 there is no telling: fp32.
+            # Older torch cannot tell: fp32.
             capabilities = getattr(torch.cpu, "get_capabilities", dict)()
             fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
         precision = "bf16" if fast else "fp32"

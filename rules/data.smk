@@ -2,6 +2,8 @@
 
 
 rule prepare_task:
+    input:
+        lambda w: source_files(config["tasks"][w.task]),
     output:
         data=directory(f"{RESULTS}/data/{{task}}"),
     log:

@@ -11,6 +11,7 @@ import datasets
 import pytest
 
 from cascadebert.errors import UserError
+from cascadebert.tasks import source_files
 from cascadebert.tasks.package import fetch, unpack
 from tests.test_tasks import load
 
@@ -433,3 +434,16 @@ def test_the_real_ratings(tmp_path):
             assert abs(len(splits[split]) - share * rows) < 10
         texts = [{text.casefold() for text in table["text"]} for table in splits.values()]
         assert sum(map(len, texts)) == len(set.union(*texts))
+
+
+def test_local_files_are_named_for_the_workflow(tmp_path):
+    assert source_files({"source": {"files": {"train": "a.csv", "dev": "b.csv"}}}) == [
+        "a.csv",
+        "b.csv",
+    ]
+    for stem in ("train", "dev"):
+        (tmp_path / f"{stem}.tsv").write_text("")
+    found = source_files({"source": {"glue": "RTE", "folder": str(tmp_path)}})
+    assert found == [str(tmp_path / "dev.tsv"), str(tmp_path / "train.tsv")]
+    assert source_files({"source": {"package": "x==1", "archive": "x.tar.gz"}}) == ["x.tar.gz"]
+    assert source_files({"source": {"hub": "nyu-mll/glue"}}) == []

@@ -77,6 +77,16 @@ def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
     return Task(name, labels, metric, splits, sources)
 
 
+def source_files(spec: dict) -> list[str]:
+    """The local files that a task is read from, as the entry names them; [] if it is fetched."""
+    source = spec["source"]
+    if "files" in source:
+        return list(source["files"].values())
+    if "glue" in source:
+        return sorted(str(path) for path in Path(source["folder"]).glob("*.tsv"))
+    return [source["archive"]] if source.get("archive") else []
+
+
 def _tables(source: dict, form: dict, base: Path) -> dict[str, Table]:
     if "package" in source:
         return {"train": package_table(source, form, base)}
