@@ -77,3 +77,44 @@ FIGURES = {
     "figure_reliability": "reliability diagrams",
     "figure_confidence": "confidence of easy and difficult instances",
 }
+
+
+# Pre-training a family of encoders, where the configuration asks for one.
+PRETRAINING = config.get("pretraining")
+MADE = f"{RESULTS}/pretraining"
+DEPTHS = {entry["layers"]: entry for entry in PRETRAINING["depths"]} if PRETRAINING else {}
+
+
+def part(*keys):
+    """Parts of the section: a change in the others runs nothing again."""
+    return {key: PRETRAINING[key] for key in keys if key in PRETRAINING}
+
+
+def family_member(layers):
+    """An encoder's files; the folder may hold more of a tokenizer's."""
+    folder = f"{PRETRAINING['family']}-{layers}x{PRETRAINING['encoder']['width']}"
+    names = "README.md config.json model.safetensors tokenizer.json tokenizer_config.json"
+    return [f"{folder}/{name}" for name in names.split()]
+
+
+def teacher_shards(w):
+    count = PRETRAINING["teacher"]["shards"] if "teacher" in PRETRAINING else 0
+    return [f"{MADE}/teacher/{i:04d}" for i in range(count)]
+
+
+def shallower(w):
+    """The next shallower encoder, where depths are stacked."""
+    below = [layers for layers in DEPTHS if layers < int(w.layers)]
+    if not (PRETRAINING["stacking"] and below):
+        return []
+    return f"{MADE}/layers-{max(below)}/student.pt"
+
+
+def encoder_settings(w):
+    entry = DEPTHS[int(w.layers)]
+    return {
+        **part("encoder", "teacher", "objectives", "held_out", "bf16"),
+        "layers": entry["layers"],
+        "schedule": PRETRAINING["schedule"]
+        | {key: value for key, value in entry.items() if key != "layers"},
+    }

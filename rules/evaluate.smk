@@ -26,7 +26,7 @@ rule evaluate:
         proposed=config["proposed"],
         systems=config["systems"],
         seed=config["seed"],
-        predictions=f"{RESULTS}/predictions",
+        predictions=lambda w: f"{RESULTS}/predictions",
     message:
         "{wildcards.task}: thresholds, scores, speed-ups and their intervals"
     script:

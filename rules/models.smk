@@ -1,41 +1,7 @@
 # Making a family of complete encoders from raw text; defined only if the configuration has a
 # section `pretraining`.
 
-if "pretraining" in config:
-
-    PRETRAINING = config["pretraining"]
-    MADE = f"{RESULTS}/pretraining"
-    DEPTHS = {entry["layers"]: entry for entry in PRETRAINING["depths"]}
-
-    def part(*keys):
-        """The parts of the section that a rule depends on: it is not run again for the others."""
-        return {key: PRETRAINING[key] for key in keys if key in PRETRAINING}
-
-    def family_member(layers):
-        """An encoder's files; the folder may hold more of a tokenizer's."""
-        folder = f"{PRETRAINING['family']}-{layers}x{PRETRAINING['encoder']['width']}"
-        names = "README.md config.json model.safetensors tokenizer.json tokenizer_config.json"
-        return [f"{folder}/{name}" for name in names.split()]
-
-    def teacher_shards(w):
-        count = PRETRAINING["teacher"]["shards"] if "teacher" in PRETRAINING else 0
-        return [f"{MADE}/teacher/{i:04d}" for i in range(count)]
-
-    def shallower(w):
-        """The next shallower encoder, where depths are stacked."""
-        below = [layers for layers in DEPTHS if layers < int(w.layers)]
-        if not (PRETRAINING["stacking"] and below):
-            return []
-        return f"{MADE}/layers-{max(below)}/student.pt"
-
-    def encoder_settings(w):
-        entry = DEPTHS[int(w.layers)]
-        return {
-            **part("encoder", "teacher", "objectives", "held_out", "bf16"),
-            "layers": entry["layers"],
-            "schedule": PRETRAINING["schedule"]
-            | {key: value for key, value in entry.items() if key != "layers"},
-        }
+if PRETRAINING:
 
     wildcard_constraints:
         layers=r"\d+",

@@ -66,7 +66,7 @@ rule figures:
         titles=titles,
         ablations=EXPERIMENT.ablations,
         proposed=config["proposed"],
-        predictions=f"{RESULTS}/predictions",
+        predictions=lambda w: f"{RESULTS}/predictions",
     message:
         "figures"
     script:

@@ -45,7 +45,7 @@ rule predict:
         "../environment.yml"
     params:
         encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
-        reference=EXPERIMENT.reference,
+        reference=lambda w: EXPERIMENT.reference,
         max_length=config["training"]["max_length"],
     message:
         "{wildcards.task}: logits of all exits of {wildcards.run}"
