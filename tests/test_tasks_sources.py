@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -201,22 +202,26 @@ def test_the_real_glue_download(name):
 # -- the hub: folders of the form of its data sets
 
 
+def write_hub_dataset(
+    base: Path, name: str, config: str, splits: dict[str, list[dict]], labels: list[str]
+) -> None:
+    """A data set as `datasets.load_dataset` finds it in a local folder."""
+    folder = base / name
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["---", "configs:", f"- config_name: {config}", "  data_files:"]
+    for split, rows in splits.items():
+        table = datasets.Dataset.from_list(rows)
+        table = table.cast_column("label", datasets.ClassLabel(names=labels))
+        table.to_parquet(folder / config / f"{split}-00000-of-00001.parquet")
+        lines += [f"  - split: {split}", f"    path: {config}/{split}-*"]
+    (folder / "README.md").write_text("\n".join([*lines, "---", ""]))
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
-    def write(name: str, config: str, splits: dict[str, list[dict]], labels: list[str]):
-        folder = tmp_path / name
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = ["---", "configs:", f"- config_name: {config}", "  data_files:"]
-        for split, rows in splits.items():
-            table = datasets.Dataset.from_list(rows)
-            table = table.cast_column("label", datasets.ClassLabel(names=labels))
-            table.to_parquet(folder / config / f"{split}-00000-of-00001.parquet")
-            lines += [f"  - split: {split}", f"    path: {config}/{split}-*"]
-        (folder / "README.md").write_text("\n".join([*lines, "---", ""]))
-
-    return tmp_path, write
+    return tmp_path, partial(write_hub_dataset, tmp_path)
 
 
 def test_glue_of_the_hub(hub):

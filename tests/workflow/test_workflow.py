@@ -2,31 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent.parent
-
-
-def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--cores", str(cores), *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def planned(folder: Path, *arguments: str) -> dict[str, int]:
-    """How many jobs of each rule a dry run plans."""
-    result = snakemake(folder, "--dry-run", *arguments)
-    assert result.returncode == 0, result.stderr
-    if "Nothing to be done" in result.stdout + result.stderr:
-        return {}
-    stats = (result.stdout + result.stderr).split("Job stats:")[1].split("total")[0]
-    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", stats, re.M)}
+from tests.workflow.command import ROOT, planned, snakemake
 
 
 def read_all(folder: Path) -> dict[str, bytes]:

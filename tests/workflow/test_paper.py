@@ -1,0 +1,69 @@
+"""Every rule of the paper's configuration, on folders that are shaped as the hub's are."""
+
+import json
+import shutil
+
+import pandas as pd
+import yaml
+
+from tests.conftest import sentences
+from tests.test_tasks_sources import write_hub_dataset
+from tests.workflow.command import ROOT, snakemake
+
+LABELS = ["entailment", "neutral", "contradiction"]
+
+
+def rows(count: int, seed: int, labelled: bool = True) -> list[dict]:
+    """Pairs that agree, or differ, in sentiment, or have none to compare."""
+    texts, others = (sentences(count, seed + shift)["text"] for shift in (0, 100))
+    labels = (pd.Series(range(count)) % 3).tolist()
+    return [
+        {"premise": one, "hypothesis": two, "label": label if labelled else -1, "idx": i}
+        for i, (one, two, label) in enumerate(zip(texts, others, labels, strict=True))
+    ]
+
+
+def test_the_papers_configuration_runs(tmp_path, encoders, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    splits = {
+        "train": rows(90, 1),
+        "validation_matched": rows(45, 2),
+        "validation_mismatched": rows(45, 3),
+        "test_matched": rows(15, 4, labelled=False),
+        "test_mismatched": rows(15, 5, labelled=False),
+    }
+    write_hub_dataset(tmp_path, "nyu-mll/glue", "mnli", splits, LABELS)
+    config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
+    for name, like in (("bert-2", "bert-2"), ("bert-6", "bert-4"), ("bert-12", "bert-4")):
+        entry = config["encoders"][name]
+        hub_name = entry if isinstance(entry, str) else entry["model"]
+        shutil.copytree(encoders[like], tmp_path / hub_name)
+
+    # The paper's, but one task, and smaller: layers, folds, seeds, epochs.
+    config["tasks"] = {"mnli": config["tasks"]["mnli"]}
+    for key, layers in (("bert-6l", 3), ("bert-4l", 2), ("bert-3l", 1)):
+        config["systems"][key]["layers"] = layers
+    config |= {"replicates": 1, "difficulty": {"folds": 2, "seeds": 1, "margins": [0.3]}}
+    config["training"] |= {"epochs": 1, "max_length": 64}
+    config["evaluation"] = {"targets": [1.5], "resamples": 100}
+    path = tmp_path / "paper.yaml"
+    path.write_text(yaml.safe_dump(config))
+    result = snakemake(tmp_path, "--configfile", str(path))
+    assert result.returncode == 0, result.stderr
+
+    results = tmp_path / "results" / "paper"
+    table = pd.read_csv(results / "tables" / "table2_main.csv")
+    # GLUE keeps its test labels: both development splits are scored, and the table says so.
+    assert set(table["split"]) == {"dev", "dev_mismatched"}
+    tuned = table[(table["split"] == "dev") & (table["system"] == "deebert")].dropna(subset="score")
+    assert (tuned["note"] == "thresholds chosen on this split").all()
+    assert "thresholds were chosen on the split that is scored" in (
+        results / "tables" / "table2_main.md"
+    ).read_text().replace("\\", "")
+    splits = json.loads((results / "data/mnli/task.json").read_text())["splits"]
+    assert [name for name, about in splits.items() if not about["labelled"]] == [
+        "test",
+        "test_mismatched",
+    ]
+    stored = results / "predictions/mnli/finetune-bert-12/seed0"
+    assert {p.stem for p in stored.glob("*.npz")} == set(splits) - {"train"}
