@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.predictions import Predictions
 from cascadebert.seeds import derive_seed
+from cascadebert.store import fingerprint, once
 from cascadebert.systems import Run, system
 from cascadebert.tasks import Task
 from cascadebert.tokens import TokenizedSplit, tokenize
@@ -48,17 +50,20 @@ def label_fold(
     seeds: Sequence[int],
     settings: Settings,
     base_seed: int,
+    store: File,
     outputs: Sequence[File],
 ) -> None:
     """Trains on all folds but one and notes which examples of that fold come right.
 
-    One file for each seed, with columns id, predicted, confidence, correct.
+    One file for each seed, with columns id, predicted, confidence, correct. A training that is in
+    the `store` is not done again.
     """
     data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
     fold_numbers = fold_of(data.labels, folds, derive_seed(base_seed, task.name, "folds"))
     inside, held_out = np.flatnonzero(fold_numbers != fold), np.flatnonzero(fold_numbers == fold)
     run = Run("finetune", encoder_name)
-    for seed, output in zip(seeds, outputs, strict=True):
+
+    def label(seed: int, draft: Path) -> None:
         name = f"difficulty {task.name}/{encoder_name} fold {fold} seed {seed}"
         job_seed = derive_seed(base_seed, task.name, "difficulty", encoder_name, fold, seed)
         model = new_model(run, encoder, task.labels, (), job_seed)
@@ -73,8 +78,13 @@ def label_fold(
                 "correct": predicted == data.labels[held_out],
             }
         )
-        with replacing(output) as draft:
-            table.to_parquet(draft, index=False)
+        table.to_parquet(draft, index=False)
+
+    for seed, output in zip(seeds, outputs, strict=True):
+        names = ["difficulty", task.name, task.metric, task.labels, run.name, str(encoder)]
+        names += [fold, folds, seed, base_seed]
+        key = fingerprint({"names": names, "settings": vars(settings)}, _inputs(tokens, encoder))
+        once(store, key, output, partial(label, seed))
 
 
 def train_run(
@@ -87,38 +97,45 @@ def train_run(
     settings: Settings,
     base_seed: int,
     replicate: int,
+    store: File,
     folder: File,
 ) -> None:
-    """Trains one replicate of a run and writes it to `folder`.
+    """Trains one replicate of a run and writes it to `folder`, unless it is in the `store`.
 
     parents:    the folders of this replicate of the run's parents
     difficulty: difficulty labels of the training split, if the run is regularised with them
     """
-    data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
-    difficult = None
-    if difficulty is not None:
-        labelled = pd.read_parquet(difficulty).set_index("id")
-        difficult = labelled.loc[data.ids, "difficult"].to_numpy()
-    seed = derive_seed(base_seed, task.name, run.name, replicate)
-    model = new_model(run, encoder, task.labels, parents, seed)
-    scores = train(
-        model,
-        data,
-        np.arange(len(data)),
-        dev,
-        task.metric,
-        settings,
-        seed,
-        f"{task.name}/{run.name} replicate {replicate}",
-        difficult,
-        run.option("margin"),
-    )
-    with replacing(folder) as draft:
-        model.save(draft)
-        pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores}).to_csv(
-            draft / "epochs.csv", index=False
+
+    def fit(draft: Path) -> None:
+        data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
+        difficult = None
+        if difficulty is not None:
+            labelled = pd.read_parquet(difficulty).set_index("id")
+            difficult = labelled.loc[data.ids, "difficult"].to_numpy()
+        seed = derive_seed(base_seed, task.name, run.name, replicate)
+        model = new_model(run, encoder, task.labels, parents, seed)
+        scores = train(
+            model,
+            data,
+            np.arange(len(data)),
+            dev,
+            task.metric,
+            settings,
+            seed,
+            f"{task.name}/{run.name} replicate {replicate}",
+            difficult,
+            run.option("margin"),
         )
+        model.save(draft)
+        epochs = pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores})
+        epochs.to_csv(draft / "epochs.csv", index=False)
         load_tokenizer(encoder).save_pretrained(draft)
+
+    names = ["train", task.name, task.metric, task.labels, run.name, str(encoder)]
+    names += [replicate, base_seed]
+    files = [*_inputs(tokens, encoder), *parents, *([difficulty] if difficulty else [])]
+    key = fingerprint({"names": names, "settings": vars(settings)}, files)
+    once(store, key, folder, fit)
 
 
 def predict_run(
@@ -142,6 +159,12 @@ def predict_run(
                 data = TokenizedSplit.load(tokens / f"{split}.npz")
                 logits = predict(model, data)
                 Predictions(logits, costs, data.ids, data.labels).save(draft / f"{split}.npz")
+
+
+def _inputs(tokens: Path, encoder: File) -> list[File]:
+    """What every training reads: the examples, and the encoder if it is a local folder."""
+    splits = [tokens / f"{split}.npz" for split in ("train", "dev")]
+    return [*splits, encoder] if Path(encoder).is_dir() else splits
 
 
 def new_model(

@@ -11,6 +11,10 @@ wildcard_constraints:
     fold=r"\d+",
 
 
+# Finished trainings: what an interrupted or extended job had finished is not done again.
+STORE = f"{RESULTS}/store"
+
+
 def encoder_files(name):
     """An encoder's files if it is a local folder; nothing if it comes from the hub."""
     folder = Path(EXPERIMENT.encoder(name))
@@ -50,6 +54,13 @@ def run_difficulty(w):
     if run.option("margin") is None:
         return []
     return f"{RESULTS}/difficulty/{w.task}/{run.encoder}.parquet"
+
+
+def run_settings(w):
+    """How the run is trained; the weight of DAR concerns only those that have it."""
+    if EXPERIMENT.runs[w.run].option("margin") is None:
+        return config["training"]
+    return {**config["training"], "difficulty_weight": config["difficulty"]["weight"]}
 
 
 def all_predictions(w):

@@ -24,6 +24,7 @@ rule label_fold:
         seeds=list(EXPERIMENT.seeds),
         settings=config["training"],
         seed=config["seed"],
+        store=STORE,
     message:
         "{wildcards.task}: difficulty for {wildcards.encoder}, fold {wildcards.fold}"
     script:

@@ -19,8 +19,9 @@ rule train:
     params:
         encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
         replicates=list(EXPERIMENT.replicates),
-        settings={**config["training"], "difficulty_weight": config["difficulty"]["weight"]},
+        settings=run_settings,
         seed=config["seed"],
+        store=STORE,
     message:
         "{wildcards.task}: training {wildcards.run}"
     script:

@@ -17,5 +17,6 @@ with job(snakemake):
         snakemake.params.seeds,
         Settings.of(snakemake.params.settings),
         snakemake.params.seed,
+        snakemake.params.store,
         snakemake.output.runs,
     )

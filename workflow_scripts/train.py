@@ -22,5 +22,6 @@ with job(snakemake):
             Settings.of(snakemake.params.settings),
             snakemake.params.seed,
             replicate,
+            snakemake.params.store,
             snakemake.output.models[i],
         )

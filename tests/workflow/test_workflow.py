@@ -133,6 +133,27 @@ def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, co
     assert "label_fold" not in planned(finished, "--configfile", "changed.yaml")
 
 
+def test_what_is_trained_is_not_trained_again(finished, config):
+    """One label file is lost and one replicate is added; each job has others that are there."""
+    lost = finished / "results/small/difficulty/words/bert-2/fold0-seed1.parquet"
+    content = lost.read_bytes()
+    lost.unlink()
+    (finished / "changed.yaml").write_text(yaml.safe_dump({**config, "replicates": 3}))
+    added = "results/small/models/words/finetune-bert-2/seed2"
+    kept = (finished / added).with_name("seed0") / "model.safetensors"
+    weights = kept.read_bytes()
+    targets = (str(lost.relative_to(finished)), added)
+    result = snakemake(finished, *targets, "--configfile", "changed.yaml")
+    assert result.returncode == 0, result.stderr
+    assert lost.read_bytes() == content
+    assert kept.read_bytes() == weights
+    logs = finished / "results/small/logs"
+    assert "epoch" not in (logs / "label_fold/words/bert-2/fold0.log").read_text()
+    log = (logs / "train/words/finetune-bert-2.log").read_text()
+    assert "replicate 2 epoch" in log
+    assert "replicate 0 epoch" not in log
+
+
 def test_one_core_gives_the_same_bytes_as_two(finished, tmp_path, config, task):
     path = write(tmp_path, config, task)
     runs = ("finetune-bert-2-margin0.5", "deebert-bert-4")

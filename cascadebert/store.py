@@ -1,0 +1,74 @@
+"""Finished trainings, kept by what went into them, so that none is done twice.
+
+A job trains several runs, and Snakemake removes the outputs of a job that was interrupted, or that
+has to make one more of them. What the job had finished by then is still here.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+import torch
+import transformers
+
+from cascadebert.files import replacing
+
+
+def fingerprint(description: dict, files: Iterable[str | os.PathLike]) -> str:
+    """A name for what a training makes: of its description, its input files, and the code.
+
+    description: anything that JSON can say
+    files:       files, or folders with all that is in them
+    """
+    parts = [json.dumps(description, sort_keys=True), code_version()]
+    for path in map(Path, files):
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        # Snakemake's own time stamps are no content.
+        contents = [file for file in inside if file.is_file() and not file.name.startswith(".")]
+        parts += [f"{file.relative_to(path)} {_digest(file)}" for file in contents]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def once(
+    store: str | os.PathLike,
+    key: str,
+    output: str | os.PathLike,
+    make: Callable[[Path], None],
+) -> None:
+    """Puts at `output` what `make` writes to the path it is given, or wrote for this key before.
+
+    The store and the output share their disk space (hard links, where the file system has them).
+    """
+    kept = Path(store, key)
+    if not kept.exists():
+        with replacing(kept) as draft:
+            make(draft)
+    with replacing(output) as draft:
+        if kept.is_dir():
+            shutil.copytree(kept, draft, copy_function=_link)
+        else:
+            _link(kept, draft)
+
+
+@cache
+def code_version() -> str:
+    """Changes with the library's own code and with the libraries that training rests on."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    code = " ".join(map(_digest, sources))
+    return f"torch {torch.__version__} transformers {transformers.__version__} {code}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _link(source, target) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
