@@ -1,7 +1,8 @@
-# make run   the embedded experiment, and where its report is
-# make test  the tests
-# make bench what the performance figures come from
-# Each sets up what it needs in .venv. CONFIG=file runs another experiment.
+# make run       the embedded experiment, and where its report is
+# make test      the tests
+# make bench     does the cascade save the time that it promises? (after make run)
+# make showcase  copies the tables and figures of `make run` to docs/movies
+# The first three set up what they need in .venv. CONFIG=file makes `make run` run another experiment.
 
 PYTHON ?= python3.11
 CORES ?= 2
@@ -12,7 +13,7 @@ OVERRIDE := $(if $(CONFIG),--configfile $(CONFIG))
 EXPERIMENT = $(shell sed -n 's/^experiment: *\([^ \#]*\).*/\1/p' $(or $(CONFIG),config.yaml))
 REPORT = results/$(EXPERIMENT)/report.html
 
-.PHONY: run test bench
+.PHONY: run test bench showcase
 
 run: $(VENV)/installed
 	$(BIN)/snakemake --cores $(CORES) $(OVERRIDE)
@@ -28,6 +29,10 @@ test: $(VENV)/installed
 
 bench: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python benchmarks/wall_clock.py
+
+showcase:
+	mkdir -p docs/movies
+	cp results/movies/tables/*.md results/movies/figures/*.png docs/movies
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -56,10 +56,11 @@ def main():
                 "limit": {"train": arguments.sentences},
             }
 
+    if arguments.tasks:
+        tasks = {name: entry for name, entry in tasks.items() if name in arguments.tasks}
+
     rows = []
     for name, entry in tasks.items():
-        if arguments.tasks and name not in arguments.tasks:
-            continue
         task = load_task(name, entry, config["seed"])
         for encoder in arguments.encoders:
             for start in ("pre-trained", "random")[: 1 if arguments.no_random else 2]:
@@ -71,7 +72,7 @@ def main():
     if arguments.out:
         table.to_csv(arguments.out, index=False)
     means = table.groupby(["encoder", "start", "task"], sort=False)["score"].mean().unstack()
-    print(means.round(1).to_markdown())
+    print(means[list(tasks)].round(1).reset_index().to_markdown(index=False))
 
 
 def fine_tuned(task, encoder: str, random: bool, seed: int, config: dict) -> float:

@@ -44,7 +44,7 @@ def config(encoders, task) -> dict:
         "replicates": 2,
         "difficulty": {"folds": 2, "seeds": 2, "margins": [0.1, 0.5]},
         "training": {"epochs": 2, "learning_rate": 3.0e-3, "batch_size": 16},
-        "evaluation": {"targets": [1.25, 1.5], "resamples": 200},
+        "evaluation": {"targets": [1.5, 2], "resamples": 200},
     }
 
 
@@ -93,7 +93,8 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     reached = table.dropna(subset="score")
     assert len(reached) >= 5
     assert ((reached["low"] <= reached["score"]) & (reached["score"] <= reached["high"])).all()
-    assert table[table["score"].isna()]["note"].str.contains("not reachable").all()
+    for note in table.loc[table["score"].isna(), "note"]:
+        assert "not reachable" in note
     for stem in ("table1_data", "table2_main", "table4_dar", "table5_calibration"):
         assert {p.suffix for p in (results / "tables").glob(f"{stem}.*")} >= {".csv", ".md", ".tex"}
     figures = {p.stem for p in (results / "figures").glob("*.pdf")}
@@ -122,7 +123,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished):
 
 def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, config, task):
     assert planned(finished, "--configfile", "small.yaml") == {}
-    changed = {**config, "evaluation": {**config["evaluation"], "targets": [1.5, 2]}}
+    changed = {**config, "evaluation": {**config["evaluation"], "targets": [1.5, 1.8]}}
     (finished / "changed.yaml").write_text(yaml.safe_dump(changed))
     jobs = planned(finished, "--configfile", "changed.yaml")
     assert jobs
