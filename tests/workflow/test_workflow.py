@@ -105,7 +105,7 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     assert yaml.safe_load((results / "config.yaml").read_text())["experiment"] == "small"
 
     path = finished / "report.html"
-    report = snakemake(finished, "--configfile", "small.yaml", "--report", str(path))
+    report = snakemake(finished, "--configfile", str(finished / "small.yaml"), "--report", str(path))
     assert report.returncode == 0, report.stderr
     html = path.read_text()
     assert "CascadeBERT w/o DAR" in html
@@ -122,16 +122,16 @@ def test_every_job_has_a_log_and_a_benchmark(finished):
 
 
 def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, config, task):
-    assert planned(finished, "--configfile", "small.yaml") == {}
+    assert planned(finished, "--configfile", str(finished / "small.yaml")) == {}
     changed = {**config, "evaluation": {**config["evaluation"], "targets": [1.5, 1.8]}}
     (finished / "changed.yaml").write_text(yaml.safe_dump(changed))
-    jobs = planned(finished, "--configfile", "changed.yaml")
+    jobs = planned(finished, "--configfile", str(finished / "changed.yaml"))
     assert jobs
     expensive = "prepare_task tokenize_task label_fold difficulty train predict"
     assert not set(jobs) & set(expensive.split())
     more = {**config, "replicates": 3}
     (finished / "changed.yaml").write_text(yaml.safe_dump(more))
-    assert "label_fold" not in planned(finished, "--configfile", "changed.yaml")
+    assert "label_fold" not in planned(finished, "--configfile", str(finished / "changed.yaml"))
 
 
 def test_what_is_trained_is_not_trained_again(finished, config):
@@ -144,7 +144,7 @@ def test_what_is_trained_is_not_trained_again(finished, config):
     kept = (finished / added).with_name("seed0") / "model.safetensors"
     weights = kept.read_bytes()
     targets = (str(lost.relative_to(finished)), added)
-    result = snakemake(finished, *targets, "--configfile", "changed.yaml")
+    result = snakemake(finished, *targets, "--configfile", str(finished / "changed.yaml"))
     assert result.returncode == 0, result.stderr
     assert lost.read_bytes() == content
     assert kept.read_bytes() == weights
