@@ -113,7 +113,9 @@ if PRETRAINING:
         log:
             f"{RESULTS}/logs/pretrain_publish/{{layers}}.log",
         params:
-            settings=part("teacher", "objectives", "held_out", "max_tokens", "card"),
+            settings=part(
+                "teacher", "objectives", "held_out", "max_tokens", "depths", "stacking", "card"
+            ),
         message:
             "model card of the encoder of {wildcards.layers} layers"
         script:

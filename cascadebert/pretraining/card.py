@@ -25,6 +25,14 @@ def model_card(settings: dict, config: BertConfig, end: dict, sentences: int) ->
         for name, weight in settings["objectives"].items()
         if weight
     )
+    before = ""
+    if settings["stacking"]:
+        earlier = [d for d in settings["depths"] if d["layers"] < config.num_hidden_layers]
+        if earlier:
+            before = (
+                f", after {sum(d['tokens'] for d in earlier):,} by the shallower encoders of which "
+                f"the next, with {max(d['layers'] for d in earlier)} layers, was the start of this"
+            )
     teacher = ""
     if "teacher" in settings:
         layer = settings["teacher"].get("layer")
@@ -48,7 +56,7 @@ A complete small encoder with pooler: {config.num_hidden_layers} layers, width \
 
 {data}
 {sentences:,} sentences of these, {settings["held_out"]:,} of them held out; \
-{int(end["tokens"]):,} tokens seen at this depth.
+{int(end["tokens"]):,} tokens seen at this depth{before}.
 
 ## Objective
 
