@@ -105,7 +105,8 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     assert yaml.safe_load((results / "config.yaml").read_text())["experiment"] == "small"
 
     path = finished / "report.html"
-    report = snakemake(finished, "--configfile", str(finished / "small.yaml"), "--report", str(path))
+    config_path = str(finished / "small.yaml")
+    report = snakemake(finished, "--configfile", config_path, "--report", str(path))
     assert report.returncode == 0, report.stderr
     html = path.read_text()
     assert "CascadeBERT w/o DAR" in html
