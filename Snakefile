@@ -42,7 +42,8 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
-report: f"{RESULTS}/summary.rst"
+# The first page is a result; Snakemake would look for it beside this file.
+report: os.path.abspath(f"{RESULTS}/summary.rst")
 
 
 rule all:
