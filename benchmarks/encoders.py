@@ -1,7 +1,7 @@
 """How well does each encoder of the family fine-tune, against its own random start and others?
 
-    python benchmarks/encoders.py models/bert-2x128 models/bert-12x128
-    python benchmarks/encoders.py models/bert-* --glue local/glue_data
+    PYTHONPATH=. python benchmarks/encoders.py models/bert-2x128 models/bert-12x128
+    PYTHONPATH=. python benchmarks/encoders.py models/bert-* --glue local/glue_data
 
 Movie reviews as in config.yaml, scored on its test split; with --glue also SST-2, MRPC, RTE and
 QNLI, a tenth of (at most 4,000 sentences of) train to choose the epoch, scored on dev. Prints a
@@ -38,12 +38,15 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-random", action="store_true", help="leave the random starts out")
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--epochs", type=int)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
     config = resolve(yaml.safe_load((ROOT / "config.yaml").read_text()), {})
+    if arguments.epochs:
+        config["training"]["epochs"] = arguments.epochs
     if arguments.learning_rate:
         config["training"]["learning_rate"] = arguments.learning_rate
     tasks = {"movies": config["tasks"]["movies"]}

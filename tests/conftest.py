@@ -11,8 +11,19 @@ import pytest
 import torch
 
 from cascadebert.tasks import Task
+from cascadebert.training import Settings
 
 torch.set_num_threads(1)
+
+SETTINGS = Settings(
+    epochs=3,
+    learning_rate=3e-3,
+    batch_size=16,
+    weight_decay=0.01,
+    warmup=0.1,
+    clip=1.0,
+    precision="fp32",
+)
 
 GOOD = [
     "superb",

@@ -12,17 +12,8 @@ from cascadebert.predictions import Predictions
 from cascadebert.stages import new_model
 from cascadebert.systems import Run
 from cascadebert.tokens import tokenize
-from cascadebert.training import Settings, predict, train
-
-SETTINGS = Settings(
-    epochs=2,
-    learning_rate=3e-3,
-    batch_size=16,
-    weight_decay=0.0,
-    warmup=0.1,
-    clip=1.0,
-    precision="fp32",
-)
+from cascadebert.training import predict, train
+from tests.conftest import SETTINGS
 
 
 @pytest.fixture(scope="module")

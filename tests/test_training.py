@@ -9,18 +9,9 @@ from cascadebert.errors import UserError
 from cascadebert.stages import new_model
 from cascadebert.systems import Run
 from cascadebert.tokens import tokenize
-from cascadebert.training import Settings, adamw, linear_schedule, predict, train
-from tests.conftest import BAD, GOOD
+from cascadebert.training import adamw, linear_schedule, predict, train
+from tests.conftest import BAD, GOOD, SETTINGS
 
-SETTINGS = Settings(
-    epochs=3,
-    learning_rate=3e-3,
-    batch_size=16,
-    weight_decay=0.01,
-    warmup=0.1,
-    clip=1.0,
-    precision="fp32",
-)
 RUN = Run("finetune", "bert-2")
 
 
