@@ -15,6 +15,7 @@ sys.path.insert(0, workflow.basedir)
 from cascadebert.errors import UserError
 from cascadebert.experiment import Experiment, resolve
 from cascadebert.files import replacing
+from cascadebert.submission import submitted
 from cascadebert.tasks import source_files
 
 
@@ -25,6 +26,7 @@ with open(f"{workflow.basedir}/config.yaml") as default:
     resolved = resolve(yaml.safe_load(default), workflow.config_settings.overwrite_config)
 try:
     EXPERIMENT = Experiment(resolved)
+    SUBMITTED = submitted(EXPERIMENT)
 except UserError as error:
     raise WorkflowError(str(error))
 config.clear()
@@ -39,7 +41,11 @@ include: "rules/data.smk"
 include: "rules/difficulty.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/appendix.smk"
 include: "rules/report.smk"
+include: "rules/submission.smk"
 
 
 # The first page is a result; Snakemake would look for it beside this file.
@@ -49,8 +55,8 @@ report: os.path.abspath(f"{RESULTS}/summary.rst")
 rule all:
     default_target: True
     input:
-        rules.tables.output,
-        rules.figures.output,
+        [f"{RESULTS}/tables/{name}.html" for name in TABLES],
+        [f"{RESULTS}/figures/{name}.png" for name in FIGURES],
         rules.summary.output,
 
 

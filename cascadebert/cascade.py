@@ -40,10 +40,11 @@ class Cascade:
     """
 
     def __init__(self, members: Sequence, tokenizers: Sequence, threshold, max_length: int):
-        """threshold: confidence above which a text leaves; one number, or one for each member."""
+        """threshold: confidence above which a text leaves; a number, or one for each member but
+        the last."""
         self.members = [member.to(device()).eval() for member in members]
         self.tokenizers = list(tokenizers)
-        self.thresholds = np.broadcast_to(np.asarray(threshold, dtype=float), len(members))
+        self.thresholds = [*np.broadcast_to(np.asarray(threshold, float), len(members) - 1), 0.0]
         self.max_length = max_length
         self.label_names = np.array(list(members[0].config.id2label.values()))
         self.layers = np.cumsum([member.config.num_hidden_layers for member in members])
@@ -72,15 +73,14 @@ class Cascade:
 
         results: results/<experiment>
         speedup: one of its targets
-        Raises UserError if the system is no cascade of fine-tuned models or the speed-up is no
-        target.
+        Raises UserError if the system is no cascade or the speed-up is no target.
         """
         results = Path(results)
         experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
         choice = Choice.load(results / "evaluation" / task / "choices" / f"{system}.json")
         runs = experiment.systems[system].candidates[choice.candidate]
-        if experiment.systems[system].rule != "confidence" or any(run.parents for run in runs):
-            raise UserError(f"{system} of {results} is no cascade of fine-tuned models")
+        if experiment.systems[system].rule != "confidences":
+            raise UserError(f"{system} of {results} is no cascade of models")
         if speedup not in choice.knobs:
             targets = ", ".join(f"{target:g}" for target in choice.knobs)
             raise UserError(f"{results} has no threshold for {speedup}x; its targets are {targets}")
@@ -109,8 +109,7 @@ class Cascade:
                 None if pairs is None else [pairs[i] for i in waiting],
                 batch_size,
             )
-            confident = probabilities.max(axis=1) > self.thresholds[index]
-            leaving = confident if index < len(self.members) - 1 else np.ones(len(waiting), bool)
+            leaving = probabilities.max(axis=1) > self.thresholds[index]
             labels[waiting[leaving]] = probabilities[leaving].argmax(axis=1)
             confidence[waiting[leaving]] = probabilities[leaving].max(axis=1)
             exits[waiting[leaving]] = index

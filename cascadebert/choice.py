@@ -11,30 +11,38 @@ import numpy as np
 
 from cascadebert import metrics
 from cascadebert.errors import UserError
-from cascadebert.exits import ExitRule, speedup
+from cascadebert.exits import ExitRule, Knob, speedup
 from cascadebert.files import replacing
 from cascadebert.predictions import Predictions
 
 DEV = "dev"
+NEAR = 0.01  # of the speed-up, relatively
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What every knob worth trying reaches on one set of predictions; arrays `[knobs]`."""
+    """What every knob worth trying reaches on one set of predictions.
+
+    knobs:            `[knobs]`, or `[knobs, thresholds]`
+    speedups, scores: `[knobs]`
+    """
 
     knobs: np.ndarray
     speedups: np.ndarray
     scores: np.ndarray
 
-    def nearest(self, target: float) -> tuple[float, float, float]:
+    def nearest(self, target: float) -> tuple[Knob, float, float]:
         """Knob, speed-up and score where the speed-up is nearest to the target by ratio.
 
-        Of equally near ones the one with the best score, and of those the first.
+        Of equally near ones the one with the best score, and of those the first. Several
+        thresholds reach a speed-up in many ways: there, all that are up to NEAR further off than
+        the nearest count as equally near.
         """
         distance = np.abs(np.log(self.speedups / target))
-        near = np.flatnonzero(distance <= distance.min() + 1e-9)
+        room = NEAR if self.knobs.ndim > 1 and self.knobs.shape[1] > 1 else 1e-9
+        near = np.flatnonzero(distance <= distance.min() + room)
         i = near[self.scores[near].argmax()]
-        return float(self.knobs[i]), float(self.speedups[i]), float(self.scores[i])
+        return self.knobs[i].tolist(), float(self.speedups[i]), float(self.scores[i])
 
 
 def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: float) -> Sweep:
@@ -98,7 +106,7 @@ class SystemPredictions:
         }
 
     def emitted(
-        self, candidate: str, split: str, knobs: Sequence[float]
+        self, candidate: str, split: str, knobs: Sequence[Knob]
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the system answers when each replicate has its knob.
 
@@ -136,14 +144,14 @@ class Choice:
 
     candidate: str
     candidate_scores: dict[str, float]
-    knobs: dict[float, list[float]]
+    knobs: dict[float, list[Knob]]
     speedups: dict[float, list[float]]
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes JSON, where null stands for NaN."""
         values = asdict(self)
         for target, knobs in self.knobs.items():
-            values["knobs"][target] = [None if np.isnan(knob) else knob for knob in knobs]
+            values["knobs"][target] = [None if np.isnan(knob).any() else knob for knob in knobs]
         with replacing(path) as draft:
             draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
@@ -174,16 +182,18 @@ def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
     if not system.rule.knob:
         targets = {1, *targets}
     targets = sorted(map(float, targets))
-    nearest = {  # [targets, replicates, (knob, speed-up, score)]
-        label: np.array([[swept.nearest(target) for swept in sweeps] for target in targets])
+    nearest = {  # target -> (knob, speed-up, score) of each replicate
+        label: {target: [swept.nearest(target) for swept in sweeps] for target in targets}
         for label, sweeps in system.sweeps.items()
     }
-    scores = {label: float(points[..., 2].mean()) for label, points in nearest.items()}
+    scores = {
+        label: float(np.mean([score for point in points.values() for _, _, score in point]))
+        for label, points in nearest.items()
+    }
     best = max(scores, key=scores.get)
-    knobs, speedups, _ = np.moveaxis(nearest[best], -1, 0).tolist()
     return Choice(
         best,
         scores,
-        knobs=dict(zip(targets, knobs, strict=True)),
-        speedups=dict(zip(targets, speedups, strict=True)),
+        knobs={target: [knob for knob, _, _ in point] for target, point in nearest[best].items()},
+        speedups={target: [s for _, s, _ in point] for target, point in nearest[best].items()},
     )

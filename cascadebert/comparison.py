@@ -1,7 +1,7 @@
 """One system against the others, on the same examples."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,40 +16,38 @@ def differences(
     systems: Mapping[str, SystemPredictions],
     choices: Mapping[str, Choice],
     points: pd.DataFrame,
-    proposed: str,
+    pairs: Iterable[tuple[str, str]],
     splits: Sequence[str],
     *,
     seed: int,
     resamples: int,
 ) -> pd.DataFrame:
-    """Score of `proposed` at each target less that of every other system there, in points.
+    """Score of the first of each pair at each target less that of the second there, in points.
 
-    points: their `evaluation.operating_points`. What stands at speed-up 1 (the full model) is
+    points: their `evaluation.operating_points`. What stands at speed-up 1 only (the full model) is
             compared with at every target: what is lost for the speed.
     Returns columns task, split, target_speedup, system, against, difference, low, high; no
     row where one of the two does not reach the target.
     """
-    reached = points.dropna(subset="score").set_index(["system", "split"])["target_speedup"]
-    subject = systems[proposed]
+    reached = points.dropna(subset="score").groupby(["system", "split"])["target_speedup"].agg(list)
     rows = []
     for split in splits:
-        labels = subject.labels(split)
-        for target in reached.loc[[(proposed, split)]] if (proposed, split) in reached else []:
-            ours = _answers(subject, choices[proposed], split, target)
-            for key, other in systems.items():
-                theirs = list(reached.loc[[(key, split)]]) if (key, split) in reached else []
-                at = target if target in theirs else 1.0
-                if key == proposed or at not in theirs:
+        for key, against in pairs:
+            subject, other = systems[key], systems[against]
+            theirs = reached.get((against, split), [])
+            for target in reached.get((key, split), []):
+                at = 1.0 if theirs == [1.0] else target
+                if at not in theirs:
                     continue
                 difference, low, high = paired_difference(
-                    ours,
-                    _answers(other, choices[key], split, at),
-                    labels,
+                    _answers(subject, choices[key], split, target),
+                    _answers(other, choices[against], split, at),
+                    subject.labels(split),
                     subject.metric,
                     seed=derive_seed(seed, "difference", subject.task, split, target),
                     resamples=resamples,
                 )
-                rows.append((subject.task, split, target, proposed, key, difference, low, high))
+                rows.append((subject.task, split, target, key, against, difference, low, high))
     columns = ["task", "split", "target_speedup", "system", "against", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 

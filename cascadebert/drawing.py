@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import matplotlib.style
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -77,8 +78,12 @@ def styled() -> Iterator[None]:
         yield
 
 
-def save_figure(figure: Figure, stem: str | os.PathLike) -> None:
-    """Writes <stem>.pdf and <stem>.png (200 dpi)."""
+def save_figure(figure: Figure, stem: str | os.PathLike, table: pd.DataFrame | None = None) -> None:
+    """Writes <stem>.pdf and <stem>.png (200 dpi), and <stem>.csv if what it shows is in no other
+    file."""
+    if table is not None:
+        with replacing(f"{stem}.csv") as draft:
+            table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
     undated = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
     undated["png"] = {"Software": None}
     with styled():

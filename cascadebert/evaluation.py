@@ -12,6 +12,7 @@ import pandas as pd
 
 from cascadebert import metrics
 from cascadebert.choice import DEV, Choice, SystemPredictions
+from cascadebert.exits import Knob
 from cascadebert.intervals import RESAMPLES, interval
 from cascadebert.predictions import Predictions
 from cascadebert.seeds import derive_seed
@@ -31,10 +32,11 @@ def operating_points(
 ) -> pd.DataFrame:
     """Score and speed-up at the targets of the choice, a row for each split and target.
 
-    score, speedup and knob are means over replicates; low and high bound the 95% interval of the
-    score (`intervals.interval`). Where even the nearest speed-up on dev is off by more than
-    `tolerance` of the target, score and speedup are NaN and the note says so. A system without a
-    knob has a row only for the target that its one speed-up is nearest to, if within tolerance.
+    score, speedup and knob (if several thresholds, joined by spaces) are means over replicates; low
+    and high bound the 95% interval of the score (`intervals.interval`). Where even the nearest
+    speed-up on dev is off by more than `tolerance` of the target, score and speedup are NaN and the
+    note says so. A system without a knob has a row only for the target that its one speed-up is
+    nearest to, if within tolerance.
     """
     on_dev = {target: float(np.mean(speedups)) for target, speedups in choice.speedups.items()}
     targets = sorted(on_dev)
@@ -94,7 +96,7 @@ def curve(
     shared = all(np.array_equal(knobs, swept.knobs, equal_nan=True) for swept in sweeps)
     if shared and len(knobs) <= CURVE_POINTS:
         targets = np.mean([swept.speedups for swept in sweeps], axis=0)
-        knobs_at = np.repeat(knobs[:, None], len(sweeps), axis=1)
+        knobs_at = np.stack([knobs] * len(sweeps), axis=1)
     else:
         slowest = min(swept.speedups.min() for swept in sweeps)
         fastest = max(swept.speedups.max() for swept in sweeps)
@@ -119,7 +121,7 @@ def _points(
     system: SystemPredictions,
     candidate: str,
     split: str,
-    knobs_at: Sequence[Sequence[float]],
+    knobs_at: Sequence[Sequence[Knob]],
     seed: int,
     resamples: int,
 ) -> list[dict[str, float]]:
@@ -128,7 +130,7 @@ def _points(
         return []
     emitted = [system.emitted(candidate, split, knobs) for knobs in knobs_at]
     labels = system.labels(split)
-    statistic = _score_of([answers for answers, _ in emitted], labels, system.metric)
+    statistic = score_of([answers for answers, _ in emitted], labels, system.metric)
     scores = statistic(np.ones((1, len(labels)))).mean(axis=(-2, -1))
     low, high = interval(
         [(statistic, len(system.candidates[candidate]))],
@@ -143,10 +145,15 @@ def _points(
             "speedup": float(speedups.mean()),
             "low": low[i],
             "high": high[i],
-            "knob": float(np.mean(knobs_at[i])),
+            "knob": _shown(np.mean(knobs_at[i], axis=0)),
         }
         for i, (_, speedups) in enumerate(emitted)
     ]
+
+
+def _shown(knob) -> float | str:
+    """Several thresholds share a column of a table."""
+    return np.mean(knob) if np.size(knob) == 1 else " ".join(f"{value:.6g}" for value in knob)
 
 
 def paired_difference(
@@ -165,7 +172,7 @@ def paired_difference(
     labels: `[examples]`
     Returns difference, low, high in percentage points.
     """
-    arms = [_score_of(answers, labels, metric) for answers in (a, b)]
+    arms = [score_of(answers, labels, metric) for answers in (a, b)]
     mean_a, mean_b = (float(arm(np.ones((1, len(labels)))).mean()) for arm in arms)
     replicates = [len(a), len(b)]
     low, high = interval(
@@ -174,7 +181,7 @@ def paired_difference(
     return mean_a - mean_b, float(low), float(high)
 
 
-def _score_of(answers, labels: np.ndarray, metric: str) -> Callable[[np.ndarray], np.ndarray]:
+def score_of(answers, labels: np.ndarray, metric: str) -> Callable[[np.ndarray], np.ndarray]:
     """The statistic weights -> score of `[..., examples]` answers (see `intervals.interval`)."""
     numerator, denominator = metrics.score_terms(metric, np.asarray(answers), labels)
     return lambda weights: metrics.percent(numerator @ weights.T, denominator @ weights.T)

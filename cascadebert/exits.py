@@ -1,6 +1,6 @@
 """When to stop: exit rules over the outputs of all exits, and what an exit costs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,12 @@ from scipy.special import entr
 
 from cascadebert.predictions import Predictions
 
-MOST_KNOBS = 1000
+MOST_KNOBS = 1000  # of one threshold
+MOST_GRID = 4000  # of several: with two, 63 values each
+
+
+# One number, or one for each exit but the last.
+Knob = float | Sequence[float]
 
 
 def first_confident(confidence, threshold) -> np.ndarray:
@@ -72,23 +77,24 @@ def _first(emits: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ExitRule:
-    """How a system stops, given a number (the knob) that trades speed for score.
+    """How a system stops, given a number or several (the knob) that trade speed for score.
 
     name:   as in the configuration
     knob:   what the number is, for tables; "" if there is none
     signal: Predictions -> what the rule looks at, `[examples, exits]`
     first:  (signal, knob) -> exit index `[examples]`
-    knobs:  Predictions -> every value of the knob worth trying, `[values]`, increasing: together
-            they reach (nearly) every speed-up that can be reached on these examples
+    knobs:  Predictions -> every value of the knob worth trying, `[values]`, increasing, or
+            `[values, thresholds]`: together they reach (nearly) every speed-up that can be reached
+            on these examples
     """
 
     name: str
     knob: str
     signal: Callable[[Predictions], np.ndarray]
-    first: Callable[[np.ndarray, float], np.ndarray]
+    first: Callable[[np.ndarray, Knob], np.ndarray]
     knobs: Callable[[Predictions], np.ndarray]
 
-    def exit_index(self, predictions: Predictions, knob: float) -> np.ndarray:
+    def exit_index(self, predictions: Predictions, knob: Knob) -> np.ndarray:
         return self.first(self.signal(predictions), knob)
 
 
@@ -97,28 +103,51 @@ def entropy(predictions: Predictions) -> np.ndarray:
     return entr(predictions.probabilities).sum(axis=-1)
 
 
+def normalised_entropy(predictions: Predictions) -> np.ndarray:
+    """Entropy over its largest possible value, in [0, 1], `[examples, exits]` (FastBERT, Eq. 3)."""
+    return entropy(predictions) / np.log(predictions.logits.shape[-1])
+
+
 def _confidence_knobs(predictions: Predictions) -> np.ndarray:
     # Who has exited by exit k depends only on the highest confidence up to k.
     highest = np.maximum.accumulate(predictions.confidence[:, :-1], axis=1)
     return np.concatenate([[0.0], _midpoints(highest), [1.0]])
 
 
+def _confidences_knobs(predictions: Predictions) -> np.ndarray:
+    """Every combination of thresholds of all exits but the last."""
+    exits = predictions.confidence[:, :-1].T
+    if not len(exits):
+        return np.empty((1, 0))
+    # 1000 for a single threshold, like every other rule.
+    most = MOST_KNOBS if len(exits) == 1 else int(MOST_GRID ** (1 / len(exits)))
+    values = [np.concatenate([[0.0], _midpoints(of_exit, most), [1.0]]) for of_exit in exits]
+    return np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1)
+
+
 def _entropy_knobs(predictions: Predictions) -> np.ndarray:
-    lowest = np.minimum.accumulate(entropy(predictions)[:, :-1], axis=1)
-    more_than_any = np.log(predictions.logits.shape[-1] + 1)
-    return np.concatenate([[0.0], _midpoints(lowest), [more_than_any]])
+    return _uncertainty_knobs(entropy(predictions), np.log(predictions.logits.shape[-1]))
 
 
-def _midpoints(values: np.ndarray) -> np.ndarray:
-    """Thresholds between the distinct values, thinned evenly by quantile to MOST_KNOBS at most.
+def _normalised_knobs(predictions: Predictions) -> np.ndarray:
+    return _uncertainty_knobs(normalised_entropy(predictions), 1.0)
+
+
+def _uncertainty_knobs(uncertainty: np.ndarray, highest: float) -> np.ndarray:
+    lowest = np.minimum.accumulate(uncertainty[:, :-1], axis=1)
+    return np.concatenate([[0.0], _midpoints(lowest), [1.01 * highest]])
+
+
+def _midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
+    """Thresholds between the distinct values, thinned evenly by quantile to `most` at most.
 
     Midpoints, because the same example computed in another batch differs in its last digits: a
     threshold at a value that occurs would decide by that noise.
     """
     distinct = np.unique(values)
     between = (distinct[:-1] + distinct[1:]) / 2
-    if len(between) > MOST_KNOBS:
-        between = between[np.linspace(0, len(between) - 1, MOST_KNOBS).round().astype(int)]
+    if len(between) > most:
+        between = between[np.linspace(0, len(between) - 1, most).round().astype(int)]
     return between
 
 
@@ -129,7 +158,21 @@ def _patience_knobs(predictions: Predictions) -> np.ndarray:
 CONFIDENCE = ExitRule(
     "confidence", "confidence threshold", lambda p: p.confidence, first_confident, _confidence_knobs
 )
+CONFIDENCES = ExitRule(
+    "confidences",
+    "confidence thresholds, one for each exit but the last",
+    lambda p: p.confidence,
+    lambda signal, knob: first_confident(signal, [*knob, 1.0]),
+    _confidences_knobs,
+)
 ENTROPY = ExitRule("entropy", "entropy threshold", entropy, first_certain, _entropy_knobs)
+NORMALISED_ENTROPY = ExitRule(
+    "normalised entropy",
+    "threshold of normalised entropy",
+    normalised_entropy,
+    first_certain,
+    _normalised_knobs,
+)
 PATIENCE = ExitRule("patience", "patience", lambda p: p.predicted, first_patient, _patience_knobs)
 LAST = ExitRule(
     "last",
@@ -138,4 +181,7 @@ LAST = ExitRule(
     lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
     lambda p: np.array([np.nan]),
 )
-RULES = {rule.name: rule for rule in (CONFIDENCE, ENTROPY, PATIENCE, LAST)}
+RULES = {
+    rule.name: rule
+    for rule in (CONFIDENCE, CONFIDENCES, ENTROPY, NORMALISED_ENTROPY, PATIENCE, LAST)
+}

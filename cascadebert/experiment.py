@@ -5,25 +5,29 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from cascadebert import published
 from cascadebert.errors import UserError
 from cascadebert.systems import Run, names, system
 
 SCHEMAS = Path(__file__).parent.parent / "config"
 
-# An override that names its own tasks does not want the default's as well.
-REPLACED = ("tasks", "encoders", "systems")
+# An override that names its own does not want the default's as well.
+REPLACED = (
+    *("tasks", "encoders", "systems"),
+    *("tables", "layerwise", "representations", "submission"),
+)
 
 
 def resolve(default: dict, override: dict) -> dict:
     """The default configuration with an override laid over it.
 
-    `tasks`, `encoders` and `systems` of the override take the place of the default's; the other
-    sections are merged key by key.
+    Sections of the override that name tasks, encoders or systems take the place of the default's;
+    the others are merged key by key.
     """
     merged = dict(default)
     for key, value in override.items():
@@ -47,6 +51,8 @@ class System:
     rule: str
     candidates: dict[str, list[Run]]
     ablation_of: str | None
+    extends: str | None
+    published: str | None
 
 
 class Experiment:
@@ -70,10 +76,10 @@ class Experiment:
 
     def _system(self, key: str, entry: dict) -> System:
         method, title = entry.pop("method"), entry.pop("title")
-        ablation_of = entry.pop("ablation_of", None)
+        related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
         module = system(method)
         candidates = module.candidates(entry, self.config["difficulty"]["margins"])
-        return System(key, title, module.EXIT_RULE, candidates, ablation_of)
+        return System(key, title, module.EXIT_RULE, candidates, **related)
 
     def encoder(self, name: str) -> str:
         """Hub name or folder of an encoder."""
@@ -93,6 +99,13 @@ class Experiment:
         def add(run: Run) -> None:
             for parent in run.parents:
                 add(parent)
+                if self.tokenizer(parent.encoder) != self.tokenizer(run.encoder):
+                    raise UserError(
+                        f"configuration, encoders: {run.name} starts from {parent.name} and reads "
+                        f"the same tokens, but {run.encoder} and {parent.encoder} have tokenizers "
+                        f"of their own; if their vocabularies are the same, say `tokenizer: "
+                        f"{self.tokenizer(parent.encoder)}` for {run.encoder}"
+                    )
             found[run.name] = run
 
         for entry in self.systems.values():
@@ -102,9 +115,39 @@ class Experiment:
         return found
 
     @cached_property
+    def labellers(self) -> dict[str, Run]:
+        """The models that label difficulty, by name."""
+        found = [run.labeller for run in self.runs.values() if run.labeller]
+        return {run.name: run for run in found}
+
+    @cached_property
     def ablations(self) -> dict[str, str]:
         """Systems with DAR and the same without: {"cascadebert": "cascadebert-without-dar"}."""
         return {s.ablation_of: s.key for s in self.systems.values() if s.ablation_of}
+
+    @cached_property
+    def extensions(self) -> dict[str, str]:
+        """Cascades with a model more than another: {"cascadebert-2-6-12": "cascadebert"}."""
+        return {s.key: s.extends for s in self.systems.values() if s.extends}
+
+    @cached_property
+    def rivals(self) -> list[str]:
+        """Systems that exit early inside the very model that the proposed cascade ends in."""
+        runs = {key: next(iter(s.candidates.values())) for key, s in self.systems.items()}
+        backbone = runs[self.config["proposed"]][-1].encoder
+        return [
+            key
+            for key, system in self.systems.items()
+            if system.rule != "last" and [run.encoder for run in runs[key]] == [backbone]
+        ]
+
+    @cached_property
+    def comparisons(self) -> list[tuple[str, str]]:
+        """Who is compared with whom: `proposed` with all others, and the pairs above."""
+        proposed = self.config["proposed"]
+        of_proposed = [(proposed, key) for key in self.systems if key != proposed]
+        pairs = [*of_proposed, *self.ablations.items(), *self.extensions.items()]
+        return list(dict.fromkeys(pairs))
 
 
 def check(config: dict) -> None:
@@ -114,18 +157,22 @@ def check(config: dict) -> None:
         for path in SCHEMAS.glob("*schema.yaml")
     )
     schema = yaml.safe_load((SCHEMAS / "schema.yaml").read_text())
-    _validate(config, schema, registry, ())
+    known = {"method": names()}
+    known |= {name: list(config.get(f"{name}s", [])) for name in ("encoder", "system")}
+    known |= {"published method": published.methods(), "published task": published.tasks()}
 
-    encoders, systems = config["encoders"], config["systems"]
-    _known(config["reference"], encoders, "reference")
-    _known(config["proposed"], systems, "proposed")
-    for name, entry in encoders.items():
-        if isinstance(entry, dict) and "tokenizer" in entry:
-            _known(entry["tokenizer"], encoders, f"encoders.{name}.tokenizer")
-    for key, entry in systems.items():
-        path = f"systems.{key}"
-        _known(entry["method"], names(), f"{path}.method")
-        _known(entry.get("ablation_of", key), systems, f"{path}.ablation_of")
+    def validate(value, schema: dict, path: tuple[str, ...]) -> None:
+        checker = FormatChecker(formats=())
+        for name, allowed in known.items():
+            checker.checks(name)(lambda value, allowed=allowed: value in allowed)
+        validator = Draft202012Validator(schema, registry=registry, format_checker=checker)
+        error = best_match(validator.iter_errors(value))
+        if error is not None:
+            where = ".".join(map(str, (*path, *error.absolute_path))) or "top level"
+            raise UserError(f"configuration, {where}: {_explained(error, known)}")
+
+    validate(config, schema, ())
+    for key, entry in config["systems"].items():
         options = system(entry["method"]).OPTIONS
         common = schema["properties"]["systems"]["additionalProperties"]
         whole = {
@@ -134,23 +181,14 @@ def check(config: dict) -> None:
             "required": common["required"] + options.get("required", []),
             "properties": common["properties"] | options["properties"],
         }
-        _validate(entry, whole, registry, ("systems", key))
-        for name in [entry.get("encoder"), *entry.get("members", [])]:
-            if name is not None:
-                _known(name, encoders, path)
+        validate(entry, whole, ("systems", key))
 
 
-def _known(value: str, allowed, path: str) -> None:
-    if value not in allowed:
-        raise UserError(f"configuration, {path}: {value!r} is none of {', '.join(allowed)}")
-
-
-def _validate(value, schema: dict, registry: Registry, path: tuple[str, ...]) -> None:
-    validator = Draft202012Validator(schema, registry=registry)
-    error = best_match(validator.iter_errors(value))
-    if error is not None:
-        where = ".".join(map(str, (*path, *error.absolute_path))) or "top level"
-        raise UserError(f"configuration, {where}: {error.message}{_allowed(error)}")
+def _explained(error: ValidationError, known: dict[str, list[str]]) -> str:
+    """What is wrong, and what the user may write instead."""
+    if error.validator == "format":
+        return f"{error.instance!r} is none of {', '.join(known[error.validator_value])}"
+    return f"{error.message}{_allowed(error)}"
 
 
 def _allowed(error: ValidationError) -> str:

@@ -11,12 +11,14 @@ log = logging.getLogger(__name__)
 class Progress:
     """Counts `total` steps of the job `name` and logs where it stands every `interval` seconds.
 
+    done: steps that an earlier process did.
+
     Lines and not a bar that redraws itself: several jobs share a terminal, and logs are files.
     """
 
-    def __init__(self, name: str, total: int, interval: float = 10.0):
+    def __init__(self, name: str, total: int, done: int = 0, interval: float = 10.0):
         self.name, self.total, self.interval = name, total, interval
-        self.done = 0
+        self.done = self.initial = done
         self.start = self.last = time.monotonic()
 
     def step(self, note: str = "") -> None:
@@ -24,5 +26,7 @@ class Progress:
         now = time.monotonic()
         if now - self.last >= self.interval or self.done == self.total:
             self.last = now
-            meter = tqdm.format_meter(self.done, self.total, now - self.start, ascii=True, ncols=60)
+            meter = tqdm.format_meter(
+                self.done, self.total, now - self.start, initial=self.initial, ascii=True, ncols=60
+            )
             log.info("%s %s %s", self.name, meter, note)

@@ -1,6 +1,7 @@
 """Reading an experiment's stored predictions back as systems."""
 
 import os
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -20,14 +21,19 @@ def scored_splits(task: Task) -> list[str]:
 
 
 def load_system(
-    experiment: Experiment, predictions: str | os.PathLike, task: Task, key: str
+    experiment: Experiment,
+    predictions: str | os.PathLike,
+    task: Task,
+    key: str,
+    splits: Sequence[str] | None = None,
 ) -> SystemPredictions:
-    """A system's candidates on the development split and the scored splits of a task.
+    """A system's candidates on the development split and others of a task.
 
     predictions: the experiment's folder predictions/
+    splits:      default, those that are scored
     """
     system = experiment.systems[key]
-    splits = {DEV, *scored_splits(task)}
+    splits = {DEV, *(scored_splits(task) if splits is None else splits)}
 
     def load(runs, replicate: int, split: str) -> Predictions:
         files = [

@@ -2,20 +2,20 @@
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from cascadebert.checkpoint import Checkpoint
 from cascadebert.difficulty import fold_of
 from cascadebert.encoders import layer_cost, load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.predictions import Predictions
 from cascadebert.seeds import derive_seed
-from cascadebert.store import fingerprint, once
+from cascadebert.store import Store, fingerprint
 from cascadebert.systems import Run, system
 from cascadebert.tasks import Task
 from cascadebert.tokens import TokenizedSplit, tokenize
@@ -40,34 +40,43 @@ def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> N
             tokenize(table, tokenizer, max_length).save(draft / f"{split}.npz")
 
 
-def label_fold(
+def label_run(
     task: Task,
     tokens: Path,
+    run: Run,
     encoder: File,
-    encoder_name: str,
     fold: int,
     folds: int,
-    seeds: Sequence[int],
+    seed: int,
     settings: Settings,
     base_seed: int,
-    store: File,
-    outputs: Sequence[File],
+    store: Store,
+    output: File,
 ) -> None:
     """Trains on all folds but one and notes which examples of that fold come right.
 
-    One file for each seed, with columns id, predicted, confidence, correct. A training that is in
-    the `store` is not done again.
+    A table with columns id, predicted, confidence, correct. A training that is in the `store` is
+    not done again.
     """
-    data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
-    fold_numbers = fold_of(data.labels, folds, derive_seed(base_seed, task.name, "folds"))
-    inside, held_out = np.flatnonzero(fold_numbers != fold), np.flatnonzero(fold_numbers == fold)
-    run = Run("finetune", encoder_name)
 
-    def label(seed: int, draft: Path) -> None:
-        name = f"difficulty {task.name}/{encoder_name} fold {fold} seed {seed}"
-        job_seed = derive_seed(base_seed, task.name, "difficulty", encoder_name, fold, seed)
+    def label(draft: Path, checkpoint: Checkpoint) -> None:
+        data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
+        numbers = fold_of(data.labels, folds, derive_seed(base_seed, task.name, "folds"))
+        inside, held_out = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
+        name = f"difficulty {task.name}/{run.name} fold {fold} seed {seed}"
+        job_seed = derive_seed(base_seed, task.name, "difficulty", run.name, fold, seed)
         model = new_model(run, encoder, task.labels, (), job_seed)
-        train(model, data, inside, dev, task.metric, settings, job_seed, name)
+        train(
+            model,
+            data,
+            inside,
+            dev,
+            task.metric,
+            settings,
+            job_seed,
+            name,
+            checkpoint=checkpoint,
+        )
         probabilities = torch.from_numpy(predict(model, data.take(held_out))[:, 0]).softmax(-1)
         confidence, predicted = (values.numpy() for values in probabilities.max(-1))
         table = pd.DataFrame(
@@ -80,11 +89,10 @@ def label_fold(
         )
         table.to_parquet(draft, index=False)
 
-    for seed, output in zip(seeds, outputs, strict=True):
-        names = ["difficulty", task.name, task.metric, task.labels, run.name, str(encoder)]
-        names += [fold, folds, seed, base_seed]
-        key = fingerprint({"names": names, "settings": vars(settings)}, _inputs(tokens, encoder))
-        once(store, key, output, partial(label, seed))
+    names = ["difficulty", task.name, task.metric, task.labels, run.name, str(encoder)]
+    names += [fold, folds, seed, base_seed]
+    key = fingerprint({"names": names, "settings": vars(settings)}, _inputs(tokens, encoder))
+    store.once(key, output, label)
 
 
 def train_run(
@@ -97,7 +105,7 @@ def train_run(
     settings: Settings,
     base_seed: int,
     replicate: int,
-    store: File,
+    store: Store,
     folder: File,
 ) -> None:
     """Trains one replicate of a run and writes it to `folder`, unless it is in the `store`.
@@ -106,7 +114,7 @@ def train_run(
     difficulty: difficulty labels of the training split, if the run is regularised with them
     """
 
-    def fit(draft: Path) -> None:
+    def fit(draft: Path, checkpoint: Checkpoint) -> None:
         data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
         difficult = None
         if difficulty is not None:
@@ -125,6 +133,7 @@ def train_run(
             f"{task.name}/{run.name} replicate {replicate}",
             difficult,
             run.option("margin"),
+            checkpoint,
         )
         model.save(draft)
         epochs = pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores})
@@ -135,7 +144,7 @@ def train_run(
     names += [replicate, base_seed]
     files = [*_inputs(tokens, encoder), *parents, *([difficulty] if difficulty else [])]
     key = fingerprint({"names": names, "settings": vars(settings)}, files)
-    once(store, key, folder, fit)
+    store.once(key, folder, fit)
 
 
 def predict_run(

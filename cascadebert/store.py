@@ -9,12 +9,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 import transformers
 
+from cascadebert.checkpoint import SAVE_SECONDS, Checkpoint, stopping_on_sigterm
 from cascadebert.files import replacing
 
 
@@ -33,25 +35,39 @@ def fingerprint(description: dict, files: Iterable[str | os.PathLike]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def once(
-    store: str | os.PathLike,
-    key: str,
-    output: str | os.PathLike,
-    make: Callable[[Path], None],
-) -> None:
-    """Puts at `output` what `make` writes to the path it is given, or wrote for this key before.
+@dataclass(frozen=True)
+class Store:
+    """A folder of finished trainings, and of the states of those that were interrupted.
 
-    The store and the output share their disk space (hard links, where the file system has them).
+    save_seconds: how old the state of a running training may be
     """
-    kept = Path(store, key)
-    if not kept.exists():
-        with replacing(kept) as draft:
-            make(draft)
-    with replacing(output) as draft:
-        if kept.is_dir():
-            shutil.copytree(kept, draft, copy_function=_link)
-        else:
-            _link(kept, draft)
+
+    folder: str | os.PathLike
+    save_seconds: float = SAVE_SECONDS
+
+    def once(
+        self, key: str, output: str | os.PathLike, make: Callable[[Path, Checkpoint], None]
+    ) -> None:
+        """Puts at `output` what `make` writes, or wrote for this key before.
+
+        make: is given the path to write to, and a checkpoint that outlives an interruption
+
+        The store and the output share their disk space (hard links, where the file system has
+        them).
+        """
+        kept = Path(self.folder, key)
+        if not kept.exists():
+            state = Path(self.folder, f"{key}.state.safetensors")
+            checkpoint = Checkpoint(state, self.save_seconds)
+            with stopping_on_sigterm():
+                with replacing(kept) as draft:
+                    make(draft, checkpoint)
+                checkpoint.remove()
+        with replacing(output) as draft:
+            if kept.is_dir():
+                shutil.copytree(kept, draft, copy_function=_link)
+            else:
+                _link(kept, draft)
 
 
 @cache

@@ -10,9 +10,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from cascadebert.tables import METRICS, SAME_SPLIT, reason, reference_system, signed
+from cascadebert.claims import VERDICTS
+from cascadebert.claims_table import ALL
+from cascadebert.grid import METRICS, SAME_SPLIT
+from cascadebert.tables import reference_system
 from cascadebert.typeset import Cell, Display, rst_escape, to_rst
-from cascadebert.wording import bounds, conclusion, effect, listed, loses, verdict
+from cascadebert.wording import (
+    bounds,
+    conclusion,
+    effect,
+    listed,
+    loses,
+    reason,
+    signed,
+    verdict,
+)
 
 WORDS = {"dis": "DIS", "ece": "ECE", "accuracy": "accuracy"}
 
@@ -33,6 +45,7 @@ def summary(
     differences: pd.DataFrame,
     exits: pd.DataFrame,
     exit_differences: pd.DataFrame,
+    claims: pd.DataFrame,
     titles: dict[str, str],
     ablations: dict[str, str],
     proposed: str,
@@ -46,6 +59,7 @@ def summary(
                       proposed system at each target less the others there and the full model
     exit_differences: task, split, exit, measure, system, against, difference, low, high: systems
                       with DAR less the same without
+    claims:           the table of `claims_table.table_claims`
     titles:           system -> name; ablations: system -> the same without DAR
     proposed:         the system that the page is about
     figure:           PNG to show on the page
@@ -60,6 +74,8 @@ def summary(
         parts += [f"* **{label}.** {text}" for label, text in page.answers(place) if text]
     if figure is not None:
         parts.append("|tradeoff|")
+    if not claims.empty:
+        parts += [_heading("The paper's claims here", "-"), _claims(claims)]
     parts.append(_heading("The numbers behind it", "-"))
     for place in places:
         parts += [page.table_against(place), page.table_regularisation(place)]
@@ -256,6 +272,19 @@ class Page:
             for row in points[points["score"].isna()].itertuples()
         ]
         return texts
+
+
+def _claims(claims: pd.DataFrame) -> str:
+    """How often each claim holds."""
+    verdicts = claims[(claims["statistic"] == ALL) & (claims["task"] != ALL)]
+    counts = pd.crosstab(verdicts["claim"], verdicts["verdict"]).reindex(
+        verdicts["claim"].unique(), columns=list(VERDICTS.values())[::-1], fill_value=0
+    )
+    lines = [[claim, *map(str, row)] for claim, *row in counts.itertuples()]
+    header = ["Claim", *counts.columns]
+    return _table(
+        "Number of scored splits; the statistics are in the table of claims", header, lines
+    )
 
 
 def _paired(differences: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:

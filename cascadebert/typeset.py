@@ -174,6 +174,7 @@ figure { margin: 0 auto; width: fit-content; max-width: 100%; }
 figcaption, .notes { max-width: 48em; color: #444; font-size: 14px; }
 table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25em .9em; text-align: right; vertical-align: top; white-space: pre-line; }
+td:not(.label) { white-space: pre; }
 sup { line-height: 0; }
 th.label, td.label { text-align: left; }
 thead { border-top: 2px solid; border-bottom: 1px solid; }

@@ -1,8 +1,24 @@
-"""Differences and their intervals in words."""
+"""Numbers, differences and their intervals as a reader sees them."""
+
+import re
+from collections.abc import Callable
 
 import pandas as pd
 
-from cascadebert.tables import signed
+
+def signed(value: float) -> str:
+    """One decimal and the sign, also of what rounds to nothing: −0.0 is an end below 0."""
+    return f"{value:+.1f}".replace("-", "−") if value else "0.0"
+
+
+def bracket(low: float, high: float, number: Callable[[float], str] = "{:.1f}".format) -> str:
+    """`[1.0, 2.0]`; nothing where there is no interval."""
+    return "" if pd.isna(low) or pd.isna(high) else f"[{number(low)}, {number(high)}]"
+
+
+def reason(note: str) -> str:
+    """The note of an operating point."""
+    return re.sub(r"(?<=\d)x\b", "×", note)
 
 
 def verdict(low: float, high: float) -> int:

@@ -1,5 +1,6 @@
 # What several stages need: names in paths, and the files that stand for an encoder or a run.
 
+from itertools import chain, product
 from pathlib import Path
 
 
@@ -7,6 +8,7 @@ wildcard_constraints:
     task="|".join(map(re.escape, EXPERIMENT.tasks)),
     run="|".join(map(re.escape, EXPERIMENT.runs)),
     encoder="|".join(map(re.escape, config["encoders"])),
+    labeller="|".join(map(re.escape, EXPERIMENT.labellers)) or "none",
     system="|".join(map(re.escape, EXPERIMENT.systems)),
     fold=r"\d+",
 
@@ -15,29 +17,52 @@ wildcard_constraints:
 STORE = f"{RESULTS}/store"
 
 
+def local_files(folder):
+    """The files of an encoder in a local folder; nothing if it is on the hub."""
+    return sorted(map(str, [*Path(folder).glob("*.json"), *Path(folder).glob("*.safetensors")]))
+
+
 def encoder_files(name):
-    """An encoder's files if it is a local folder; nothing if it comes from the hub."""
+    """An encoder's files if it is a local folder or will be one; nothing if it is on the hub."""
     folder = Path(EXPERIMENT.encoder(name))
-    return sorted(map(str, [*folder.glob("*.json"), *folder.glob("*.safetensors")]))
+    for layers in DEPTHS:
+        made = family_member(layers)
+        if Path(made[0]).parent == folder:
+            return made
+    return local_files(folder)
 
 
 def tokens(task, encoder):
     return f"{RESULTS}/tokens/{task}/{EXPERIMENT.tokenizer(encoder)}"
 
 
-def trained(task, run):
-    """The folders of all replicates of a trained run."""
-    return [f"{RESULTS}/models/{task}/{run}/seed{seed}" for seed in EXPERIMENT.replicates]
+def packs(members):
+    """Trainings that share a job, and so a process."""
+    members = list(members)
+    size = config["pack"]
+    return [members[i : i + size] for i in range(0, len(members), size)]
+
+
+def label_run(task, labeller, fold, seed):
+    return f"{RESULTS}/difficulty/{task}/{labeller}/fold{fold}-seed{seed}.parquet"
+
+
+def trained(task, run, replicates=EXPERIMENT.replicates):
+    """The folders of these replicates of a trained run."""
+    return [f"{RESULTS}/models/{task}/{run}/seed{seed}" for seed in replicates]
 
 
 def predictions(task, run):
     return [f"{RESULTS}/predictions/{task}/{run}/seed{seed}" for seed in EXPERIMENT.replicates]
 
 
-def run_parents(w):
-    """The folders of all replicates of the runs that a run starts from, parent by parent."""
-    run = EXPERIMENT.runs[w.run]
-    return [folder for parent in run.parents for folder in trained(w.task, parent.name)]
+def parents_of(replicates):
+    """The folders of these replicates of the runs that a run starts from, parent by parent."""
+    return lambda w: [
+        folder
+        for parent in EXPERIMENT.runs[w.run].parents
+        for folder in trained(w.task, parent.name, replicates)
+    ]
 
 
 def run_encoder(w):
@@ -50,15 +75,13 @@ def run_tokens(w):
 
 def run_difficulty(w):
     """Difficulty labels, where the run is regularised with them."""
-    run = EXPERIMENT.runs[w.run]
-    if run.option("margin") is None:
-        return []
-    return f"{RESULTS}/difficulty/{w.task}/{run.encoder}.parquet"
+    labeller = EXPERIMENT.runs[w.run].labeller
+    return f"{RESULTS}/difficulty/{w.task}/{labeller.name}.parquet" if labeller else []
 
 
 def run_settings(w):
     """How the run is trained; the weight of DAR concerns only those that have it."""
-    if EXPERIMENT.runs[w.run].option("margin") is None:
+    if EXPERIMENT.runs[w.run].labeller is None:
         return config["training"]
     return {**config["training"], "difficulty_weight": config["difficulty"]["weight"]}
 
@@ -80,14 +103,112 @@ titles = {key: system.title for key, system in EXPERIMENT.systems.items()}
 TABLES = {
     "table1_data": "1: data and margins",
     "table2_main": "2: score at equal speed",
+    "table3_distillation": "3: against distilled students",
     "table4_dar": "4: with and without DAR",
     "table5_calibration": "5: DIS, accuracy and ECE",
+    "table6_backbone": "6: without a pre-trained small model",
+    "table7_fastbert": "7: against FastBERT",
+    "appendix_c": "C: one more model, expected and measured",
+    "claims": "The paper's claims, one by one",
 }
+ROWS = {"table2_main": list(titles), **config.get("tables", {})}  # of the tables of systems
+OPTIONAL = {"table3_distillation", "table6_backbone", "table7_fastbert"}
+TABLES = {name: title for name, title in TABLES.items() if name not in OPTIONAL - set(ROWS)}
+if not EXPERIMENT.extensions:
+    del TABLES["appendix_c"]
+
+# The paper's names of the systems and of the splits that are the paper's.
+PUBLISHED = {
+    "systems": {key: s.published for key, s in EXPERIMENT.systems.items() if s.published},
+    "tasks": {task: config["tasks"][task].get("published", {}) for task in EXPERIMENT.tasks},
+}
+# Sections of the configuration, and the systems that they and the figures are about.
+LAYERWISE = config.get("layerwise")
+REPRESENTATIONS = config.get("representations")
+SUBMISSION = config.get("submission")
+SERIES = list(LAYERWISE["series"].values()) if LAYERWISE else []
+LAYERED = [LAYERWISE["emits"], *chain(*SERIES)] if LAYERWISE else []
+# The series are in order: the last is of complete models, of which those of one exit are no cascade.
+COMPLETE = [key for key in chain(*SERIES[-1:]) if EXPERIMENT.systems[key].rule == "last"]
+ABLATED = [*EXPERIMENT.ablations, *EXPERIMENT.ablations.values()]
+EXTENDED = [*EXPERIMENT.extensions, *EXPERIMENT.extensions.values()]
+CLAIMED = dict.fromkeys([config["proposed"], *EXPERIMENT.rivals, *EXTENDED, *chain(*SERIES)])
+MIDDLE_TARGET = sorted(config["evaluation"]["targets"])[len(config["evaluation"]["targets"]) // 2]
+
 FIGURES = {
+    "figure2_layers": "2: the same number of layers" if LAYERWISE else None,
+    "figure3_dis": "3: DIS by layers" if LAYERWISE else None,
+    "figure4_representations": (
+        "4: what a model knows after a few layers" if REPRESENTATIONS else None
+    ),
+    "figure5_tradeoff": "5: one more model in the cascade" if EXPERIMENT.extensions else None,
     "figure_tradeoff": "score against speed-up",
     "figure_reliability": "reliability diagrams",
     "figure_confidence": "confidence of easy and difficult instances",
 }
+FIGURES = {name: title for name, title in FIGURES.items() if title}
+
+
+def drawn(name):
+    """The files of a figure, of which the report shows one."""
+    return {
+        "figure": report(
+            f"{RESULTS}/figures/{name}.png",
+            caption=f"../report/{name}.rst",
+            category="Figures",
+            labels={"figure": FIGURES[name]},
+        ),
+        "pdf": f"{RESULTS}/figures/{name}.pdf",
+    }
+
+
+def tabulated(name):
+    """The files of a table, of which the report shows one."""
+    return {
+        "table": report(
+            f"{RESULTS}/tables/{name}.html",
+            caption=f"../report/{name}.rst",
+            category="Tables",
+            labels={"table": TABLES[name]},
+        ),
+        "files": [f"{RESULTS}/tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")],
+    }
+
+
+def titled(systems):
+    return {key: titles[key] for key in dict.fromkeys(systems)}
+
+
+def choices(systems, tasks=EXPERIMENT.tasks):
+    """What the tasks' development splits chose for these systems."""
+    return [
+        f"{RESULTS}/evaluation/{task}/choices/{system}.json"
+        for task in tasks
+        for system in dict.fromkeys(systems)
+    ]
+
+
+def predictions_of(systems, tasks=EXPERIMENT.tasks):
+    """The predictions of all candidates of these systems on the tasks."""
+    candidates = [EXPERIMENT.systems[key].candidates.values() for key in systems]
+    runs = dict.fromkeys(run.name for of in candidates for candidate in of for run in candidate)
+    return [folder for task in tasks for run in runs for folder in predictions(task, run)]
+
+
+def backbone():
+    """The encoders that the systems of Table 6 start from, and where they are."""
+    candidates = [EXPERIMENT.systems[key].candidates.values() for key in ROWS["table6_backbone"]]
+    names = dict.fromkeys(run.encoder for of in candidates for runs in of for run in runs)
+    return {name: EXPERIMENT.encoder(name) for name in names}
+
+
+def representations():
+    """States of the first model of each candidate, on all tasks."""
+    systems = [EXPERIMENT.systems[key] for key in REPRESENTATIONS["systems"]]
+    runs = dict.fromkeys(c[0].name for system in systems for c in system.candidates.values())
+    return [
+        f"{RESULTS}/representations/{task}/{run}.npz" for task in EXPERIMENT.tasks for run in runs
+    ]
 
 
 # Pre-training a family of encoders, where the configuration asks for one.
@@ -108,24 +229,51 @@ def family_member(layers):
     return [f"{folder}/{name}" for name in names.split()]
 
 
+def vocabulary_settings():
+    """With the teacher, where its vocabulary has to be the student's."""
+    started = part("start", "teacher") if "start" in PRETRAINING else {}
+    return part("vocabulary", "encoder", "max_tokens", "held_out") | started
+
+
+def teacher_files(w):
+    return local_files(PRETRAINING["teacher"]["model"])
+
+
 def teacher_shards(w):
     count = PRETRAINING["teacher"]["shards"] if "teacher" in PRETRAINING else 0
     return [f"{MADE}/teacher/{i:04d}" for i in range(count)]
 
 
+def next_shallower(layers):
+    """The depth of the encoder that one of so many layers starts from, where depths are stacked."""
+    below = [depth for depth in DEPTHS if depth < int(layers)]
+    return max(below) if PRETRAINING["stacking"] and below else None
+
+
 def shallower(w):
-    """The next shallower encoder, where depths are stacked."""
-    below = [layers for layers in DEPTHS if layers < int(w.layers)]
-    if not (PRETRAINING["stacking"] and below):
-        return []
-    return f"{MADE}/layers-{max(below)}/student.pt"
+    below = next_shallower(w.layers)
+    return f"{MADE}/layers-{below}/student" if below else []
+
+
+def starts_as_teacher(w):
+    return "start" in PRETRAINING and not shallower(w)
+
+
+def start_files(w):
+    return teacher_files(w) if starts_as_teacher(w) else []
+
+
+def start_space(w):
+    """The space of the teacher's states, where the encoder starts in it."""
+    return f"{MADE}/space.npz" if starts_as_teacher(w) else []
 
 
 def encoder_settings(w):
     entry = DEPTHS[int(w.layers)]
     return {
-        **part("encoder", "teacher", "objectives", "held_out", "bf16"),
+        **part("encoder", "teacher", "objectives", "start", "held_out", "precision"),
         "layers": entry["layers"],
+        "shallower": next_shallower(w.layers),
         "schedule": PRETRAINING["schedule"]
         | {key: value for key, value in entry.items() if key != "layers"},
     }

@@ -1,53 +1,52 @@
 # Difficulty labels: K folds x S seeds of a model that is to be regularised.
 
+# One file a training; those of a pack share a process.
+for number, members in enumerate(packs(product(EXPERIMENT.folds, EXPERIMENT.seeds))):
 
-rule label_fold:
-    input:
-        encoder=lambda w: encoder_files(w.encoder),
-        data=rules.prepare_task.output.data,
-        tokens=lambda w: tokens(w.task, w.encoder),
-    output:
-        # One file a training; the seeds of a fold share a process, so that it starts up once.
-        runs=expand(
-            f"{RESULTS}/difficulty/{{{{task}}}}/{{{{encoder}}}}/fold{{{{fold}}}}-seed{{seed}}.parquet",
-            seed=EXPERIMENT.seeds,
-        ),
-    log:
-        f"{RESULTS}/logs/label_fold/{{task}}/{{encoder}}/fold{{fold}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/label_fold/{{task}}/{{encoder}}/fold{{fold}}.tsv"
-    conda:
-        "../environment.yml"
-    params:
-        encoder=lambda w: EXPERIMENT.encoder(w.encoder),
-        folds=len(EXPERIMENT.folds),
-        seeds=list(EXPERIMENT.seeds),
-        settings=config["training"],
-        seed=config["seed"],
-        store=STORE,
-    message:
-        "{wildcards.task}: difficulty for {wildcards.encoder}, fold {wildcards.fold}"
-    script:
-        "../workflow_scripts/label_fold.py"
+    rule:
+        name:
+            f"label_runs_{number}"
+        input:
+            encoder=lambda w: encoder_files(EXPERIMENT.labellers[w.labeller].encoder),
+            data=rules.prepare_task.output.data,
+            tokens=lambda w: tokens(w.task, EXPERIMENT.labellers[w.labeller].encoder),
+        output:
+            runs=[label_run("{task}", "{labeller}", *member) for member in members],
+        log:
+            f"{RESULTS}/logs/label_runs/{{task}}/{{labeller}}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/label_runs/{{task}}/{{labeller}}/{number}.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.labellers[w.labeller].encoder),
+            members=members,
+            folds=len(EXPERIMENT.folds),
+            settings=config["training"],
+            seed=config["seed"],
+            store=STORE,
+        message:
+            "{wildcards.task}: difficulty for {wildcards.labeller}, fold and seed {params.members}"
+        script:
+            "../workflow_scripts/label_runs.py"
 
 
 rule difficulty:
     input:
         data=rules.prepare_task.output.data,
-        runs=expand(
-            f"{RESULTS}/difficulty/{{{{task}}}}/{{{{encoder}}}}/fold{{fold}}-seed{{seed}}.parquet",
-            fold=EXPERIMENT.folds,
-            seed=EXPERIMENT.seeds,
-        ),
+        runs=[
+            label_run("{task}", "{labeller}", fold, seed)
+            for fold, seed in product(EXPERIMENT.folds, EXPERIMENT.seeds)
+        ],
     output:
-        labels=f"{RESULTS}/difficulty/{{task}}/{{encoder}}.parquet",
+        labels=f"{RESULTS}/difficulty/{{task}}/{{labeller}}.parquet",
     log:
-        f"{RESULTS}/logs/difficulty/{{task}}/{{encoder}}.log",
+        f"{RESULTS}/logs/difficulty/{{task}}/{{labeller}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/difficulty/{{task}}/{{encoder}}.tsv"
+        f"{RESULTS}/benchmarks/difficulty/{{task}}/{{labeller}}.tsv"
     conda:
         "../environment.yml"
     message:
-        "{wildcards.task}: difficulty for {wildcards.encoder}, all folds and seeds"
+        "{wildcards.task}: difficulty for {wildcards.labeller}, all folds and seeds"
     script:
         "../workflow_scripts/difficulty.py"

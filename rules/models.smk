@@ -39,7 +39,7 @@ if PRETRAINING:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_vocabulary.tsv"
         params:
-            settings=part("vocabulary", "encoder", "max_tokens", "held_out"),
+            settings=vocabulary_settings(),
         message:
             "making the vocabulary, and the corpus as token ids"
         script:
@@ -47,6 +47,7 @@ if PRETRAINING:
 
     rule pretrain_space:
         input:
+            teacher=teacher_files,
             sentences=rules.pretrain_corpus.output.sentences,
         output:
             space=f"{MADE}/space.npz",
@@ -55,7 +56,7 @@ if PRETRAINING:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_space.tsv"
         params:
-            settings=part("teacher", "encoder", "max_tokens", "bf16"),
+            settings=part("teacher", "encoder", "max_tokens", "precision"),
         message:
             "finding the teacher's principal axes"
         script:
@@ -63,6 +64,7 @@ if PRETRAINING:
 
     rule pretrain_teacher:
         input:
+            teacher=teacher_files,
             sentences=rules.pretrain_corpus.output.sentences,
             tokenizer=rules.pretrain_vocabulary.output.tokenizer,
             space=rules.pretrain_space.output.space,
@@ -73,7 +75,7 @@ if PRETRAINING:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_teacher/{{shard}}.tsv"
         params:
-            settings=part("teacher", "max_tokens", "bf16"),
+            settings=part("teacher", "max_tokens", "precision"),
         message:
             "storing the teacher's outputs, shard {wildcards.shard}"
         script:
@@ -84,10 +86,12 @@ if PRETRAINING:
             tokenizer=rules.pretrain_vocabulary.output.tokenizer,
             tokens=rules.pretrain_vocabulary.output.tokens,
             shards=teacher_shards,
+            teacher=start_files,
+            space=start_space,
             shallower=shallower,
         output:
             model=directory(f"{MADE}/layers-{{layers}}/model"),
-            student=f"{MADE}/layers-{{layers}}/student.pt",
+            student=directory(f"{MADE}/layers-{{layers}}/student"),
             curve=f"{MADE}/layers-{{layers}}/curve.csv",
         log:
             f"{RESULTS}/logs/pretrain_encoder/{{layers}}.log",
@@ -97,7 +101,7 @@ if PRETRAINING:
             settings=encoder_settings,
             seed=config["seed"],
             # Not an output: Snakemake deletes the outputs of a job that was interrupted.
-            state=f"{MADE}/states/{{layers}}.pt",
+            state=f"{MADE}/states/{{layers}}.safetensors",
         message:
             "pre-training the encoder of {wildcards.layers} layers"
         script:
@@ -114,7 +118,8 @@ if PRETRAINING:
             f"{RESULTS}/logs/pretrain_publish/{{layers}}.log",
         params:
             settings=part(
-                "teacher", "objectives", "held_out", "max_tokens", "depths", "stacking", "card"
+                *("teacher", "objectives", "held_out", "max_tokens", "depths"),
+                *("start", "stacking", "card"),
             ),
         message:
             "model card of the encoder of {wildcards.layers} layers"

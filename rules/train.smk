@@ -1,31 +1,34 @@
 # Training and prediction: every run with all its replicates.
 
+for number, replicates in enumerate(packs(EXPERIMENT.replicates)):
 
-rule train:
-    input:
-        encoder=run_encoder,
-        data=rules.prepare_task.output.data,
-        tokens=run_tokens,
-        parents=run_parents,
-        difficulty=run_difficulty,
-    output:
-        models=[directory(folder) for folder in trained("{task}", "{run}")],
-    log:
-        f"{RESULTS}/logs/train/{{task}}/{{run}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/train/{{task}}/{{run}}.tsv"
-    conda:
-        "../environment.yml"
-    params:
-        encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
-        replicates=list(EXPERIMENT.replicates),
-        settings=run_settings,
-        seed=config["seed"],
-        store=STORE,
-    message:
-        "{wildcards.task}: training {wildcards.run}"
-    script:
-        "../workflow_scripts/train.py"
+    rule:
+        name:
+            f"train_{number}"
+        input:
+            encoder=run_encoder,
+            data=rules.prepare_task.output.data,
+            tokens=run_tokens,
+            parents=parents_of(replicates),
+            difficulty=run_difficulty,
+        output:
+            models=[directory(folder) for folder in trained("{task}", "{run}", replicates)],
+        log:
+            f"{RESULTS}/logs/train/{{task}}/{{run}}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/train/{{task}}/{{run}}/{number}.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
+            replicates=replicates,
+            settings=run_settings,
+            seed=config["seed"],
+            store=STORE,
+        message:
+            "{wildcards.task}: training {wildcards.run}, replicate {params.replicates}"
+        script:
+            "../workflow_scripts/train.py"
 
 
 rule predict:
@@ -34,7 +37,7 @@ rule predict:
         reference=encoder_files(config["reference"]),
         data=rules.prepare_task.output.data,
         tokens=run_tokens,
-        parents=run_parents,
+        parents=parents_of(EXPERIMENT.replicates),
         models=lambda w: trained(w.task, w.run),
     output:
         predictions=[directory(folder) for folder in predictions("{task}", "{run}")],
@@ -52,3 +55,30 @@ rule predict:
         "{wildcards.task}: logits of all exits of {wildcards.run}"
     script:
         "../workflow_scripts/predict.py"
+
+
+if REPRESENTATIONS:
+
+    rule represent:
+        input:
+            encoder=run_encoder,
+            data=rules.prepare_task.output.data,
+            tokens=run_tokens,
+            parents=parents_of(EXPERIMENT.replicates[:1]),
+            model=f"{RESULTS}/models/{{task}}/{{run}}/seed0",
+        output:
+            states=f"{RESULTS}/representations/{{task}}/{{run}}.npz",
+        log:
+            f"{RESULTS}/logs/represent/{{task}}/{{run}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/represent/{{task}}/{{run}}.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
+            layers=REPRESENTATIONS["layers"],
+            seed=config["seed"],
+        message:
+            "{wildcards.task}: states of {wildcards.run} after {params.layers} layers"
+        script:
+            "../workflow_scripts/represent.py"

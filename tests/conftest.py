@@ -1,6 +1,7 @@
 """What several rooms' tests need: tiny encoders in Hugging Face layout, and a small task."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,7 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
+from cascadebert.encoders import load_tokenizer
+from cascadebert.stages import new_model
+from cascadebert.systems import Run
 from cascadebert.tasks import Task
+from cascadebert.tokens import tokenize
 from cascadebert.training import Settings
 
 torch.set_num_threads(1)
@@ -60,11 +65,15 @@ NEUTRAL = [
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory) -> dict[str, str]:
-    """BERTs of 2 and 4 layers and a RoBERTa of 3, all of width 32, with random weights."""
+    """Encoders of four families and 2 to 12 layers, all of width 32, with random weights."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import (
         BertConfig,
         BertModel,
+        DistilBertConfig,
+        DistilBertModel,
+        ElectraConfig,
+        ElectraModel,
         PreTrainedTokenizerFast,
         RobertaConfig,
         RobertaModel,
@@ -95,6 +104,7 @@ def encoders(tmp_path_factory) -> dict[str, str]:
         "hidden_size": 32,
         "num_attention_heads": 2,
         "intermediate_size": 64,
+        "hidden_dim": 64,  # DistilBERT's name for it
         "max_position_embeddings": 66,
         "pad_token_id": 0,
     }
@@ -103,7 +113,10 @@ def encoders(tmp_path_factory) -> dict[str, str]:
     for name, config_class, model_class, layers in [
         ("bert-2", BertConfig, BertModel, 2),
         ("bert-4", BertConfig, BertModel, 4),
+        ("bert-12", BertConfig, BertModel, 12),
         ("roberta-3", RobertaConfig, RobertaModel, 3),
+        ("electra-4", ElectraConfig, ElectraModel, 4),
+        ("distilbert-4", DistilBertConfig, DistilBertModel, 4),
     ]:
         torch.manual_seed(layers)
         model = model_class(config_class(**shape, num_hidden_layers=layers))
@@ -138,3 +151,27 @@ def task() -> Task:
     }
     sources = dict.fromkeys(splits, "written by the tests")
     return Task("words", ["negative", "positive"], "accuracy", splits, sources)
+
+
+@pytest.fixture(scope="session")
+def batch(task, encoders) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """The inputs of 12 sentences of several lengths, and their labels."""
+    split = tokenize(task.splits["dev"], load_tokenizer(encoders["bert-2"]), 64)
+    rows = np.arange(12)
+    return split.batch(rows), torch.from_numpy(split.labels[rows])
+
+
+def untrained(run: Run, encoders: dict[str, str], folder: Path, seed: int = 0) -> torch.nn.Module:
+    """The run's model before training; its parents' are put into `folder`, untrained too."""
+    for parent in run.parents:
+        untrained(parent, encoders, folder, seed + 1).save(folder / parent.name)
+    parents = [folder / parent.name for parent in run.parents]
+    return new_model(run, encoders[run.encoder], ["negative", "positive"], parents, seed)
+
+
+def perturb(module: torch.nn.Module) -> None:
+    """Adds noise to the weights: fresh ones are so small that a layer gives nearly what it gets."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)

@@ -23,6 +23,7 @@ TITLES = {
     "cascadebert-without-dar": "CascadeBERT w/o DAR",
 }
 ABLATIONS = {"cascadebert": "cascadebert-without-dar"}
+PAIRS = [("cascadebert", system) for system in TITLES if system != "cascadebert"]
 TARGETS = (2.0, 3.0, 4.0)
 SKILLS = {  # of each exit: how far the evidence is from zero on average
     "bert-12l": [1.45],
@@ -80,7 +81,7 @@ def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[st
             parts[name].append(pd.concat(frames_of_systems, ignore_index=True))
         points = parts["points"][-1]
         parts["differences"].append(
-            differences(systems, choices, points, "cascadebert", [split], **options)
+            differences(systems, choices, points, PAIRS, [split], **options)
         )
         parts["exit_differences"].append(
             exit_differences(systems, choices, ABLATIONS, [split], **options)

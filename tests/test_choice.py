@@ -4,9 +4,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cascadebert.choice import Choice, Sweep, SystemPredictions, choose, choose_knob, sweep
+from cascadebert.choice import NEAR, Choice, Sweep, SystemPredictions, choose, choose_knob, sweep
 from cascadebert.errors import UserError
-from cascadebert.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE, speedup
+from cascadebert.exits import (
+    CONFIDENCE,
+    CONFIDENCES,
+    ENTROPY,
+    LAST,
+    NORMALISED_ENTROPY,
+    PATIENCE,
+    speedup,
+)
 from cascadebert.metrics import score
 from tests.synthetic import predictions
 
@@ -28,7 +36,14 @@ def system(rule, costs, labels=("",), replicates=2, metric="accuracy"):
 
 @pytest.mark.parametrize("metric", ["accuracy", "f1"])
 @pytest.mark.parametrize(
-    ("rule", "costs"), [(CONFIDENCE, (2, 14)), (ENTROPY, LAYERS), (PATIENCE, LAYERS)]
+    ("rule", "costs"),
+    [
+        (CONFIDENCE, (2, 14)),
+        (CONFIDENCES, (2, 14)),
+        (ENTROPY, LAYERS),
+        (NORMALISED_ENTROPY, LAYERS),
+        (PATIENCE, LAYERS),
+    ],
 )
 def test_knob_is_the_nearest_to_the_target_and_then_the_best(rule, costs, metric):
     dev = predictions(60, costs, split="dev")
@@ -42,6 +57,47 @@ def test_knob_is_the_nearest_to_the_target_and_then_the_best(rule, costs, metric
 
         best = min(map(rank, rule.knobs(dev)))
         assert rank(choose_knob(dev, rule, metric, target, 12)) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_the_whole_grid_is_searched_for_the_best_thresholds_near_the_target(metric):
+    dev = predictions(40, (2, 8, 20), split="dev")
+
+    def reached(thresholds):
+        taken = []
+        for confidence in dev.confidence:
+            emitting = [k for k in (0, 1) if confidence[k] > thresholds[k]]
+            taken.append(emitting[0] if emitting else 2)
+        emitted = [dev.predicted[i, k] for i, k in enumerate(taken)]
+        return 12 / np.mean(dev.costs[taken]), score(metric, emitted, dev.labels)
+
+    grid = [reached(thresholds) for thresholds in CONFIDENCES.knobs(dev)]
+    assert len(grid) > 1000
+    for target in (1, 2, 3, 4, 50):
+        distances = [abs(np.log(speed / target)) for speed, _ in grid]
+        near = [i for i, d in enumerate(distances) if d <= min(distances) + NEAR]
+        best = max(grid[i][1] for i in near)
+        chosen = choose_knob(dev, CONFIDENCES, metric, target, 12)
+        speed, value = reached(chosen)
+        assert abs(np.log(speed / target)) <= min(distances) + NEAR
+        assert value == pytest.approx(best)
+
+
+def test_a_threshold_for_each_exit_is_as_good_as_a_shared_one_and_sometimes_better():
+    gains = []
+    for replicate in range(5):
+        dev = predictions(60, (2, 8, 20), split="dev", replicate=replicate)
+        shared, several = (sweep(dev, rule, "accuracy", 12) for rule in (CONFIDENCE, CONFIDENCES))
+        for target in np.arange(0.8, 5, 0.4):
+            _, shared_speedup, shared_score = shared.nearest(target)
+            nearest = np.abs(np.log(several.speedups / target)).min()
+            distance = abs(np.log(shared_speedup / target))
+            assert nearest <= distance + 1e-12
+            if distance <= nearest + NEAR:  # else only several thresholds come near
+                gains.append(several.nearest(target)[2] - shared_score)
+    assert len(gains) > 20
+    assert min(gains) >= 0
+    assert max(gains) > 1
 
 
 def test_distance_to_the_target_is_a_ratio_and_ties_go_to_the_better_score():
@@ -105,7 +161,9 @@ def test_without_a_knob_the_full_model_has_a_target_too():
     assert list(choose(system(CONFIDENCE, (2, 14)), [3, 2]).knobs) == [2, 3]
 
 
-@pytest.mark.parametrize(("rule", "costs"), [(PATIENCE, LAYERS), (LAST, (6,))])
+@pytest.mark.parametrize(
+    ("rule", "costs"), [(PATIENCE, LAYERS), (LAST, (6,)), (CONFIDENCES, (2, 8, 20))]
+)
 def test_choices_are_stored_as_strict_json(rule, costs, tmp_path):
     choice = choose(system(rule, costs), [2, 2.5])
     choice.save(tmp_path / "choice.json")

@@ -35,19 +35,37 @@ def compared():
 
 def test_differences_are_those_of_the_operating_points(compared):
     systems, choices, points = compared
-    table = differences(systems, choices, points, "cascade", ["test"], **COMMON)
+    pairs = [("cascade", "full"), ("cascade", "half"), ("half", "full"), ("full", "half")]
+    table = differences(systems, choices, points, pairs, ["test"], **COMMON)
     # 9x is beyond a 2-12 cascade; the half model stands at 2x only, the full one at every target
-    assert list(zip(table["target_speedup"], table["against"], strict=True)) == [
-        (2.0, "full"),
-        (2.0, "half"),
-        (3.0, "full"),
+    assert list(zip(table["target_speedup"], table["system"], table["against"], strict=True)) == [
+        (2.0, "cascade", "full"),
+        (3.0, "cascade", "full"),
+        (2.0, "cascade", "half"),
+        (2.0, "half", "full"),
     ]
     score = points.set_index(["system", "target_speedup"])["score"]
     at = {"full": 1.0, "half": 2.0}
     for row in table.itertuples():
-        expected = score["cascade", row.target_speedup] - score[row.against, at[row.against]]
+        expected = score[row.system, row.target_speedup] - score[row.against, at[row.against]]
         assert row.difference == pytest.approx(expected)
         assert row.low <= row.difference <= row.high
+
+
+def test_only_what_stands_at_speed_one_alone_is_compared_at_every_target(compared):
+    systems, _, _ = compared
+    cascade = systems["cascade"]
+    choice = choose(cascade, [1, 2, 3])
+    stands = [("a", 2.0), ("a", 3.0), ("b", 1.0), ("b", 3.0)]
+    points = pd.DataFrame(stands, columns=["system", "target_speedup"]).assign(
+        split="test", score=1
+    )
+    table = differences(
+        *(dict.fromkeys(("a", "b"), same) for same in (cascade, choice)),
+        *(points, [("a", "b")], ["test"]),
+        **COMMON,
+    )
+    assert list(table["target_speedup"]) == [3.0]
 
 
 def test_exit_differences_are_those_of_the_exits(compared):

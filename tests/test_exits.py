@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,15 +9,19 @@ from scipy.stats import entropy as scipy_entropy
 
 from cascadebert.exits import (
     CONFIDENCE,
+    CONFIDENCES,
     ENTROPY,
     LAST,
+    MOST_GRID,
     MOST_KNOBS,
+    NORMALISED_ENTROPY,
     PATIENCE,
     RULES,
     entropy,
     first_certain,
     first_confident,
     first_patient,
+    normalised_entropy,
     speedup,
 )
 from cascadebert.predictions import Predictions
@@ -40,6 +46,14 @@ def deebert(entropies, threshold):
         if h < threshold:
             return layer
     return len(entropies) - 1
+
+
+def fastbert(probabilities, speed):
+    """Eq. 7 of FastBERT for one example, `[exits, labels]`."""
+    for layer, p in enumerate(probabilities):
+        if sum(p * np.log(p)) / np.log(1 / len(p)) < speed:
+            return layer
+    return len(probabilities) - 1
 
 
 def pabee(labels, patience):
@@ -74,6 +88,27 @@ def test_every_exit_may_have_its_threshold(values, thresholds):
     assert first_confident(values, thresholds).tolist() == expected
 
 
+@pytest.mark.parametrize("labels", [2, 3, 5])
+@given(speed=st.floats(0, 1))
+def test_normalised_entropy_is_as_in_fastbert(labels, speed):
+    p = predictions(30, LAYERS, labels=labels)
+    expected = [fastbert(example, speed) for example in p.probabilities]
+    assert NORMALISED_ENTROPY.exit_index(p, speed).tolist() == expected
+
+
+@given(data=st.data())
+def test_a_rule_with_several_thresholds_is_the_papers_algorithm_with_them(data):
+    p = predictions(30, (2, 8, 20))
+    thresholds = data.draw(st.lists(st.floats(0.4, 1), min_size=2, max_size=2))
+    expected = []
+    for confidence in p.confidence:
+        taken = 0
+        while taken < 2 and not confidence[taken] > thresholds[taken]:
+            taken += 1
+        expected.append(taken)
+    assert CONFIDENCES.exit_index(p, thresholds).tolist() == expected
+
+
 def test_threshold_itself_is_not_enough():
     assert first_confident([[0.8, 0.9]], 0.8).tolist() == [1]
     assert first_certain([[0.2, 0.1]], 0.2).tolist() == [1]
@@ -98,6 +133,9 @@ def test_bad_arguments_are_refused():
 def test_entropy_is_in_nats():
     p = predictions(20, LAYERS, labels=3)
     np.testing.assert_allclose(entropy(p), scipy_entropy(p.probabilities, axis=-1))
+    in_base_3 = scipy_entropy(p.probabilities, base=3, axis=-1)
+    np.testing.assert_allclose(normalised_entropy(p), in_base_3)
+    assert 0 <= in_base_3.min() < in_base_3.max() <= 1
 
 
 @given(st.lists(st.integers(0, 1), min_size=1))
@@ -107,13 +145,15 @@ def test_cascade_of_2_and_12_layers_speeds_up_between_12_14ths_and_6(taken):
     assert value == pytest.approx(12 * len(taken) / sum([2, 14][k] for k in taken))
 
 
-@pytest.mark.parametrize("rule", [CONFIDENCE, ENTROPY, PATIENCE], ids=lambda rule: rule.name)
+@pytest.mark.parametrize(
+    "rule", [CONFIDENCE, ENTROPY, NORMALISED_ENTROPY, PATIENCE], ids=lambda rule: rule.name
+)
 @pytest.mark.parametrize("labels", [2, 3])
 def test_knobs_trade_speed_monotonically_from_one_extreme_to_the_other(rule, labels):
     p = predictions(100, LAYERS, labels=labels)
     knobs = rule.knobs(p)
     speedups = [speedup(rule.exit_index(p, knob), p.costs, 12) for knob in knobs]
-    if rule is not ENTROPY:
+    if rule not in (ENTROPY, NORMALISED_ENTROPY):
         speedups.reverse()
     assert (np.diff(knobs) > 0).all()
     assert (np.diff(speedups) >= 0).all()
@@ -122,7 +162,9 @@ def test_knobs_trade_speed_monotonically_from_one_extreme_to_the_other(rule, lab
     assert speedups[-1] == 12 if rule is not PATIENCE else 1 < speedups[-1] <= 6
 
 
-@pytest.mark.parametrize("rule", [CONFIDENCE, ENTROPY], ids=lambda rule: rule.name)
+@pytest.mark.parametrize(
+    "rule", [CONFIDENCE, ENTROPY, NORMALISED_ENTROPY], ids=lambda rule: rule.name
+)
 @given(data=st.data())
 def test_knobs_reach_all_that_any_threshold_reaches(rule, data):
     logits = data.draw(arrays(np.float32, (4, 3, 2), elements=st.integers(-2, 2).map(float)))
@@ -132,6 +174,35 @@ def test_knobs_reach_all_that_any_threshold_reaches(rule, data):
     assert {tuple(rule.exit_index(p, knob)) for knob in rule.knobs(p)} == {
         tuple(rule.first(signal, threshold)) for threshold in thresholds
     }
+
+
+@given(arrays(np.float32, (4, 3, 2), elements=st.integers(-2, 2).map(float)))
+def test_grid_reaches_all_that_any_pair_of_thresholds_reaches(logits):
+    p = Predictions(logits, np.arange(1.0, 4.0), np.array(list("abcd")), np.zeros(4, np.int64))
+    values = [-1.0, 2.0, *np.unique(p.confidence)]
+    assert {tuple(CONFIDENCES.exit_index(p, knob)) for knob in CONFIDENCES.knobs(p)} == {
+        tuple(CONFIDENCES.exit_index(p, pair)) for pair in product(values, values)
+    }
+
+
+def test_grid_is_thinned_to_a_few_thousand_combinations():
+    p = predictions(5000, (2, 8, 20))
+    knobs = CONFIDENCES.knobs(p)
+    assert 0.9 * MOST_GRID < len(knobs) < 1.1 * MOST_GRID
+    assert len(np.unique(knobs, axis=0)) == len(knobs)
+    # every value of the one with every value of the other, both from one extreme to the other
+    first, second = (np.unique(values) for values in knobs.T)
+    assert len(first) * len(second) == len(knobs)
+    assert first[0] == second[0] == 0
+    assert first[-1] == second[-1] == 1
+
+
+def test_with_two_exits_several_thresholds_are_one():
+    p = predictions(200, (2, 14))
+    np.testing.assert_array_equal(CONFIDENCES.knobs(p)[:, 0], CONFIDENCE.knobs(p))
+    for knob in CONFIDENCE.knobs(p):
+        one, several = CONFIDENCE.exit_index(p, knob), CONFIDENCES.exit_index(p, [knob])
+        assert (one == several).all()
 
 
 def test_knobs_do_not_decide_by_the_last_digits():
@@ -174,6 +245,7 @@ def test_one_exit_is_enough_for_every_rule(rule):
 
 
 def test_rules_go_by_their_names():
+    names = "confidence, confidences, entropy, normalised entropy, patience, last"
     assert {name: rule.name for name, rule in RULES.items()} == {
-        name: name for name in ("confidence", "entropy", "patience", "last")
+        name: name for name in names.split(", ")
     }

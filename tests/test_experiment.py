@@ -57,11 +57,45 @@ def test_the_default_is_the_papers_line_up():
         ("evaluation.targets", [], r"evaluation\.targets: \[\] should be non-empty"),
         ("reference", "bert-24", r"reference: 'bert-24' is none of bert-2, bert-12"),
         ("proposed", "cascade", r"proposed: 'cascade' is none of bert-12l,"),
-        ("systems.pabee.method", "pabe", r"systems\.pabee\.method: 'pabe' is none of cascade"),
+        (
+            "systems.pabee.method",
+            "pabe",
+            r"systems\.pabee\.method: 'pabe' is none of berxit, cascade",
+        ),
         ("systems.pabee.patience", 3, r"systems\.pabee: .*'patience'.*allowed keys: .*encoder"),
-        ("systems.pabee.encoder", "bert-3", r"systems\.pabee: 'bert-3' is none of bert-2, bert-12"),
+        ("systems.pabee.encoder", "bert-3", r"systems\.pabee\.encoder: 'bert-3' is none of bert-2"),
         ("systems.cascadebert.members", ["bert-2"], r"systems\.cascadebert\.members: .*too short"),
-        ("systems.cascadebert.members", ["bert-2", "b"], r"systems\.cascadebert: 'b' is none of"),
+        (
+            "systems.cascadebert.members",
+            ["bert-2", "b"],
+            r"systems\.cascadebert\.members\.1: 'b' is",
+        ),
+        (
+            "systems.cascadebert.members",
+            [{"encoder": "bert-12", "layers": 2, "teacher": "b"}, "bert-12"],
+            r"systems\.cascadebert\.members\.0\.teacher: 'b' is none of bert-2, bert-12",
+        ),
+        (
+            "systems.cascadebert.members",
+            [{"encoder": "bert-12", "depth": 2}, "bert-12"],
+            r"systems\.cascadebert\.members\.0: .*'depth'.*allowed keys: encoder, layers, teacher",
+        ),
+        (
+            "systems.student",
+            {"method": "pkd", "title": "PKD", "encoder": "bert-12"},
+            r"systems\.student: 'layers' is a required property",
+        ),
+        (
+            "systems.student",
+            {"method": "kd", "title": "KD", "encoder": "bert-2", "teacher": "bert"},
+            r"systems\.student\.teacher: 'bert' is none of bert-2, bert-12",
+        ),
+        ("tables", {"table9": ["pabee"]}, r"tables: .*'table9'.*allowed keys: table2_main, "),
+        (
+            "tables",
+            {"table3_distillation": ["cascadebert", "nobody"]},
+            r"tables\.table3_distillation\.1: 'nobody' is none of bert-12l, ",
+        ),
         ("encoders.bert-2.tokenizer", "bert", r"encoders\.bert-2\.tokenizer: 'bert' is none of"),
         ("experiment", "../elsewhere", r"experiment: '\.\./elsewhere' does not match"),
         ("tasks.movies.metric", "bleu", r"tasks\.movies\.metric: 'bleu' is not one of"),
@@ -71,6 +105,26 @@ def test_the_default_is_the_papers_line_up():
 def test_what_cannot_be_meant_is_refused_by_its_path(path, value, message):
     with pytest.raises(UserError, match=message):
         Experiment(changed(path, value))
+
+
+def test_members_of_a_cascade_may_be_a_part_of_an_encoder_or_students():
+    first = {"encoder": "bert-12", "layers": 2}
+    members = [{**first, "teacher": "bert-12"}, "bert-12"]
+    experiment = Experiment(changed("systems.cascadebert.members", members))
+    assert "kd-bert-12-layers2-teacherbert-12-margin0.3" in experiment.runs
+    assert "finetune-bert-12-layers2" in experiment.labellers
+    order = list(experiment.runs)
+    taught = order.index("kd-bert-12-layers2-teacherbert-12-margin0.1")
+    assert order.index("finetune-bert-12") < taught
+
+
+def test_a_student_reads_the_tokens_of_its_teacher():
+    student = {"method": "kd", "title": "KD", "encoder": "bert-2", "teacher": "bert-12"}
+    config = changed("systems.student", student)
+    assert "kd-bert-2-teacherbert-12" in Experiment(config).runs
+    config["encoders"]["bert-2"] = config["encoders"]["bert-2"]["model"]
+    with pytest.raises(UserError, match=r"kd-bert-2-teacherbert-12 starts from finetune-bert-12"):
+        _ = Experiment(config).runs
 
 
 def test_an_override_replaces_its_tasks_and_merges_its_settings():
@@ -86,3 +140,23 @@ def test_an_override_replaces_its_tasks_and_merges_its_settings():
 def test_shipped_configurations_are_valid(path):
     if not path.name.endswith("schema.yaml"):
         Experiment(resolve(DEFAULT, yaml.safe_load(path.read_text())))
+
+
+def test_what_is_compared_has_every_pair_once():
+    cascade = {"method": "cascade", "members": ["bert-2", "bert-12"], "dar": True}
+    plain = {**cascade, "dar": False}
+    config = changed("proposed", "three")
+    config["systems"] = {
+        "full": {"method": "finetune", "title": "Full", "encoder": "bert-12"},
+        "two": {**cascade, "title": "Two"},
+        "two-plain": {**plain, "title": "Two w/o DAR", "ablation_of": "two"},
+        "three": {**cascade, "title": "Three", "extends": "two"},
+        "three-plain": {**plain, "title": "Three w/o DAR", "ablation_of": "three"},
+    }
+    assert Experiment(config).comparisons == [
+        ("three", "full"),
+        ("three", "two"),
+        ("three", "two-plain"),
+        ("three", "three-plain"),
+        ("two", "two-plain"),
+    ]

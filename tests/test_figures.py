@@ -3,6 +3,7 @@ import sys
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
@@ -10,7 +11,16 @@ from scipy.stats import binomtest
 
 from cascadebert import drawing, metrics
 from cascadebert.drawing import CURVES, PAIR, save_figure
-from cascadebert.figures import figure_confidence, figure_reliability, figure_tradeoff
+from cascadebert.figures import (
+    Panel,
+    figure2_layers,
+    figure3_dis,
+    figure4_representations,
+    figure_confidence,
+    figure_reliability,
+    figure_tradeoff,
+)
+from cascadebert.layerwise import FEWEST
 from cascadebert.predictions import Predictions
 from tests.simulation import ABLATIONS, TITLES, frames, predictions
 
@@ -29,8 +39,45 @@ def tradeoff(*tasks: str):
     return figure_tradeoff(f["curves"], f["points"], TITLES, "cascadebert")
 
 
+def extended(*tasks: str):
+    f = frames(tasks)
+    titles = {key: TITLES[key] for key in ("cascadebert", "deebert")}
+    return figure_tradeoff(f["curves"], f["points"], titles, "cascadebert", bands=True)
+
+
+def by_layers(*tasks: str) -> pd.DataFrame:
+    """Ramps after 12 layers, one of which emits little, and whole models of 2, 6 and 12."""
+    rows = []
+    for task in tasks:
+        for series, depths in {"DeeBERT": range(1, 13), "BERT-Complete": (2, 6, 12)}.items():
+            for layers in depths:
+                n = FEWEST - 0.5 if layers == 3 else 1200 / layers
+                row = {"task": task, "split": "test", "series": series, "system": series}
+                score = 60 + 2 * layers + (series != "DeeBERT")
+                row |= {"layers": layers, "accuracy": score, "dis": score, "n": n}
+                rows.append(row | {"low": score - 2, "high": score + 3})
+    return pd.DataFrame(rows)
+
+
+def states(*tasks: str) -> list[list[Panel]]:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=300)
+    names = ["negative", "positive"]
+    return [
+        [
+            Panel(f"{task}: {title}", rng.normal(size=(300, 2)), labels, names, 81.23, score)
+            for title, score in (("DeeBERT", 0.0123), ("CascadeBERT", float("nan")))
+        ]
+        for task in tasks
+    ]
+
+
 FIGURES = {
     "tradeoff": tradeoff,
+    "extended": extended,
+    "layers": lambda *tasks: figure2_layers(by_layers(*tasks)),
+    "dis": lambda *tasks: figure3_dis(by_layers(*tasks)),
+    "representations": lambda *tasks: figure4_representations(states(*tasks)),
     "reliability": lambda *tasks: figure_reliability(first_exits(*tasks), TITLES),
     "confidence": lambda *tasks: figure_confidence(first_exits(*tasks), TITLES),
 }
@@ -107,6 +154,83 @@ def test_tradeoff_keeps_all_points_up_to_the_fastest_target_in_view():
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     assert seen["speedup"].between(left, right).all()
     assert seen["score"].between(bottom, top).all()
+
+
+def test_bands_are_the_intervals_and_in_view():
+    curves = frames()["curves"]
+    (ax,) = extended("movies").axes
+    _, top = ax.get_ylim()
+    for system in ("cascadebert", "deebert"):
+        expected = curves[curves["system"] == system].sort_values("speedup")
+        drawn = [list(line.get_ydata()) for line in ax.lines]
+        assert list(expected["low"]) in drawn
+        assert list(expected["high"]) in drawn
+        assert expected["high"].max() <= top
+    assert TITLES["pabee"] not in {line.get_label() for line in ax.lines}
+
+
+def test_the_tradeoff_shows_what_it_is_asked_to_and_the_full_models_score():
+    f = frames()
+    asked = {"deebert": "DeeBERT"}
+    (ax,) = figure_tradeoff(f["curves"], f["points"], asked, "cascadebert").axes
+    full = f["points"].loc[f["points"]["system"] == "bert-12l", "score"].item()
+    assert any(list(line.get_ydata()) == [full, full] for line in ax.lines)
+    labels = {line.get_label() for line in ax.lines}
+    assert labels & set(TITLES.values()) == {"DeeBERT"}
+
+
+def test_layers_shows_each_series_where_enough_is_emitted():
+    table = by_layers("movies")
+    top, bottom = figure2_layers(table).axes
+    of_series = [part for _, part in table.groupby("series", sort=False)]
+    for container, series in zip(top.containers, of_series, strict=True):
+        drawn = series[series["n"] >= FEWEST]
+        line, _, (bars,) = container.lines
+        np.testing.assert_array_equal(line.get_ydata(), drawn["accuracy"])
+        # Side by side, each nearest to its own number of layers.
+        np.testing.assert_array_equal(np.round(line.get_xdata().astype(float)), drawn["layers"])
+        ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+        assert ends == drawn[["low", "high"]].to_numpy().tolist()
+    ramps = table[table["series"] == "DeeBERT"]
+    assert [bar.get_height() for bar in bottom.patches] == ramps["n"].tolist()
+    texts = [text.get_text() for text in bottom.texts]
+    assert texts == [f"{n:,.0f}" for n in ramps["n"]]
+
+
+def test_the_heat_map_writes_every_number_in_its_cell_and_hatches_the_rest():
+    table = by_layers("movies")
+    table.loc[0, "dis"] = np.nan
+    (ax,) = figure3_dis(table).axes
+    column = {"DeeBERT": 0, "BERT-Complete": 1}
+    texts = {tuple(np.subtract(t.get_position(), 0.5)): t.get_text() for t in ax.texts}
+    expected = {
+        (column[row.series], row.layers - 1): f"{row.dis:.1f}" for row in table.itertuples()
+    }
+    expected[0, 0] = "–"
+    assert texts == expected
+    cells = {tuple(map(int, patch.get_xy())): patch for patch in ax.patches}
+    assert len(cells) == 24
+    assert {at for at, patch in cells.items() if patch.get_hatch()} == set(cells) - set(expected)
+    values = table.dropna(subset="dis").sort_values("dis")
+    shades = [
+        luminance(cells[column[row.series], row.layers - 1].get_facecolor()[:3])
+        for row in values.itertuples()
+    ]
+    assert all(np.diff(shades) < 0)  # darker is higher, in grey too
+    for text in ax.texts:
+        cell = cells[tuple(np.subtract(text.get_position(), 0.5))]
+        contrast = luminance(text.get_color()) - luminance(cell.get_facecolor()[:3])
+        assert abs(contrast) > 0.4
+
+
+def test_representations_marks_labels_and_says_both_numbers():
+    (panels,) = states("movies")
+    axes = figure4_representations([panels]).axes
+    for ax, panel in zip(axes, panels, strict=True):
+        for label, drawn in enumerate(ax.collections):
+            np.testing.assert_array_equal(drawn.get_offsets(), panel.points[panel.labels == label])
+    assert axes[0].get_xlabel() == "accuracy 81.2%\nsilhouette 0.012"
+    assert axes[1].get_xlabel() == "accuracy 81.2%\nsilhouette –"
 
 
 def test_reliability_shows_the_bins_of_the_ece():

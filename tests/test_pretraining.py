@@ -5,18 +5,23 @@ import lzma
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModel, AutoTokenizer
 
+from cascadebert.checkpoint import Checkpoint
 from cascadebert.errors import UserError
+from cascadebert.experiment import Experiment, resolve
 from cascadebert.pretraining import corpus, family, loop, objectives
 from cascadebert.pretraining.loop import Schedule
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
+    check_start,
     encoder_config,
     start_from_shallower,
+    start_from_teacher,
     start_words_from_teacher,
 )
 from cascadebert.pretraining.teacher import (
@@ -35,6 +40,7 @@ from cascadebert.pretraining.vocabulary import (
     write_sentences,
 )
 from tests.conftest import BAD, GOOD, NEUTRAL
+from tests.test_experiment import DEFAULT, ROOT
 
 
 def prose(count: int, seed: int = 0) -> list[str]:
@@ -176,7 +182,7 @@ def test_alignment_is_the_mean_over_shared_characters(teacher, student):
 def test_outputs_are_the_teachers_states_at_the_students_tokens(encoders, name):
     """With the teacher's own tokenizer every token's target is its own state."""
     sentences = [s.rstrip(".") for s in prose(20)]
-    teacher = Teacher(encoders[name], 2, "the film ", False, "cpu")
+    teacher = Teacher(encoders[name], 2, "the film ", "fp32", "cpu")
     space = fit_space(teacher, sentences, 8, 64)
     np.testing.assert_allclose(space.axes.T @ space.axes, np.eye(8), atol=1e-5)
     tokenizer = AutoTokenizer.from_pretrained(encoders[name])
@@ -223,7 +229,7 @@ def corpus_of_tokens(encoders, tmp_path_factory):
     sentences = prose(240)
     tokenizer = train_wordpiece(sentences, 120, 64)
     tokens = Tokens.of(sentences, tokenizer, 32)
-    teacher = Teacher(encoders["bert-4"], 3, "", False, "cpu")
+    teacher = Teacher(encoders["bert-4"], 3, "", "fp32", "cpu")
     fit_space(teacher, sentences[:100], 16, 32).save(folder / "space.npz")
     space = Space.load(folder / "space.npz")
     for i in range(2):
@@ -247,11 +253,10 @@ def student(corpus_of_tokens, layers: int, weights: Weights) -> Student:
 def trained(corpus_of_tokens, state, weights=Weights(1.0, 1.0, 1.0), **schedule):  # noqa: B008
     tokens, outputs, tokenizer = corpus_of_tokens
     model = student(corpus_of_tokens, 1, weights)
-    schedule = Schedule(
-        **{"tokens": 20_000, "batch_tokens": 512, "held_out": 20, "save_every": 7} | schedule
-    )
+    schedule = Schedule(**{"tokens": 20_000, "batch_tokens": 512, "held_out": 20} | schedule)
+    checkpoint = Checkpoint(state, seconds=0)
     progress = loop.train(
-        model, tokens, outputs, weights, schedule, 0, state, tokenizer.mask_token_id
+        model, tokens, outputs, weights, schedule, 0, checkpoint, tokenizer.mask_token_id
     )
     return model, progress
 
@@ -351,6 +356,120 @@ def test_words_start_as_the_teachers_mean_states(corpus_of_tokens):
     assert np.corrcoef(mean, vector)[0, 1] > 0.999
 
 
+@pytest.fixture(scope="module")
+def copied_teacher(encoders, tmp_path_factory):
+    """A teacher whose tokenizer is the student's: its encoder, space, tokens, outputs."""
+    folder = tmp_path_factory.mktemp("copied")
+    sentences = prose(240)
+    teacher = Teacher(encoders["bert-4"], None, "", "fp32", "cpu")
+    space = fit_space(teacher, sentences, 32, 32)
+    tokens = Tokens.of(sentences, teacher.tokenizer, 32)
+    save_outputs(folder / "0", *teacher_outputs(teacher, space, sentences, teacher.tokenizer, 32))
+    return teacher, space, tokens, Outputs([folder / "0"], 240, tokens.starts)
+
+
+def started(copied_teacher, layers: int) -> Student:
+    teacher, space, _, outputs = copied_teacher
+    config = encoder_config(teacher.tokenizer, layers, 32, 2, 64, 66)
+    new = Student(config, outputs.width, outputs.components, mlm=False)
+    start_from_teacher(new, teacher.model, space)
+    return new
+
+
+def test_a_student_starts_as_evenly_spaced_layers_of_the_teacher(copied_teacher):
+    theirs = copied_teacher[0].model
+    for layers, origins in ((1, [3]), (2, [1, 3]), (3, [0, 1, 3]), (4, [0, 1, 2, 3])):
+        new = started(copied_teacher, layers).encoder
+        pairs = [
+            (new.embeddings, theirs.embeddings),
+            (new.pooler, theirs.pooler),
+            *((new.encoder.layer[i], theirs.encoder.layer[j]) for i, j in enumerate(origins)),
+        ]
+        for ours, their in pairs:
+            for name, value in their.state_dict().items():
+                assert torch.equal(ours.state_dict()[name], value), (layers, name)
+
+
+def test_a_student_with_all_layers_starts_with_the_teachers_outputs(copied_teacher):
+    """Targets lie along the teacher's principal axes, so what maps the states to them must too."""
+    _, _, tokens, outputs = copied_teacher
+    batch = loop.collate(np.arange(20), tokens, outputs, 0, "cpu")
+    new = started(copied_teacher, 4).eval()
+
+    @torch.no_grad()
+    def of_words():
+        return objectives.losses(new, batch, Weights(words=1.0))["words"]
+
+    assert of_words() < 1e-5
+    with torch.no_grad():
+        states = new.encoder(input_ids=batch["ids"], attention_mask=batch["mask"])[0]
+        mask = batch["mask"].unsqueeze(-1)
+        vectors = new.to_sentence((states * mask).sum(1) / mask.sum(1))
+    torch.testing.assert_close(vectors, batch["sentence"], atol=2e-3, rtol=0)
+    torch.nn.init.eye_(new.to_token.weight)
+    assert of_words() > 0.5
+
+
+def test_a_student_deeper_than_its_teacher_is_refused(copied_teacher):
+    with pytest.raises(UserError, match=r"depths: 5 layers .* the teacher's 4"):
+        started(copied_teacher, 5)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "changed", "message"),
+    [
+        ("bert-4", {"width": 16}, r"encoder\.width is 16, but 32 in the teacher"),
+        ("bert-4", {"heads": 4}, r"encoder\.heads is 4, but 2"),
+        ("bert-4", {"intermediate": 128}, r"encoder\.intermediate is 128, but 64"),
+        ("bert-4", {"positions": 64}, r"encoder\.positions is 64, but 66"),
+        ("roberta-3", {}, r"pretraining\.start: .* is another \(roberta\)"),
+    ],
+)
+def test_only_a_student_of_the_teachers_shape_can_start_as_it(encoders, teacher, changed, message):
+    shape = {"width": 32, "heads": 2, "intermediate": 64, "positions": 66}
+    tokenizer = AutoTokenizer.from_pretrained(encoders["bert-4"])
+    check_start(shape, tokenizer, encoders["bert-4"])
+    with pytest.raises(UserError, match=message):
+        check_start(shape | changed, tokenizer, encoders[teacher])
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("teacher", r"pretraining: 'teacher' is a required"),
+        ("from", r"vocabulary: 'from' is"),
+    ],
+)
+def test_a_start_as_the_teacher_needs_one_and_its_vocabulary(missing, message):
+    path = ROOT / "config" / "distilbert.yaml"
+    config = resolve(DEFAULT, yaml.safe_load(path.read_text()))
+    Experiment(config)
+    if missing == "teacher":
+        del config["pretraining"]["teacher"]
+        config["pretraining"]["objectives"] = {"mlm": 1.0}
+    else:
+        config["pretraining"]["vocabulary"] = {"size": 8000}
+    with pytest.raises(UserError, match=message):
+        Experiment(config)
+
+
+def test_only_a_student_of_the_teachers_vocabulary_can_start_as_it(encoders, tmp_path):
+    write_sentences(tmp_path / "sentences.txt", prose(240))
+    settings = {
+        "vocabulary": {"size": 120},
+        "encoder": {"width": 32, "heads": 2, "intermediate": 64, "positions": 66},
+        "max_tokens": 32,
+        "held_out": 20,
+        "start": "teacher",
+        "teacher": {"model": encoders["bert-4"]},
+    }
+    files = [tmp_path / name for name in ("sentences.txt", "tokenizer", "tokens.npz")]
+    with pytest.raises(UserError, match=r"pretraining\.vocabulary is not that of"):
+        family.make_vocabulary(settings, *files)
+    family.make_vocabulary(settings | {"vocabulary": {"from": encoders["bert-4"]}}, *files)
+    assert len(Tokens.load(files[2])) == 240
+
+
 def test_written_models_load_as_float32_and_say_the_same(corpus_of_tokens, tmp_path):
     model = student(corpus_of_tokens, 2, Weights(words=1.0)).eval()
     family.write_model(model.encoder, corpus_of_tokens[2], tmp_path / "model")
@@ -371,6 +490,6 @@ def test_heads_must_divide_the_width(corpus_of_tokens):
 
 def test_a_shard_without_sentences_is_refused(tmp_path):
     write_sentences(tmp_path / "sentences.txt", prose(9))
-    settings = {"teacher": {"model": "any", "shards": 4}, "max_tokens": 32, "bf16": False}
+    settings = {"teacher": {"model": "any", "shards": 4}, "max_tokens": 32, "precision": "fp32"}
     with pytest.raises(UserError, match="fewer shards"):
         family.make_outputs(settings, 3, tmp_path / "sentences.txt", None, None, tmp_path / "out")

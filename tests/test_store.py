@@ -1,35 +1,35 @@
 import pytest
 
 from cascadebert import store
-from cascadebert.store import fingerprint, once
+from cascadebert.store import Store, fingerprint
 
 
 def test_a_training_is_done_once_and_outlives_its_output(tmp_path):
     calls = []
 
-    def make(draft):
+    def make(draft, checkpoint):
         calls.append(draft)
         draft.mkdir()
         (draft / "weights").write_text("trained")
 
     for _ in range(2):
         output = tmp_path / "models" / "seed0"
-        once(tmp_path / "store", "key", output, make)
+        Store(tmp_path / "store").once("key", output, make)
         assert (output / "weights").read_text() == "trained"
         (output / "weights").unlink()  # as Snakemake does before it runs a job again
         output.rmdir()
     assert len(calls) == 1
-    once(tmp_path / "store", "another key", tmp_path / "other", make)
+    Store(tmp_path / "store").once("another key", tmp_path / "other", make)
     assert len(calls) == 2
 
 
 def test_what_fails_leaves_nothing(tmp_path):
-    def make(draft):
+    def make(draft, checkpoint):
         draft.write_text("half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        once(tmp_path / "store", "key", tmp_path / "out", make)
+        Store(tmp_path / "store").once("key", tmp_path / "out", make)
     assert list((tmp_path / "store").iterdir()) == []
     assert not (tmp_path / "out").exists()
 

@@ -5,6 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascadebert import claims
+from cascadebert.claims import Statistic
+from cascadebert.claims_table import table_claims, to_frame
 from cascadebert.summary import summary
 from cascadebert.wording import effect, verdict
 from tests.simulation import ABLATIONS, TITLES, frames
@@ -15,9 +18,27 @@ jinja2 = pytest.importorskip("jinja2")
 NAMES = {"full": "Full", "rival": "Rival", "cascade": "Cascade", "plain": "Cascade w/o DAR"}
 
 
-def page(f, titles=TITLES, ablations=ABLATIONS, proposed="cascadebert", **options) -> str:
+CLAIMS = table_claims(
+    pd.concat(
+        to_frame(
+            [
+                Statistic(claims.BEATS, "Cascade − Rival, at 2×", ">", 0, 1.5, 1, 2),
+                Statistic(
+                    claims.DAR, "Cascade − Plain, at 2×", ">", 0, middle, middle - 1, middle + 1
+                ),
+            ],
+            pd.DataFrame([{"task": task, "split": "test", "n": 9, "replicates": 1}]),
+        )
+        for task, middle in (("t", 0.5), ("u", 3), ("v", -0.5))
+    )
+)[0]
+
+
+def page(
+    f, titles=TITLES, ablations=ABLATIONS, proposed="cascadebert", claims=CLAIMS, **options
+) -> str:
     names = ("points", "differences", "exits", "exit_differences")
-    return summary(*(f[k] for k in names), titles, ablations, proposed, "run", **options)
+    return summary(*(f[k] for k in names), claims, titles, ablations, proposed, "run", **options)
 
 
 def as_report(text: str) -> str:
@@ -158,6 +179,16 @@ def test_a_rival_that_stands_at_speed_one_only_is_no_rival_at_equal_speed():
     f["points"] = pd.concat([f["points"], f["points"][slow].assign(target_speedup=2.0)])
     text = as_report(page(f, NAMES, {"cascade": "plain"}, "cascade"))
     assert "There is no other system to compare with at equal speed" in text
+
+
+def test_it_counts_the_verdicts_on_the_claims():
+    heading = "The paper's claims here"
+    _, told = as_report(page(frames())).split(heading)
+    told, _ = told.split("The numbers behind it")
+    assert "Claim holds undecided does not hold" in told
+    assert "A cascade beats early exits 3 0 0" in told
+    assert "DAR helps the cascade 1 2 0" in told
+    assert heading not in as_report(page(frames(), claims=CLAIMS[:0]))
 
 
 def test_the_figure_is_embedded_below_the_text(tmp_path):

@@ -1,11 +1,14 @@
 """Every system on encoders of several families: its exits, its objective, what training changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
+from cascadebert.checkpoint import Checkpoint
 from cascadebert.encoders import (
     layer_cost,
     layer_flops,
@@ -14,50 +17,64 @@ from cascadebert.encoders import (
     load_tokenizer,
 )
 from cascadebert.errors import UserError
+from cascadebert.exits import RULES
 from cascadebert.stages import new_model
 from cascadebert.systems import Run, names, system
 from cascadebert.systems.cascade import candidates as cascade_candidates
 from cascadebert.tokens import tokenize
+from cascadebert.training import train
+from tests.conftest import SETTINGS, untrained
 
 LABELS = ["negative", "positive"]
 
 
-@pytest.fixture(scope="module")
-def batch(task, encoders):
-    split = tokenize(task.splits["dev"], load_tokenizer(encoders["bert-2"]), 64)
-    rows = np.arange(12)
-    return split.batch(rows), torch.from_numpy(split.labels[rows])
+def run_of(method: str, encoder: str, **options) -> Run:
+    """The run of a system's only exits, on an encoder; students have a part of its layers."""
+    options = {"encoder": encoder, **options}
+    if method == "kd":
+        options = {"layers": 1, "teacher": encoder, **options}
+    if method in ("pkd", "theseus"):
+        options = {"layers": 3 if encoder == "roberta-3" else 2, **options}
+    [run] = system(method).candidates(options, [])[""]
+    return run
 
 
-@pytest.fixture(scope="module")
-def backbone(encoders, tmp_path_factory):
-    """A fine-tuned run's folder, here with a random head."""
-    folder = tmp_path_factory.mktemp("backbone")
-    new_model(Run("finetune", "bert-4"), encoders["bert-4"], LABELS, (), 7).save(folder)
-    return folder
+TRAINED = [name for name in names() if name != "cascade"]  # that one has others' runs
 
 
 def test_every_system_says_what_it_has_to():
-    assert {"finetune", "deebert", "pabee", "cascade"} <= set(names())
+    assert set(names()) == {"cascade", *TRAINED}
+    assert set(TRAINED) >= {"finetune", "deebert", "pabee", "fastbert", "kd", "pkd", "theseus"}
     for name in names():
         module = system(name)
-        assert module.EXIT_RULE
+        assert module.EXIT_RULE in RULES
         assert set(module.OPTIONS["required"]) <= set(module.OPTIONS["properties"])
 
 
-@pytest.mark.parametrize("encoder", ["bert-2", "bert-4", "roberta-3"])
-@pytest.mark.parametrize("method", ["finetune", "pabee"])
-def test_exits_of_any_encoder_family(method, encoder, encoders, batch):
+@pytest.mark.parametrize("encoder", ["bert-2", "bert-4", "roberta-3", "electra-4", "distilbert-4"])
+@pytest.mark.parametrize("method", TRAINED)
+def test_exits_of_any_encoder_family(method, encoder, encoders, batch, tmp_path):
     inputs, gold = batch
-    if encoder.startswith("roberta"):
+    if encoder.startswith(("roberta", "distilbert")):
         inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-    model = new_model(Run(method, encoder), encoders[encoder], LABELS, (), 0)
+    run = run_of(method, encoder)
+    model = untrained(run, encoders, tmp_path)
     layers = load_config(encoders[encoder]).num_hidden_layers
-    assert model.depths == ([layers] if method == "finetune" else list(range(1, layers + 1)))
+    if system(method).EXIT_RULE == "last":
+        assert model.depths == [run.option("layers", layers)]
+    else:
+        assert model.depths == list(range(1, layers + 1))
     logits = model(inputs)
     assert logits.shape == (12, len(model.depths), 2)
-    model.loss(logits, gold).backward()
-    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    steps = 10
+    for step in range(steps):
+        trained, loss = model.train().objective(inputs, gold, step, steps)
+        assert trained.shape == logits.shape
+        assert trained.dtype == torch.float32
+        loss.backward()
+    learns = [p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters()]
+    assert any(learns)
+    assert not any(p.grad is not None for p in model.parameters() if not p.requires_grad)
 
 
 def test_the_first_k_layers_are_those_of_the_encoder(encoders, batch):
@@ -85,18 +102,17 @@ def test_a_finetuned_run_is_a_hugging_face_classifier(encoders, batch, tmp_path)
         torch.testing.assert_close(model.eval()(inputs)[:, 0], plain(**inputs).logits)
 
 
-def test_deebert_trains_off_ramps_only(encoders, backbone, batch):
+def test_deebert_trains_off_ramps_only(encoders, batch, tmp_path):
     inputs, gold = batch
-    run = Run("deebert", "bert-4", parents=(Run("finetune", "bert-4"),))
-    model = new_model(run, encoders["bert-4"], LABELS, [backbone], 0)
-    logits = model.train()(inputs)
+    model = untrained(run_of("deebert", "bert-4"), encoders, tmp_path)
+    logits, loss = model.train().objective(inputs, gold, 0, 10)
     by_hand = sum(cross_entropy(logits[:, i], gold) for i in range(3))
-    loss = model.loss(logits, gold)
     torch.testing.assert_close(loss, by_hand)
     loss.backward()
     assert all(p.grad is None for p in model.backbone.parameters())
     assert all(p.grad is not None for p in model.ramps.parameters())
     # its last exit is the fine-tuned model itself, with no dropout even while off-ramps train
+    backbone = tmp_path / "finetune-bert-4"
     classifier = AutoModelForSequenceClassification.from_pretrained(backbone).eval()
     with torch.no_grad():
         torch.testing.assert_close(logits[:, -1], classifier(**inputs).logits)
@@ -108,22 +124,57 @@ def test_deebert_trains_off_ramps_only(encoders, backbone, batch):
 def test_pabee_weighs_its_exits_by_depth(encoders, batch):
     inputs, gold = batch
     model = new_model(Run("pabee", "bert-4"), encoders["bert-4"], LABELS, (), 0)
-    logits = model(inputs)
+    logits, loss = model.objective(inputs, gold, 0, 10)
     losses = np.array([cross_entropy(logits[:, j], gold).item() for j in range(4)])
     expected = (losses * [1, 2, 3, 4]).sum() / 10
-    assert model.loss(logits, gold).item() == pytest.approx(expected, rel=1e-5)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("method", ["finetune", "deebert", "pabee"])
-def test_what_is_saved_is_what_is_loaded(method, encoders, backbone, batch, tmp_path):
+@pytest.mark.parametrize("encoder", ["bert-4", "distilbert-4"])
+@pytest.mark.parametrize("method", TRAINED)
+def test_what_is_saved_is_what_is_loaded(method, encoder, encoders, batch, tmp_path):
     inputs, _ = batch
-    parents = [backbone] if method == "deebert" else []
-    run = Run(method, "bert-4")
-    one, other = (new_model(run, encoders["bert-4"], LABELS, parents, seed) for seed in (1, 2))
-    one.save(tmp_path)
-    other.load(tmp_path)
+    run = run_of(method, encoder)
+    one, other = (untrained(run, encoders, tmp_path).eval() for _ in range(2))
     with torch.no_grad():
-        torch.testing.assert_close(one.eval()(inputs), other.eval()(inputs))
+        for parameter in one.parameters():
+            if parameter.requires_grad:
+                parameter += torch.randn_like(parameter)
+        assert not torch.allclose(one(inputs), other(inputs))
+        one.save(tmp_path / "run")
+        other.load(tmp_path / "run")
+        torch.testing.assert_close(one(inputs), other.eval()(inputs))
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_training_that_was_interrupted_ends_as_if_it_was_not(method, encoders, task, tmp_path):
+    """Also where steps differ or draw at random."""
+    tokenizer = load_tokenizer(encoders["bert-4"])
+    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
+    run, rows = run_of(method, "bert-4"), np.arange(96)
+    settings = replace(SETTINGS, epochs=1)
+
+    class Dying(Checkpoint):
+        steps = 0
+
+        def due(self):
+            self.steps += 1
+            if self.steps == 4:
+                raise KeyboardInterrupt
+            return True
+
+    def fit(checkpoint):
+        model = untrained(run, encoders, tmp_path)
+        arguments = ("accuracy", settings, 0, run.name)
+        train(model, data["train"], rows, data["dev"], *arguments, checkpoint=checkpoint)
+        return model
+
+    whole = fit(None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Dying(tmp_path / "state.safetensors"))
+    again = fit(Checkpoint(tmp_path / "state.safetensors"))
+    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_damaged_weights_are_named(encoders, tmp_path):
@@ -145,6 +196,23 @@ def test_cascades_share_their_runs_and_regularise_all_members_but_the_last():
         "finetune-b-margin0.3",
         "finetune-c",
     ]
+
+
+def test_members_of_a_cascade_may_be_students():
+    first = {"encoder": "a", "layers": 2}
+    plain = cascade_candidates({"members": [first, "a"]}, [])
+    assert [run.name for run in plain[""]] == ["finetune-a-layers2", "finetune-a"]
+    members = [{**first, "teacher": "a"}, {"encoder": "b", "teacher": "a"}, "a"]
+    taught = cascade_candidates({"members": members, "dar": True}, [0.3])["0.3"]
+    assert [run.name for run in taught] == [
+        "kd-a-layers2-teachera-margin0.3",
+        "kd-b-teachera-margin0.3",
+        "finetune-a",
+    ]
+    assert [run.parents for run in taught] == [(Run("finetune", "a"),), (Run("finetune", "a"),), ()]
+    # their difficulty is labelled by the same layers, fine-tuned without the teacher
+    labellers = [run.labeller for run in taught]
+    assert labellers == [Run("finetune", "a", (("layers", 2),)), Run("finetune", "b"), None]
 
 
 def test_layers_of_another_width_cost_their_flops(encoders, tmp_path):

@@ -6,21 +6,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascadebert import tables
+from cascadebert import grid, tables
+from cascadebert.published import beside, data_table
 from cascadebert.typeset import Cell, Display, to_html, to_latex, to_markdown, to_rst, write_table
-from tests.simulation import ABLATIONS, TITLES, frames, task_description
+from cascadebert.wording import signed
+from tests import simulation
+from tests.simulation import ABLATIONS, TITLES, task_description
+
+NAMES = {"systems": {}, "tasks": {}}  # nothing is the paper's
+PAPERS = {  # MRPC, with the paper's systems
+    "systems": {
+        "bert-12l": "bert-base",
+        "bert-6l": "bert-6l",
+        "bert-4l": "bert-4l",
+        "deebert": "deebert",
+        "pabee": "pabee",
+        "cascadebert": "cascadebert",
+        "cascadebert-without-dar": "cascadebert-without-dar",
+    },
+    "tasks": {"mrpc": {"test": "mrpc"}, "qnli": {"test": "qnli"}},
+}
 
 ODD = r"a_b & 50% #1 {x} \y ~z ^w $5 |p| *s* `c` <i> [q]"
 
 
-def text(rows):
-    return [[cell.text for cell in row] for row in rows]
+def frames(tasks=("movies",), split="test", names=NAMES, number=2) -> dict[str, pd.DataFrame]:
+    """The simulation's, with the numbers of a table of the paper beside them."""
+    made = simulation.frames(tuple(tasks), split)
+    return {**made, **{name: beside(made[name], number, names) for name in ("points", "exits")}}
+
+
+def cells_without_reason(display: Display) -> list[Cell]:
+    """What is empty, or a dash without a footnote; labels may stand for the rows below them."""
+    return [
+        cell
+        for row in display.rows
+        for cell in row[display.labels :]
+        if not cell.text or (cell.text.split("\n")[0] == grid.NOTHING and not cell.mark)
+    ]
 
 
 def points_of(rows: list[dict], **common) -> pd.DataFrame:
     base = {"task": "t", "split": "test", "metric": "accuracy", "target_speedup": 2.0}
     base |= {"speedup": 2.0, "low": 70.0, "high": 90.0, "n": 10, "replicates": 1}
-    base |= {"candidate": "", "knob": 0.5, "note": ""} | common
+    base |= {"candidate": "", "knob": 0.5, "note": "", "paper_score": np.nan}
+    base |= {"paper_speedup": np.nan} | common
     return pd.DataFrame([base | row for row in rows])
 
 
@@ -64,7 +94,7 @@ def test_unreachable_targets_get_a_dash_and_their_reason():
     ]
     table, display = tables.table2_main(points_of(rows), {"a": "A", "b": "B"})
     dash = display.rows[1][2]
-    assert dash.text == tables.NOTHING
+    assert dash.text == grid.NOTHING
     assert {v: k for k, v in display.notes.items()}[dash.mark].endswith("not reachable: 2.38×")
     assert "2.38×" in to_markdown(display)
     assert table["score"].isna().sum() == 1
@@ -82,7 +112,7 @@ def test_several_tasks_get_columns_and_an_average_only_where_it_is_complete():
             system = next(key for key, title in TITLES.items() if title == row[1].text)
             scores = points[(points["system"] == system) & (points["target_speedup"] == target)]
             mean = scores["score"].mean(skipna=False)
-            assert row[-1].text == (tables.NOTHING if np.isnan(mean) else f"{mean:.1f}")
+            assert row[-1].text == (grid.NOTHING if np.isnan(mean) else f"{mean:.1f}")
             assert bool(row[-1].mark) == np.isnan(mean)
 
 
@@ -106,7 +136,7 @@ def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
 
     def all_tables(f):
         return [
-            tables.table1_data(described, f["points"], TITLES, ABLATIONS),
+            tables.table1_data(described, f["points"], TITLES, ABLATIONS, {}),
             tables.table2_main(f["points"], TITLES),
             tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS),
             tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
@@ -135,7 +165,7 @@ def test_table4_without_a_comparison_gives_the_reason():
     f = frames()
     _, display = tables.table4_dar(f["points"], f["differences"].iloc[:0], TITLES, ABLATIONS)
     gain = display.blocks[0][2][2]
-    assert gain.text == tables.NOTHING
+    assert gain.text == grid.NOTHING
     assert gain.mark in display.notes.values()
 
 
@@ -160,7 +190,7 @@ def test_table5_marks_the_better_of_the_two_and_less_ece_is_better():
         better = values["cascadebert"] > values["cascadebert-without-dar"]
         assert full[column].bold == (better != (measure == "ece"))
         assert full[column].bold != without[column].bold
-        assert gain[column].text.split("\n")[0] == tables.signed(
+        assert gain[column].text.split("\n")[0] == signed(
             values["cascadebert"] - values["cascadebert-without-dar"]
         )
 
@@ -169,12 +199,12 @@ def test_table1_says_sizes_margins_and_what_is_missing():
     plain, mnli = task_description("movies"), task_description("mnli")
     mnli["splits"]["test_mismatched"] = {"rows": 9000, "labelled": False, "source": "server"}
     table, display = tables.table1_data(
-        [plain, mnli], frames(("movies", "mnli"))["points"], TITLES, ABLATIONS
+        [plain, mnli], frames(("movies", "mnli"))["points"], TITLES, ABLATIONS, {}
     )
     assert len(table) == 7
     assert set(table["margin_cascadebert"]) == {"0.3"}
     movies, other = display.rows
-    assert [cell.text for cell in movies[3:]] == ["7,000", "800", "800", tables.NOTHING, "0.3"]
+    assert [cell.text for cell in movies[3:]] == ["7,000", "800", "800", grid.NOTHING, "0.3"]
     assert other[6].text == "9,000"
     notes = {mark: note for note, mark in display.notes.items()}
     assert "no such split" in notes[movies[6].mark]
@@ -183,7 +213,7 @@ def test_table1_says_sizes_margins_and_what_is_missing():
 
 def test_signs():
     numbers = (1.24, -0.3, 0.0, -0.04)
-    assert [tables.signed(x) for x in numbers] == ["+1.2", "−0.3", "0.0", "−0.0"]
+    assert [signed(x) for x in numbers] == ["+1.2", "−0.3", "0.0", "−0.0"]
 
 
 def odd_display(content: str) -> Display:
@@ -255,3 +285,151 @@ def test_write_table_writes_all_forms_the_same_way_each_time(tmp_path):
     for suffix in ("md", "tex", "html"):
         content = (tmp_path / "a" / f"table2_main.{suffix}").read_text()
         assert "Every threshold was chosen on the development split" in content
+
+
+def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, tables.Table]:
+    rows = {key: TITLES[key] for key in ("bert-4l", "pabee", "cascadebert")}
+    described = [task_description(task) for task in tasks]
+    described[0]["splits"]["test_mismatched"] = {"rows": 9, "labelled": False, "source": "server"}
+    points = f["points"]
+    return {
+        "1": tables.table1_data(described, points, TITLES, ABLATIONS, {}),
+        "2": tables.table2_main(points, TITLES),
+        "3": tables.table3_distillation(points, rows),
+        "4": tables.table4_dar(points, f["differences"], TITLES, ABLATIONS),
+        "4, not compared": tables.table4_dar(points, f["differences"][:0], TITLES, ABLATIONS),
+        "5": tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
+        "6": tables.table6_backbone(points, rows, {"bert-12": "bert"}),
+        "7": tables.table7_fastbert(points, rows),
+    }
+
+
+@pytest.mark.parametrize("tasks", [["movies"], ["movies", "rte"]])
+def test_no_cell_is_empty_without_a_reason(tasks):
+    f = frames(tasks)
+    points = f["points"]
+    # A student that stands nowhere on one task, and an interval that cannot be had.
+    gone = (points["system"] == "bert-4l") & (points["task"] == "rte")
+    f["points"] = points[~gone].reset_index(drop=True)
+    f["points"].loc[f["points"]["system"] == "deebert", ["low", "high"]] = np.nan
+    for name, (table, display) in every_table(f, tasks).items():
+        assert len(table), name
+        assert cells_without_reason(display) == [], name
+        marks = {cell.mark for row in [display.header, *display.rows] for cell in row}
+        assert marks - {""} == set(display.notes.values()), name
+        assert len(set(map(len, [display.header, *display.rows]))) == 1, name
+
+
+def test_students_stand_beside_the_cascade_at_their_own_speed_alone():
+    rows = {key: TITLES[key] for key in ("bert-12l", "bert-4l", "cascadebert")}
+    table, display = tables.table3_distillation(frames()["points"], rows)
+    assert [block[0][0].text for block in display.blocks] == ["1×", "3×"]
+    assert [row[1].text for row in display.blocks[1]] == ["BERT-4L", "CascadeBERT"]
+    assert set(table["target_speedup"]) == {1, 3}
+    _, empty = tables.table3_distillation(frames()["points"], {"cascadebert": "CascadeBERT"})
+    assert (empty.blocks, empty.caption) == ([], tables.NO_CONTEST)
+
+
+def test_a_system_that_is_near_no_target_is_named():
+    rows = {"nowhere": "DistilBERT", "bert-4l": "BERT-4L", "cascadebert": "CascadeBERT"}
+    _, display = tables.table3_distillation(frames()["points"], rows)
+    assert "Not near any of these targets: DistilBERT." in display.caption
+
+
+def test_table6_names_the_backbone_and_whether_it_is_the_papers():
+    rows = {key: TITLES[key] for key in ("bert-12l", "bert-4l", "cascadebert")}
+    points = frames()["points"]
+    _, ours = tables.table6_backbone(points, rows, {"bert-12": "bert"})
+    assert "start from bert-12 (architecture: bert)" in ours.caption
+    assert "this is the closest that it can show" in ours.caption
+    _, theirs = tables.table6_backbone(points, rows, {"roberta-12": "roberta"})
+    assert "start from roberta-12 (architecture: roberta)" in theirs.caption
+    assert "closest" not in theirs.caption
+
+
+def test_table7_says_what_is_not_counted():
+    _, display = tables.table7_fastbert(frames()["points"], {k: TITLES[k] for k in TITLES})
+    assert "Speed-ups count encoder layers only" in display.caption
+
+
+def test_the_papers_numbers_stand_in_the_cells_and_beside_the_scores():
+    points = frames(("mrpc",), names=PAPERS)["points"]
+    table, display = tables.table2_main(points, TITLES)
+    at = table.set_index(["system", "target_speedup"])
+    assert at.loc[("cascadebert", 2), "paper_score"] == 85.9
+    assert at.loc[("pabee", 3), "paper_speedup"] == 2.72
+    assert np.isnan(at.loc[("bert-3l", 4), "paper_score"])  # not named
+    cell = {(b[0][0].text, row[1].text): row for b in display.blocks for row in b}
+    score, interval, speed = cell["2×", "CascadeBERT"][2:]
+    assert score.text.split("\n")[1] == "paper 85.9"
+    assert "paper" not in interval.text
+    assert speed.text.split("\n")[1] == "paper 2.01×"
+    unreached = [c.text for c in cell["4×", "PABEE"][2:]]
+    assert unreached == [
+        f"{grid.NOTHING}\npaper 79.9",
+        grid.NOTHING,
+        f"{grid.NOTHING}\npaper 4.00×",
+    ]
+    assert "paper" not in cell["4×", "BERT-3L"][2].text
+    assert "Table 2 of Li et al. (2021), on GLUE's test splits" in display.caption
+    _, without = tables.table2_main(frames(("mrpc",))["points"], TITLES)
+    assert "paper" not in to_markdown(without)
+
+
+def test_the_papers_average_is_shown_where_it_has_all_columns():
+    points = frames(("mrpc", "qnli"), names=PAPERS)["points"]
+    _, display = tables.table2_main(points, TITLES)
+    rows = {(b[0][0].text, row[1].text): row for b in display.blocks for row in b}
+    assert rows["2×", "CascadeBERT"][2].text.split("\n")[2] == "paper 85.9 (2.01×)"
+    # (85.9 + 89.4) / 2
+    assert rows["2×", "CascadeBERT"][-1].text.split("\n")[1] in ("paper 87.6", "paper 87.7")
+    assert "paper" in rows["4×", "PABEE"][2].text
+    assert "paper" not in rows["4×", "PABEE"][3].text  # the paper has none for QNLI
+    assert "paper" not in rows["4×", "PABEE"][-1].text
+
+
+def test_tables_4_and_5_have_the_papers_numbers_of_their_own():
+    four = frames(("qnli",), names=PAPERS, number=4)
+    table, display = tables.table4_dar(four["points"], four["differences"], TITLES, ABLATIONS)
+    assert [row[2].text.split("\n")[1:] for row in display.blocks[1]] == [
+        ["paper 88.5"],
+        ["paper 87.8"],
+        [],
+    ]
+    five = frames(("qnli",), names=PAPERS, number=5)
+    table, display = tables.table5_calibration(
+        five["exits"], five["exit_differences"], TITLES, ABLATIONS
+    )
+    assert [cell.text.split("\n")[2] for cell in display.rows[0][2:]] == [
+        "paper 78.89",
+        "paper 84.53",
+        "paper 3.41",
+    ]
+    assert table.set_index(["system", "measure"]).loc[("cascadebert", "ece"), "paper_score"] == 3.41
+    assert "GLUE's development splits" in display.caption
+
+
+def test_table1_has_the_papers_sizes_and_margins():
+    described = task_description("mrpc")
+    points = frames(("mrpc",))["points"]
+    table, display = tables.table1_data([described], points, TITLES, ABLATIONS, data_table(PAPERS))
+    assert [cell.text for cell in display.rows[0][3:]] == [
+        "7,000\npaper 3.7k",
+        "800\npaper 0.4k",
+        "800\npaper 1.7k",
+        "0.3\npaper 0.5",
+    ]
+    assert list(table["paper_rows"]) == [3700, 400, 1700]
+    assert set(table["paper_margin_cascadebert"]) == {0.5}
+
+
+def test_where_the_paper_counts_two_splits_as_one_it_says_so():
+    names = {"systems": {}, "tasks": {"mnli": {"dev": "mnli-m", "dev_mismatched": "mnli-mm"}}}
+    described = task_description("mnli")
+    points = frames(("mnli",))["points"]
+    _, display = tables.table1_data([described], points, TITLES, ABLATIONS, data_table(names))
+    notes = {mark: note for note, mark in display.notes.items()}
+    dev = display.rows[0][4]
+    assert dev.text == "800\npaper 20k"
+    assert notes[dev.mark] == "in the paper mnli-m and mnli-mm together"
+    assert display.rows[0][-1].text == "0.3"  # no system is called the paper's

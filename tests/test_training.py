@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from cascadebert.checkpoint import Checkpoint
 from cascadebert.encoders import load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.stages import new_model
 from cascadebert.systems import Run
 from cascadebert.tokens import tokenize
-from cascadebert.training import adamw, linear_schedule, predict, train
+from cascadebert.training import adamw, learning_rate, predict, train
 from tests.conftest import BAD, GOOD, SETTINGS
 
 RUN = Run("finetune", "bert-2")
@@ -88,15 +89,50 @@ def test_weight_decay_spares_biases_and_layernorm(encoders, task):
 
 
 def test_the_learning_rate_rises_then_falls_to_zero():
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = linear_schedule(optimizer, steps=100, warmup=0.1)
-    rates = []
-    for _ in range(100):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
+    settings = replace(SETTINGS, learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(step, 100, settings) for step in range(100)]
     assert rates.index(max(rates)) in (9, 10)
     assert max(rates) == pytest.approx(1.0)
     assert np.all(np.diff(rates[:10]) > 0)
     assert np.all(np.diff(rates[10:]) < 0)
     assert rates[-1] == pytest.approx(1 / 90)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("killed_at", [0, 7, 19, 20, 33, 59])
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    killed_at, encoders, task, splits, tmp_path
+):
+    """Saved after every step, and dead in another: in an epoch, at its end, in the evaluation."""
+    whole, scores = fit(encoders, task, splits)
+    path = tmp_path / "state.safetensors"
+
+    class Dying(Checkpoint):
+        steps = 0
+
+        def due(self):
+            self.steps += 1
+            if self.steps == killed_at + 1:
+                raise Killed
+            return True
+
+    with pytest.raises(Killed):
+        fit(encoders, task, splits, checkpoint=Dying(path))
+    assert path.exists() == (killed_at > 0)
+    again, scores_again = fit(encoders, task, splits, checkpoint=Checkpoint(path))
+    assert scores_again == scores
+    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_damaged_state_is_as_good_as_none(encoders, task, splits, tmp_path, caplog):
+    path = tmp_path / "state.safetensors"
+    fit(encoders, task, splits, checkpoint=Checkpoint(path, seconds=0))
+    path.write_bytes(path.read_bytes()[:-50])
+    _, scores = fit(encoders, task, splits)
+    _, again = fit(encoders, task, splits, checkpoint=Checkpoint(path))
+    assert again == scores
+    assert "state.safetensors is damaged" in caplog.text

@@ -36,7 +36,7 @@ with job(snakemake):
             exit_measures(systems[key], choices[key], splits, **common) for key in systems
         ),
         "differences": differences(
-            systems, choices, pd.concat(points), snakemake.params.proposed, splits, **common
+            systems, choices, pd.concat(points), experiment.comparisons, splits, **common
         ),
         "exit_differences": exit_differences(
             systems, choices, experiment.ablations, splits, **common

@@ -1,6 +1,8 @@
 """What every script does before its own work: log, take the granted threads, report errors."""
 
 import logging
+import os
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,8 @@ def job(snakemake):
         handlers=[logging.FileHandler(snakemake.log[0], "w"), logging.StreamHandler()],
     )
     logging.captureWarnings(True)
+    # A scheduler's warning: leave as from an error, so that nothing half written stays.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(snakemake.threads)
     try:

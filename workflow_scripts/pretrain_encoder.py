@@ -1,5 +1,6 @@
 from job import job
 
+from cascadebert.checkpoint import Checkpoint
 from cascadebert.pretraining.family import make_encoder
 
 with job(snakemake):
@@ -9,8 +10,9 @@ with job(snakemake):
         snakemake.input.tokenizer,
         snakemake.input.tokens,
         snakemake.input.shards,
+        snakemake.input.get("space") or None,
         snakemake.input.get("shallower") or None,
-        snakemake.params.state,
+        Checkpoint(snakemake.params.state, snakemake.config["save_seconds"]),
         snakemake.output.student,
         snakemake.output.curve,
         snakemake.output.model,

@@ -1,3 +1,4 @@
+import pandas as pd
 from frames import frames
 from job import job
 
@@ -7,6 +8,7 @@ from cascadebert.summary import summary
 with job(snakemake):
     page = summary(
         *frames(snakemake, "operating_points", "differences", "exits", "exit_differences"),
+        pd.read_csv(snakemake.input.claims),
         snakemake.params.titles,
         snakemake.params.ablations,
         snakemake.params.proposed,

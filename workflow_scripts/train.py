@@ -4,10 +4,12 @@ from job import job
 
 from cascadebert.experiment import Experiment
 from cascadebert.stages import train_run
+from cascadebert.store import Store
 from cascadebert.tasks import Task
 from cascadebert.training import Settings
 
 with job(snakemake):
+    store = Store(snakemake.params.store, snakemake.config["save_seconds"])
     run = Experiment(snakemake.config).runs[snakemake.wildcards.run]
     replicates = snakemake.params.replicates
     for i, replicate in enumerate(replicates):
@@ -22,6 +24,6 @@ with job(snakemake):
             Settings.of(snakemake.params.settings),
             snakemake.params.seed,
             replicate,
-            snakemake.params.store,
+            store,
             snakemake.output.models[i],
         )

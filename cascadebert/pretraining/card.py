@@ -38,6 +38,8 @@ def model_card(settings: dict, config: BertConfig, end: dict, sentences: int) ->
         layer = settings["teacher"].get("layer")
         states = f"Its states after layer {layer}" if layer else "Its last states"
         teacher = f"\n## Teacher\n\n{card['teacher']}\n\n{states} were computed once, and stored.\n"
+        if "start" in settings and not before:
+            teacher += "The encoder started as its embeddings and evenly spaced layers.\n"
     return f"""---
 language: en
 license: {card["licence"]}

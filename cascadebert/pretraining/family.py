@@ -4,13 +4,13 @@ import json
 import math
 import os
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import torch
 from transformers import BertConfig, BertModel
 
-from cascadebert.encoders import load_tokenizer
+from cascadebert.checkpoint import Checkpoint, stopping_on_sigterm
+from cascadebert.encoders import load_encoder, load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.pretraining import corpus, loop
@@ -19,8 +19,10 @@ from cascadebert.pretraining.loop import Schedule
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
+    check_start,
     encoder_config,
     start_from_shallower,
+    start_from_teacher,
     start_words_from_teacher,
 )
 from cascadebert.pretraining.teacher import Outputs, Space, Teacher, fit_space, teacher_outputs
@@ -33,6 +35,7 @@ from cascadebert.pretraining.vocabulary import (
     write_sentences,
 )
 from cascadebert.seeds import derive_seed
+from cascadebert.weights import load_weights, save_weights
 
 # Sentences from which the teacher's principal axes and the first word embeddings are taken.
 SPACE_SENTENCES = 2_000
@@ -59,7 +62,8 @@ def make_corpus(settings: dict, seed: int, out: str | os.PathLike) -> None:
 def make_vocabulary(settings: dict, sentences_path, tokenizer_out, tokens_out) -> None:
     """Writes the tokenizer and the corpus as token ids.
 
-    Raises UserError if the corpus is too small for the vocabulary or to hold sentences out.
+    Raises UserError if the corpus is too small for the vocabulary or to hold sentences out, or if
+    the encoders cannot start as the teacher.
     """
     sentences = read_sentences(sentences_path)
     held_out = settings["held_out"]
@@ -75,6 +79,8 @@ def make_vocabulary(settings: dict, sentences_path, tokenizer_out, tokens_out) -
         tokenizer.model_max_length = settings["encoder"]["positions"]
     else:
         tokenizer = train_wordpiece(sentences, vocabulary["size"], settings["encoder"]["positions"])
+    if "start" in settings:
+        check_start(settings["encoder"], tokenizer, settings["teacher"]["model"])
     with replacing(tokenizer_out) as draft:
         tokenizer.save_pretrained(draft)
     Tokens.of(sentences, tokenizer, settings["max_tokens"]).save(tokens_out)
@@ -113,17 +119,18 @@ def make_encoder(
     tokenizer_path,
     tokens_path,
     shards: list,
+    space,
     shallower,
-    state,
+    checkpoint: Checkpoint,
     student_out,
     curve_out,
     model_out,
 ) -> None:
     """Trains the encoder of `settings["layers"]` layers; writes it and its learning curve.
 
-    shallower: the stored student to start from, or None; state: where the training keeps what it
-    needs to go on after an interruption; student_out: the encoder with its heads, for a deeper one
-    to start from.
+    space: the teacher's, if the encoder starts as the teacher, or None; shallower: the stored
+    student of `settings["shallower"]` layers to start from, or None; student_out: the encoder with
+    its heads, for a deeper one to start from.
     """
     depth = settings["layers"]
     tokenizer = load_tokenizer(tokenizer_path)
@@ -142,29 +149,32 @@ def make_encoder(
     torch.manual_seed(derive_seed(seed, "weights", depth))
     student = _student(settings, tokenizer, depth, outputs, weights)
     if shallower:
-        stored = torch.load(shallower, weights_only=True)
-        older = _student(settings, tokenizer, stored["layers"], outputs, weights)
-        older.load_state_dict(stored["student"])
+        older = _student(settings, tokenizer, settings["shallower"], outputs, weights)
+        load_weights(older, shallower)
         start_from_shallower(student, older)
+    elif "start" in settings:
+        teacher = load_encoder(settings["teacher"]["model"], settings["teacher"].get("layer"))
+        start_from_teacher(student, teacher, Space.load(space))
     elif weights.words:
         start_words_from_teacher(student, tokens, outputs, min(len(tokens), WORD_SENTENCES))
-    progress = loop.train(
-        student.to(device()),
-        tokens,
-        outputs,
-        weights,
-        Schedule(**settings["schedule"], held_out=settings["held_out"]),
-        derive_seed(seed, "training", depth),
-        state,
-        tokenizer.mask_token_id,
-        settings["bf16"],
-    )
+    with stopping_on_sigterm():
+        progress = loop.train(
+            student.to(device()),
+            tokens,
+            outputs,
+            weights,
+            Schedule(**settings["schedule"], held_out=settings["held_out"]),
+            derive_seed(seed, "training", depth),
+            checkpoint,
+            tokenizer.mask_token_id,
+            settings["precision"],
+        )
     student = student.cpu()
     with replacing(student_out) as draft:
-        torch.save({"layers": depth, "student": student.state_dict()}, draft)
+        save_weights(student, draft)
     write_model(student.encoder, tokenizer, model_out)
     loop.write_curve(curve_out, progress.curve)
-    Path(state).unlink(missing_ok=True)
+    checkpoint.remove()
 
 
 def write_model(encoder: BertModel, tokenizer, out: str | os.PathLike) -> None:
@@ -212,7 +222,11 @@ def _student(settings: dict, tokenizer, depth: int, outputs, weights: Weights) -
 def _teacher(settings: dict) -> Teacher:
     chosen = settings["teacher"]
     return Teacher(
-        chosen["model"], chosen.get("layer"), chosen.get("prefix", ""), settings["bf16"], device()
+        chosen["model"],
+        chosen.get("layer"),
+        chosen.get("prefix", ""),
+        settings["precision"],
+        device(),
     )
 
 

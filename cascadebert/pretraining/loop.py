@@ -5,11 +5,11 @@ import logging
 import os
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from cascadebert.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from cascadebert.files import replacing
 from cascadebert.pretraining import objectives
 from cascadebert.pretraining.objectives import Weights
@@ -17,6 +17,7 @@ from cascadebert.pretraining.student import Student
 from cascadebert.pretraining.teacher import Outputs
 from cascadebert.pretraining.vocabulary import Tokens
 from cascadebert.seeds import derive_seed
+from cascadebert.training import autocast
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ class Schedule:
     warmup: float = 0.05
     weight_decay: float = 0.01
     held_out: int = 1000
-    save_every: int = 200
     evaluate_every: int = 500
 
     def rate(self, seen: int) -> float:
@@ -98,15 +98,14 @@ def train(
     weights: Weights,
     schedule: Schedule,
     seed: int,
-    state: str | os.PathLike,
+    checkpoint: Checkpoint,
     mask_id: int | None = None,
-    bf16: bool = False,
+    precision: str = "fp32",
 ) -> Progress:
     """Trains `student` in place up to the token budget.
 
-    Every `save_every` steps the whole state goes to the file `state`; if that file exists,
-    training goes on from it and ends with the same weights as if it had never stopped. The first
-    `held_out` sentences are never trained on.
+    If there is a `checkpoint`, training goes on from it and ends with the same weights as if it had
+    never stopped. The first `held_out` sentences are never trained on.
     """
     device = next(student.parameters()).device
     pad = student.encoder.config.pad_token_id
@@ -123,13 +122,11 @@ def train(
         fused=True,
     )
     progress = Progress()
-    state = Path(state)
-    if state.exists():
-        stored = torch.load(state, map_location=device, weights_only=True)
-        student.load_state_dict(stored["student"])
-        optimizer.load_state_dict(stored["optimizer"])
-        progress = Progress(**stored["progress"])
-        log.info(f"going on from {state} at {progress.tokens:,} tokens")
+    if stored := checkpoint.load(["student", "optimizer"]):
+        parts, about = stored
+        student.load_state_dict(parts["student"])
+        restore_optimizer(optimizer, parts["optimizer"])
+        progress = Progress(**about)
 
     def found_losses(rows, step):
         batch = collate(rows, tokens, outputs, pad, device)
@@ -141,7 +138,7 @@ def train(
             corrupted, chosen = objectives.mask_words(
                 batch["ids"], maskable, mask_id, student.encoder.config.vocab_size, generator
             )
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with autocast(precision, device):
             return objectives.losses(student, batch, weights, corrupted, chosen)
 
     def evaluate():
@@ -193,25 +190,14 @@ def train(
                 )
             if progress.step % schedule.evaluate_every == 0:
                 evaluate()
-            if progress.step % schedule.save_every == 0:
-                _save(state, student, optimizer, progress)
+            if checkpoint.due():
+                parts = {"student": student.state_dict(), "optimizer": optimizer_tensors(optimizer)}
+                checkpoint.save(parts, asdict(progress))
         else:
             progress.epoch += 1
             progress.batch = 0
     evaluate()
     return progress
-
-
-def _save(path: Path, student: Student, optimizer, progress: Progress) -> None:
-    with replacing(path) as draft:
-        torch.save(
-            {
-                "student": student.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "progress": asdict(progress),
-            },
-            draft,
-        )
 
 
 def _listed(values: dict) -> str:

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
+from cascadebert.encoders import load_config, load_tokenizer
 from cascadebert.errors import UserError
-from cascadebert.pretraining.teacher import Outputs
+from cascadebert.pretraining.teacher import Outputs, Space
 from cascadebert.pretraining.vocabulary import Tokens
 
 
@@ -101,6 +102,69 @@ def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs,
     words[torch.from_numpy(seen), :shared] = torch.from_numpy(0.05 * mean / mean.std()).float()
     student.to_token.weight.zero_()
     student.to_token.weight[range(shared), range(shared)] = 1.0
+
+
+def check_start(encoder: dict, tokenizer: PreTrainedTokenizerBase, teacher: str) -> None:
+    """Raises UserError unless a student can take over the teacher's layers and embeddings.
+
+    encoder: the section of the configuration; tokenizer: the student's
+    """
+    config = load_config(teacher)
+    if (config.model_type, getattr(config, "hidden_act", None)) != ("bert", "gelu"):
+        raise UserError(
+            f"pretraining.start: the encoders made here are BERTs with GELU, and {teacher} is "
+            f"another ({config.model_type}); leave start out, or name another teacher"
+        )
+    for key, name in (
+        ("width", "hidden_size"),
+        ("heads", "num_attention_heads"),
+        ("intermediate", "intermediate_size"),
+        ("positions", "max_position_embeddings"),
+    ):
+        if encoder[key] != getattr(config, name):
+            raise UserError(
+                f"pretraining.encoder.{key} is {encoder[key]}, but {getattr(config, name)} in the "
+                f"teacher {teacher}, whose layers are copied; say the same, or leave start out"
+            )
+    vocabulary = load_tokenizer(teacher).get_vocab()
+    if tokenizer.get_vocab() != vocabulary or len(vocabulary) != config.vocab_size:
+        raise UserError(
+            f"pretraining.vocabulary is not that of the word embeddings of the teacher {teacher}, "
+            f"which are copied; say {{from: {teacher}}}, or leave start out"
+        )
+
+
+@torch.no_grad()
+def start_from_teacher(student: Student, teacher: BertModel, space: Space) -> None:
+    """DistilBERT's start (Sanh et al. 2019): the teacher's embeddings, pooler and every k-th layer.
+
+    Layer i of the student's n, counted from 1, is layer floor(i m / n) of the teacher's m: the last
+    one is among them, whose states are to be learnt. The maps from states to targets start as those
+    by which targets are made from the teacher's states (`teacher.teacher_outputs`): with all layers
+    the loss of the words is 0 but for rounding.
+    Raises UserError if the student is the deeper one. See `check_start`.
+    """
+    old = teacher.config.num_hidden_layers
+    new = student.encoder.config.num_hidden_layers
+    if new > old:
+        raise UserError(
+            f"pretraining.depths: {new} layers cannot start as some of the teacher's {old}; say "
+            f"{old} at most, or leave start out"
+        )
+    source = teacher.state_dict()
+    copied = {}
+    for name in student.encoder.state_dict():
+        parts = name.split(".")
+        if parts[:2] == ["encoder", "layer"]:
+            parts[2] = str((int(parts[2]) + 1) * old // new - 1)
+        copied[name] = source[".".join(parts)]
+    student.encoder.load_state_dict(copied)
+    if student.to_token is not None:
+        student.to_token.weight.copy_(torch.from_numpy(space.axes.T))
+        student.to_token.bias.copy_(torch.from_numpy(-space.token_mean @ space.axes))
+    if student.to_sentence is not None:
+        nn.init.eye_(student.to_sentence.weight)
+        student.to_sentence.bias.copy_(torch.from_numpy(-space.sentence_mean))
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from cascadebert.encoders import load_encoder, load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.pretraining.vocabulary import check_tokenizer
+from cascadebert.training import arithmetic
 
 _BATCH_TOKENS = 4096
 
@@ -51,11 +52,11 @@ class Teacher:
     prefix: text put before every sentence, as some sentence encoders want it.
     """
 
-    def __init__(self, source: str, layer: int | None, prefix: str, bf16: bool, device: str):
+    def __init__(self, source: str, layer: int | None, prefix: str, precision: str, device: str):
         self.tokenizer = load_tokenizer(source)
         check_tokenizer(self.tokenizer)
         model = load_encoder(source, layer)
-        self.model = model.to(torch.bfloat16 if bf16 else torch.float32).to(device).eval()
+        self.model = model.to(device, arithmetic(precision, torch.device(device))).eval()
         self.prefix = prefix
         self.device = device
 

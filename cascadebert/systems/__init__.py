@@ -3,7 +3,8 @@
 A system is a list of exits with a cost, and a rule that picks one. Its module says
 
     EXIT_RULE      a name of `cascadebert.exits.RULES`
-    OPTIONS        JSON schema of what its entry in the configuration may set
+    OPTIONS        JSON schema of what its entry in the configuration may set; names of encoders
+                   have `format: encoder`
     candidates(options, margins)
                    what has to be trained: by label, the alternatives among which the development
                    split chooses (one, if there is nothing to choose), each a list of `Run`s whose
@@ -11,9 +12,10 @@ A system is a list of exits with a cost, and a rule that picks one. Its module s
     Model          a torch module, if runs name this module as their method:
                    Model(run, encoder, labels, parents) is ready to be trained, from the folders
                    of the encoder and of the run's trained parents;
-                   .forward(inputs) gives logits `[batch, exits, labels]`;
+                   .forward(inputs) gives logits `[batch, exits, labels]`, float32;
                    .depths is the number of layers executed up to each exit;
-                   .loss(logits, gold) is what training minimises;
+                   .objective(inputs, gold, step, steps) gives the logits and the loss that
+                   training minimises in that step, from 0 to steps - 1;
                    .save(folder) and .load(folder) write and read what was trained
 
 and nothing else in the project knows its name.
@@ -50,6 +52,18 @@ class Run:
 
     def option(self, name: str, default=None):
         return dict(self.options).get(name, default)
+
+    @property
+    def labeller(self) -> "Run | None":
+        """What is trained on other folds to label the difficulty of this run's examples.
+
+        The same layers of the same encoder, fine-tuned alone: a run that learns from a teacher
+        would need one for every fold. None without difficulty-aware regularisation.
+        """
+        if self.option("margin") is None:
+            return None
+        layers = tuple(option for option in self.options if option[0] == "layers")
+        return Run("finetune", self.encoder, layers)
 
 
 def names() -> list[str]:

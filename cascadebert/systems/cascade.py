@@ -1,17 +1,35 @@
 """CascadeBERT: complete models of growing depth; an input leaves at the first that is confident."""
 
-from cascadebert.systems import Run
+from dataclasses import replace
 
-EXIT_RULE = "confidence"
+from cascadebert.systems import Run, system
+
+EXIT_RULE = "confidences"
+ENCODER = {"type": "string", "format": "encoder"}
 OPTIONS = {
     "required": ["members"],
     "properties": {
         "members": {
             "type": "array",
-            "items": {"type": "string"},
+            "items": {
+                "anyOf": [
+                    ENCODER,
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["encoder"],
+                        "properties": {
+                            "encoder": ENCODER,
+                            "layers": {"type": "integer", "minimum": 1},
+                            "teacher": ENCODER,
+                        },
+                    },
+                ]
+            },
             "minItems": 2,
             "uniqueItems": True,
-            "description": "encoders, from the smallest to the largest",
+            "description": "encoders, from the smallest to the largest; where a family has no "
+            "small one, the first `layers` of one, which may learn from a `teacher`",
         },
         "dar": {"type": "boolean", "description": "difficulty-aware regularisation"},
     },
@@ -24,13 +42,20 @@ def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
     The last member always emits, so its confidence is never asked for: it is not regularised
     (paper, Section 4.1: "the difficulty score is evaluated based on the 2-layer model").
     """
-    *early, last = options["members"]
+    *early, last = map(_member, options["members"])
     if not options.get("dar", False):
-        return {"": [Run("finetune", member) for member in (*early, last)]}
+        return {"": [*early, last]}
     return {
         str(margin): [
-            *(Run("finetune", member, (("margin", margin),)) for member in early),
-            Run("finetune", last),
+            *(replace(run, options=(*run.options, ("margin", margin))) for run in early),
+            last,
         ]
         for margin in margins
     }
+
+
+def _member(entry: str | dict) -> Run:
+    """Fine-tuned, or a student (paper, Section 5.4)."""
+    options = {"encoder": entry} if isinstance(entry, str) else entry
+    [run] = system("kd" if "teacher" in options else "finetune").candidates(options, [])[""]
+    return run

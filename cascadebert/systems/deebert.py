@@ -9,7 +9,10 @@ from cascadebert.systems import Run
 from cascadebert.weights import load_weights, save_weights
 
 EXIT_RULE = "entropy"
-OPTIONS = {"required": ["encoder"], "properties": {"encoder": {"type": "string"}}}
+OPTIONS = {
+    "required": ["encoder"],
+    "properties": {"encoder": {"type": "string", "format": "encoder"}},
+}
 
 
 def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
@@ -45,11 +48,12 @@ class Model(nn.Module):
             outputs = self.backbone(**inputs, output_hidden_states=True)
         states = outputs.hidden_states[1:-1]  # of layers 1 to L - 1; the first are the embeddings
         logits = [ramp(layer) for ramp, layer in zip(self.ramps, states, strict=True)]
-        return torch.stack([*logits, outputs.logits], dim=1)
+        return torch.stack([*logits, outputs.logits], dim=1).float()
 
-    def loss(self, logits, gold):
+    def objective(self, inputs, gold, step, steps):
         """The sum of the off-ramps' cross-entropies; the last exit is not trained any more."""
-        return sum(cross_entropy(logits[:, i], gold) for i in range(len(self.ramps)))
+        logits = self(inputs)
+        return logits, sum(cross_entropy(logits[:, i], gold) for i in range(len(self.ramps)))
 
     def save(self, folder):
         """The off-ramps alone: the backbone lies in the parent run's folder."""

@@ -10,7 +10,7 @@ EXIT_RULE = "last"
 OPTIONS = {
     "required": ["encoder"],
     "properties": {
-        "encoder": {"type": "string"},
+        "encoder": {"type": "string", "format": "encoder"},
         "layers": {"type": "integer", "minimum": 1, "description": "keep only the first k layers"},
     },
 }
@@ -30,10 +30,11 @@ class Model(nn.Module):
         self.depths = [self.classifier.config.num_hidden_layers]
 
     def forward(self, inputs):
-        return self.classifier(**inputs).logits[:, None]
+        return self.classifier(**inputs).logits[:, None].float()
 
-    def loss(self, logits, gold):
-        return cross_entropy(logits[:, 0], gold)
+    def objective(self, inputs, gold, step, steps):
+        logits = self(inputs)
+        return logits, cross_entropy(logits[:, 0], gold)
 
     def save(self, folder):
         """A model that `AutoModelForSequenceClassification.from_pretrained` reads."""

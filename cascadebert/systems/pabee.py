@@ -9,7 +9,10 @@ from cascadebert.systems import Run
 from cascadebert.weights import load_weights, save_weights
 
 EXIT_RULE = "patience"
-OPTIONS = {"required": ["encoder"], "properties": {"encoder": {"type": "string"}}}
+OPTIONS = {
+    "required": ["encoder"],
+    "properties": {"encoder": {"type": "string", "format": "encoder"}},
+}
 
 
 def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
@@ -37,12 +40,13 @@ class Model(nn.Module):
             classifier(self.dropout(self.pooler(layer)))
             for classifier, layer in zip(self.classifiers, states, strict=True)
         ]
-        return torch.stack(logits, dim=1)
+        return torch.stack(logits, dim=1).float()
 
-    def loss(self, logits, gold):
+    def objective(self, inputs, gold, step, steps):
         """The exits' cross-entropies, weighted by depth: sum_j j CE_j / sum_j j."""
+        logits = self(inputs)
         weighted = sum(j * cross_entropy(logits[:, j - 1], gold) for j in self.depths)
-        return weighted / sum(self.depths)
+        return logits, weighted / sum(self.depths)
 
     def save(self, folder):
         save_weights(self, folder)

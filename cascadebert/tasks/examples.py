@@ -33,11 +33,13 @@ def examples(
     empty = texts.index[(texts == "").any(axis=1)]
     if len(empty) > incomplete:
         raise table.error(empty[0], "the text is empty or no text; correct or delete the row")
+    # Rows keep their numbers when others are left out: GLUE's server asks for them by number.
+    ids = _ids(table, split, columns.get("id")).drop(index=empty)
     texts = texts.drop(index=empty)
     table = replace(table, cells=table.cells.drop(index=empty))
     frame = pd.DataFrame(
         {
-            "id": _ids(table, split, columns.get("id")),
+            "id": ids,
             "text": texts["text"],
             "text_pair": texts.get("text_pair"),
             "label": _signs(table, columns["rating"], neutral)

@@ -10,8 +10,10 @@ from cascadebert.tasks.tables import Table
 
 
 def known_as(source: dict) -> str | None:
-    """Which of the GLUE tasks this is, if it is one of nyu-mll/glue or of a copy called glue."""
-    if Path(source["hub"]).name != "glue":
+    """Which of the GLUE tasks this is: of the download, of nyu-mll/glue or of a copy of it."""
+    if "glue" in source:
+        return source["glue"]
+    if Path(source.get("hub", "")).name != "glue":
         return None
     config = (source.get("config") or "").lower()
     return {glue.lower().replace("-", ""): glue for glue in GLUE}.get(config)

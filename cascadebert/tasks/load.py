@@ -25,7 +25,7 @@ def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
     Raises UserError for anything wrong with the entry or with the data.
     """
     source = spec["source"]
-    glue = source.get("glue") or ("hub" in source and known_as(source)) or None
+    glue = known_as(source)
     if glue:
         known = GLUE[glue]
         spec = {

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -15,10 +16,13 @@ def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.Compl
 
 
 def planned(folder: Path, *arguments: str) -> dict[str, int]:
-    """How many jobs of each rule a dry run plans."""
+    """How many jobs of each rule a dry run plans; packs of a rule are counted together."""
     result = snakemake(folder, "--dry-run", *arguments)
     assert result.returncode == 0, result.stderr
     if "Nothing to be done" in result.stdout + result.stderr:
         return {}
     stats = (result.stdout + result.stderr).split("Job stats:")[1].split("total")[0]
-    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", stats, re.M)}
+    counts = Counter()
+    for rule, count in re.findall(r"^(\w+?)(?:_\d+)? +(\d+)$", stats, re.M):
+        counts[rule] += int(count)
+    return dict(counts)

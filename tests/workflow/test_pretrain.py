@@ -35,8 +35,8 @@ def settings(teacher: str) -> dict:
         "objectives": {"mlm": 0.2, "sentence": 1.0, "words": 1.0},
         "depths": [{"layers": 1, "tokens": 20000}, {"layers": 3, "tokens": 20000}],
         "stacking": True,
-        "schedule": {"batch_tokens": 512, "learning_rate": 0.003, "save_every": 5},
-        "bf16": False,
+        "schedule": {"batch_tokens": 512, "learning_rate": 0.003},
+        "precision": "fp32",
         "card": {
             "licence": "mit",
             "data": ["sentences made by the tests"],
@@ -51,7 +51,7 @@ def prepared(folder: Path, pretraining: dict, first: list[str], second: list[str
     pd.Series(first).to_csv(folder / "a.txt.gz", index=False, header=False)
     rows = "".join(json.dumps({"body": sentence}) + "\n" for sentence in second)
     (folder / "b.jsonl").write_text(rows)
-    config = {"experiment": "family", "seed": 1, "pretraining": pretraining}
+    config = {"experiment": "family", "seed": 1, "save_seconds": 0.05, "pretraining": pretraining}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder
 
@@ -107,7 +107,7 @@ def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
     folder.mkdir()
     for name in ("a.txt.gz", "b.jsonl", "config.yaml"):
         shutil.copy2(whole / name, folder)
-    state = folder / "results/family/pretraining/states/3.pt"
+    state = folder / "results/family/pretraining/states/3.safetensors"
     process = subprocess.Popen(
         command(folder),
         stdout=subprocess.DEVNULL,
@@ -128,6 +128,31 @@ def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
     log = (folder / "results/family/logs/pretrain_encoder/3.log").read_text()
     assert "going on from" in log
     assert made(folder) == made(whole)
+
+
+def test_it_starts_from_the_teachers_layers(encoders, tmp_path):
+    changed = settings("teacher") | {
+        "vocabulary": {"from": "teacher"},
+        "encoder": {"width": 32, "heads": 2, "intermediate": 64, "positions": 66},
+        "objectives": {"words": 1.0},
+        "depths": [{"layers": 4, "tokens": 500}],
+        "start": "teacher",
+        "stacking": False,
+    }
+    changed["teacher"] = {"model": "teacher", "shards": 1}
+    folder = prepared(tmp_path / "started", changed, prose(200), prose(200, seed=1))
+    shutil.copytree(encoders["bert-4"], folder / "teacher")
+    result = run(folder)
+    assert result.returncode == 0, result.stderr
+    curve = pd.read_csv(folder / "results/family/pretraining/layers-4/curve.csv")
+    assert curve["words"].iloc[0] < 1e-4  # with all layers it is the teacher
+    assert "evenly spaced layers" in (folder / "made/tiny-4x32/README.md").read_text()
+
+    # Another teacher in the same place: what it says is found out anew.
+    assert "Nothing to be done" in run(folder, "--dry-run").stdout
+    with (folder / "teacher/config.json").open("a") as stream:
+        stream.write("\n")
+    assert "pretrain_teacher" in run(folder, "--dry-run").stdout
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from cascadebert.experiment import Experiment, resolve
 from tests.workflow.command import ROOT, planned, snakemake
 
 
@@ -66,20 +67,59 @@ def finished(tmp_path_factory, config, task) -> Path:
 
 def test_the_default_labels_8_folds_x_5_seeds_and_shares_runs(tmp_path):
     jobs = planned(ROOT, "--forceall")
-    assert jobs["label_fold"] == 8
+    assert jobs["label_runs"] == 8
     assert jobs["train"] == jobs["predict"] == 11
     summary = snakemake(ROOT, "--summary").stdout
-    assert len(set(re.findall(r"difficulty/movies/bert-2/fold\d-seed\d", summary))) == 8 * 5
+    labels = re.findall(r"difficulty/movies/finetune-bert-2/fold\d-seed\d", summary)
+    assert len(set(labels)) == 8 * 5
+
+
+# What a system's trainings add to those of the systems above it, by task: systems share runs.
+PAPER_TRAININGS = {
+    "bert-base": 1,
+    **{f"bert-{layers}l": 1 for layers in range(1, 12)},
+    **{f"complete-{layers}": 1 for layers in (2, 4, 6, 8, 10)},
+    "deebert": 1,  # the off-ramps
+    "pabee": 1,
+    "fastbert": 2,  # the teacher, the students
+    "kd": 1,
+    "distilbert": 1,
+    "distilbert-6l": 1,
+    "bert-pkd": 1,
+    "theseus": 1,
+    "bert-pd": 1,
+    "cascadebert": 4,  # a margin each
+    "cascadebert-without-dar": 0,
+    "cascadebert-2-6-12": 4,
+    "roberta-base": 1,
+    "roberta-4l": 1,
+    "deebert-roberta": 1,
+    "pabee-roberta": 1,
+    "cascaderoberta": 4,
+    "cascaderoberta-kd": 4,
+}
 
 
 def test_the_papers_configuration_plans_the_papers_jobs(tmp_path):
-    jobs = planned(tmp_path, "--configfile", str(ROOT / "config" / "paper.yaml"))
-    tasks, regularised_members, margins = 6, 2, 4
-    assert jobs["prepare_task"] == jobs["tokenize_task"] == jobs["evaluate"] == tasks
-    assert jobs["difficulty"] == tasks * regularised_members
-    assert jobs["label_fold"] == tasks * regularised_members * 8
-    # BERT-base, 6L, 4L, 3L, DeeBERT, PABEE, the 2-layer member, and regularised members
-    assert jobs["train"] == jobs["predict"] == tasks * (7 + regularised_members * margins)
+    path = ROOT / "config" / "paper.yaml"
+    jobs = planned(tmp_path, "--configfile", str(path))
+    tasks, regularised = 6, 3  # BERT of 2 and of 6 layers, the first 2 of RoBERTa
+    assert jobs["prepare_task"] == jobs["evaluate"] == tasks
+    assert jobs["difficulty"] == tasks * regularised
+    assert jobs["label_runs"] == tasks * regularised * 8
+    assert jobs["train"] == jobs["predict"] == tasks * sum(PAPER_TRAININGS.values())
+    assert jobs["pretrain_encoder"] == 1  # the DistilBERT of 4 layers
+
+    default, paper = (yaml.safe_load(p.read_text()) for p in (ROOT / "config.yaml", path))
+    experiment = Experiment(resolve(default, paper))
+    assert set(experiment.systems) == set(PAPER_TRAININGS)
+    seen = set()
+    for key, added in PAPER_TRAININGS.items():
+        own = {run for runs in experiment.systems[key].candidates.values() for run in runs}
+        own |= {parent for run in own for parent in run.parents}
+        assert len(own - seen) == added, key
+        seen |= own
+    assert len(seen) == len(experiment.runs)
 
 
 def test_it_ends_in_tables_figures_and_a_report(finished):
@@ -118,8 +158,9 @@ def test_every_job_has_a_log_and_a_benchmark(finished):
     logs, times = results / "logs", results / "benchmarks"
     logged = {p.relative_to(logs).with_suffix("") for p in logs.rglob("*.log")}
     assert logged == {p.relative_to(times).with_suffix("") for p in times.rglob("*.tsv")}
-    log = (results / "logs/label_fold/words/bert-2/fold1.log").read_text()
-    assert re.search(r"difficulty words/bert-2 fold 1 seed 1 .*\d+/\d+ \[\d\d:\d\d<\d\d:\d\d", log)
+    log = (results / "logs/label_runs/words/finetune-bert-2/0.log").read_text()
+    name = "difficulty words/finetune-bert-2 fold 1 seed 1"
+    assert re.search(name + r" .*\d+/\d+ \[\d\d:\d\d<\d\d:\d\d", log)
 
 
 def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, config, task):
@@ -128,16 +169,16 @@ def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, co
     (finished / "changed.yaml").write_text(yaml.safe_dump(changed))
     jobs = planned(finished, "--configfile", str(finished / "changed.yaml"))
     assert jobs
-    expensive = "prepare_task tokenize_task label_fold difficulty train predict"
+    expensive = "prepare_task tokenize_task label_runs difficulty train predict"
     assert not set(jobs) & set(expensive.split())
     more = {**config, "replicates": 3}
     (finished / "changed.yaml").write_text(yaml.safe_dump(more))
-    assert "label_fold" not in planned(finished, "--configfile", str(finished / "changed.yaml"))
+    assert "label_runs" not in planned(finished, "--configfile", str(finished / "changed.yaml"))
 
 
 def test_what_is_trained_is_not_trained_again(finished, config):
     """One label file is lost and one replicate is added; each job has others that are there."""
-    lost = finished / "results/small/difficulty/words/bert-2/fold0-seed1.parquet"
+    lost = finished / "results/small/difficulty/words/finetune-bert-2/fold0-seed1.parquet"
     content = lost.read_bytes()
     lost.unlink()
     (finished / "changed.yaml").write_text(yaml.safe_dump({**config, "replicates": 3}))
@@ -150,8 +191,8 @@ def test_what_is_trained_is_not_trained_again(finished, config):
     assert lost.read_bytes() == content
     assert kept.read_bytes() == weights
     logs = finished / "results/small/logs"
-    assert "epoch" not in (logs / "label_fold/words/bert-2/fold0.log").read_text()
-    log = (logs / "train/words/finetune-bert-2.log").read_text()
+    assert "epoch" not in (logs / "label_runs/words/finetune-bert-2/0.log").read_text()
+    log = (logs / "train/words/finetune-bert-2/0.log").read_text()
     assert "replicate 2 epoch" in log
     assert "replicate 0 epoch" not in log
 

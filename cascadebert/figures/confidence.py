@@ -1,4 +1,4 @@
-"""The figures: what is gained for what speed, and how far each confidence can be trusted."""
+"""How far the confidence at the first exit can be trusted."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from cascadebert import metrics
 from cascadebert.drawing import (
-    CURVES,
     DIFFICULT,
     EASY,
     PAIR,
@@ -20,51 +18,11 @@ from cascadebert.drawing import (
     styled,
 )
 from cascadebert.predictions import Predictions
-from cascadebert.tables import METRICS, reference_system
 
 # System -> the predictions of one split, one a replicate.
 OfSystems = Mapping[str, Sequence[Predictions]]
 CONFIDENCE_BINS = 40  # from 0 to 1
 NO_PAIR = "The experiment has no system with and without DAR."
-
-
-def figure_tradeoff(
-    curves: pd.DataFrame, points: pd.DataFrame, titles: Mapping[str, str], proposed: str
-) -> Figure:
-    """Score against speed-up, a panel for each task and split (the form of the paper's Figure 5).
-
-    curves, points: `evaluation.curve` and `evaluation.operating_points` of all systems
-    proposed:       key of the system that is drawn on top
-    A system with a single speed-up is a lone marker, the full model's score a thin line. The bar
-    in the corner is as long as the median 95% interval of the panel's operating points.
-    """
-    panels = list(dict.fromkeys(zip(curves["task"], curves["split"], strict=True)))
-    sizes = curves.groupby(["system", "task", "split"]).size().groupby("system").max()
-    movable = [system for system in titles if sizes.get(system, 0) > 1]
-    movable.sort(key=lambda system: system != proposed)
-    single = [system for system in titles if sizes.get(system, 0) == 1]
-    looks = {system: CURVES[rank % len(CURVES)] for rank, system in enumerate(movable)}
-    looks |= {system: "hdp<8>*"[rank % 7] for rank, system in enumerate(single)}
-    full = reference_system(points)
-    with styled():
-        figure, axes = panel_grid(len(panels), [2.2], legend_entries=len(looks))
-        for ax, (task, split) in zip(axes[0], panels, strict=True):
-            here = curves[(curves["task"] == task) & (curves["split"] == split)]
-            of_panel = points[(points["task"] == task) & (points["split"] == split)]
-            for rank, (system, look) in enumerate(looks.items()):
-                line = here[here["system"] == system].sort_values("speedup")
-                # The proposed system above the others, single markers above all lines.
-                above = 3 + len(looks) - rank if system in movable else 4 + len(looks)
-                _draw_system(ax, line, look, zorder=above, label=titles[system])
-            for score in of_panel.loc[of_panel["system"] == full, "score"]:
-                ax.axhline(score, color="0.4", linewidth=0.6, zorder=2)
-            _tradeoff_axes(ax, here, 1.5 * points["target_speedup"].max())
-            metric = METRICS[of_panel["metric"].iloc[0]]
-            ax.set_ylabel(f"{metric[0].upper()}{metric[1:]} (%)")
-            ax.set_title(f"{task} ({split})", loc="left")
-            _interval_bar(ax, of_panel)
-        common_legend(figure, axes[0], [titles[system] for system in looks])
-    return figure
 
 
 def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str]) -> Figure:
@@ -124,54 +82,6 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
             axes[-1, column].set_xlabel("Confidence (%)")
         common_legend(figure, axes[0], [EASY["label"], DIFFICULT["label"]])
     return figure
-
-
-def _draw_system(ax: Axes, line: pd.DataFrame, look, **common) -> None:
-    """A curve, whose look is a `Look`, or a lone marker."""
-    if isinstance(look, str):
-        lone = {"linestyle": "none", "markersize": 5.5, "markerfacecolor": "white"}
-        ax.plot(line["speedup"], line["score"], color="0.3", marker=look, **lone, **common)
-        return
-    ax.plot(
-        line["speedup"],
-        line["score"],
-        color=look.color,
-        marker=look.marker,
-        linestyle=look.line,
-        # On a dense curve markers at distances of the page, apart from other curves' markers.
-        markevery=(look.offset, 0.14) if len(line) > 12 else None,
-        **common,
-    )
-
-
-def _tradeoff_axes(ax: Axes, curves: pd.DataFrame, fastest: float) -> None:
-    """Logarithmic in speed-up, and cut where systems are faster than anyone compares them."""
-    inside = curves[curves["speedup"] <= fastest]
-    ax.set_xscale("log")
-    ax.set_xlim(min(1.0, inside["speedup"].min()) / 1.08, fastest)
-    ax.xaxis.set_major_locator(FixedLocator([1, 2, 3, 4, 6, 8, 12, 16]))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    ax.set_xlabel("Speed-up")
-    low, high = inside["score"].min(), inside["score"].max()
-    room = max(high - low, 1.0)
-    ax.set_ylim(low - 0.06 * room, high + 0.08 * room)
-    ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    ax.grid(True)
-
-
-def _interval_bar(ax: Axes, points: pd.DataFrame) -> None:
-    """The median 95% interval of these points, in the corner that falling curves leave free."""
-    length = (points["high"] - points["low"]).median()
-    if pd.isna(length):
-        return
-    bottom, top = ax.get_ylim()
-    middle = bottom + 0.06 * (top - bottom) + length / 2
-    of_axes = ax.get_yaxis_transform()
-    ax.errorbar(
-        [0.05], [middle], [length / 2], transform=of_axes, color="0.3", elinewidth=0.8, capsize=2
-    )
-    ax.text(0.08, middle, "95% interval\n(median)", transform=of_axes, va="center", color="0.3")
 
 
 def _draw_reliability(

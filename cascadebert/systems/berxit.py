@@ -1,0 +1,55 @@
+"""BERxiT (Xin et al., EACL 2021): the last exit alone and all exits together, trained in turns."""
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from cascadebert.encoders import Pooler, initialise, load_classifier
+from cascadebert.systems import Run
+from cascadebert.weights import load_weights, save_weights
+
+EXIT_RULE = "entropy"
+OPTIONS = {
+    "required": ["encoder"],
+    "properties": {"encoder": {"type": "string", "format": "encoder"}},
+}
+
+
+def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+    return {"": [Run("berxit", options["encoder"])]}
+
+
+class Model(nn.Module):
+    """An off-ramp after every layer but the last, where the model's own classifier is."""
+
+    def __init__(self, run, encoder, labels, parents=()):
+        super().__init__()
+        self.classifier = load_classifier(encoder, labels)
+        config = self.classifier.config
+        self.ramps = nn.ModuleList(
+            nn.Sequential(
+                Pooler(self.classifier),
+                nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1)),
+                initialise(nn.Linear(config.hidden_size, len(labels)), config),
+            )
+            for _ in range(config.num_hidden_layers - 1)
+        )
+        self.depths = list(range(1, config.num_hidden_layers + 1))
+
+    def forward(self, inputs):
+        outputs = self.classifier(**inputs, output_hidden_states=True)
+        states = outputs.hidden_states[1:-1]  # the first are the embeddings
+        logits = [ramp(layer) for ramp, layer in zip(self.ramps, states, strict=True)]
+        return torch.stack([*logits, outputs.logits], dim=1).float()
+
+    def objective(self, inputs, gold, step, steps):
+        """In turns, the last exit's cross-entropy alone and the sum of all exits'."""
+        logits = self(inputs)
+        losses = [cross_entropy(logits[:, exit], gold) for exit in range(len(self.depths))]
+        return logits, losses[-1] if step % 2 == 0 else sum(losses)
+
+    def save(self, folder):
+        save_weights(self, folder)
+
+    def load(self, folder):
+        load_weights(self, folder)

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pandas as pd
+from chosen import load_choices, load_systems
+from frames import frames
+from job import job
+
+from cascadebert.appendix_c import appendix_c, gains
+from cascadebert.results import scored_splits
+from cascadebert.tasks import Task
+from cascadebert.typeset import write_table
+
+with job(snakemake):
+    extensions, complete = snakemake.params.extensions, snakemake.params.complete
+    (points,) = frames(snakemake, "operating_points")
+    parts = []
+    for task in map(Task.load, snakemake.input.data):
+        choices = load_choices(snakemake, task)
+        systems = load_systems(snakemake, task, choices)
+        parts += [
+            gains(
+                systems[new],
+                systems[old],
+                [systems[key] for key in complete],
+                choices,
+                points[points["task"] == task.name],
+                scored_splits(task),
+                seed=snakemake.params.seed,
+                resamples=snakemake.params.resamples,
+            )
+            for new, old in extensions.items()
+        ]
+    made = appendix_c(pd.concat(parts, ignore_index=True), snakemake.params.titles)
+    write_table(*made, Path(snakemake.output.table).with_suffix(""))

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pandas as pd
+from chosen import load_choices, load_systems
+from frames import frames
+from job import job
+
+from cascadebert.claims import Evidence, Roles, statistics
+from cascadebert.claims_table import table_claims, to_frame
+from cascadebert.experiment import Experiment
+from cascadebert.results import scored_splits
+from cascadebert.tasks import Task
+from cascadebert.typeset import write_table
+
+with job(snakemake):
+    names = ("operating_points", "differences", "exit_differences")
+    measured = frames(snakemake, *names)
+    roles = Roles.of(Experiment(snakemake.config))
+    parts = []
+    for task in map(Task.load, snakemake.input.data):
+        choices = load_choices(snakemake, task)
+        systems = load_systems(snakemake, task, choices)
+        for split in scored_splits(task):
+            here = [f[(f["task"] == task.name) & (f["split"] == split)] for f in measured]
+            drawn = {"seed": snakemake.params.seed, "resamples": snakemake.params.resamples}
+            evidence = Evidence(split, systems, choices, *here, **drawn)
+            parts.append(to_frame(statistics(roles, evidence), here[0]))
+    made = table_claims(pd.concat(parts, ignore_index=True))
+    write_table(*made, Path(snakemake.output.table).with_suffix(""))

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pandas as pd
+from chosen import load_choices
+from job import job
+
+from cascadebert.drawing import save_figure
+from cascadebert.experiment import Experiment
+from cascadebert.figures import Panel, figure4_representations
+from cascadebert.metrics import score
+from cascadebert.predictions import Predictions
+from cascadebert.representations import States, silhouette, tsne
+from cascadebert.results import scored_splits
+from cascadebert.tasks import Task
+
+with job(snakemake):
+    experiment = Experiment(snakemake.config)
+    files = {(Path(p).parent.name, Path(p).stem): p for p in snakemake.input.states}
+    panels, rows = [], []
+    for task in map(Task.load, snakemake.input.data):
+        split, of_task = scored_splits(task)[0], []
+        for key, choice in load_choices(snakemake, task).items():
+            run = experiment.systems[key].candidates[choice.candidate][0].name
+            drawn = States.load(files[task.name, run])
+            folder = Path(snakemake.params.predictions, task.name, run, "seed0")
+            whole = Predictions.load(folder / f"{split}.npz")
+            accuracy = score("accuracy", whole.predicted[:, drawn.exit], whole.labels)
+            apart = silhouette(drawn.states, drawn.labels)
+            points = tsne(drawn.states, snakemake.params.seed)
+            title = f"{task.name}: {experiment.systems[key].title}"
+            of_task.append(Panel(title, points, drawn.labels, task.labels, accuracy, apart))
+            row = {"task": task.name, "split": split, "system": key, "run": run, "seed": 0}
+            row |= {"layers": snakemake.params.layers, "accuracy": accuracy}
+            row |= {"n": len(whole.labels), "silhouette": apart, "drawn": len(drawn.labels)}
+            rows.append(row)
+        panels.append(of_task)
+    stem = Path(snakemake.output.figure).with_suffix("")
+    save_figure(figure4_representations(panels), stem, pd.DataFrame(rows))

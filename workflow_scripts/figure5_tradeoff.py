@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from frames import frames
+from job import job
+
+from cascadebert.drawing import save_figure
+from cascadebert.figures import figure_tradeoff
+
+with job(snakemake):
+    curves, points = frames(snakemake, "curves", "operating_points")
+    figure = figure_tradeoff(
+        curves, points, snakemake.params.titles, snakemake.params.proposed, bands=True
+    )
+    save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from job import job
+from panels import panels
+
+from cascadebert.drawing import save_figure
+from cascadebert.figures import figure_confidence
+
+with job(snakemake):
+    figure = figure_confidence(panels(snakemake), snakemake.params.titles)
+    save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -1,0 +1,21 @@
+"""The panels of the figures of confidence: each cascade with DAR and without, on every split."""
+
+from chosen import load_choices, load_systems, of_split
+
+from cascadebert.results import scored_splits
+from cascadebert.tasks import Task
+
+
+def panels(snakemake) -> dict:
+    """Title -> system -> the scored split's predictions, one a replicate."""
+    ablations, titles = snakemake.params.ablations, snakemake.params.titles
+    found = {}
+    for task in map(Task.load, snakemake.input.data):
+        choices = load_choices(snakemake, task)
+        systems = load_systems(snakemake, task, choices)
+        for split in scored_splits(task):
+            for pair in ablations.items():
+                title = f"{task.name} ({split})"
+                title = title if len(ablations) == 1 else f"{title}, {titles[pair[0]]}"
+                found[title] = {key: of_split(systems[key], choices[key], split) for key in pair}
+    return found

@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from frames import frames
+from job import job
+
+from cascadebert.published import beside
+from cascadebert.tables import table2_main
+from cascadebert.typeset import write_table
+
+with job(snakemake):
+    params = snakemake.params
+    [points] = frames(snakemake, "operating_points")
+    made = table2_main(beside(points, 2, params.published), params.titles)
+    write_table(*made, Path(snakemake.output.table).with_suffix(""))

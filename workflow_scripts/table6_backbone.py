@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from frames import frames
+from job import job
+
+from cascadebert.encoders import load_config
+from cascadebert.published import beside
+from cascadebert.tables import table6_backbone
+from cascadebert.typeset import write_table
+
+with job(snakemake):
+    params = snakemake.params
+    [points] = frames(snakemake, "operating_points")
+    points = beside(points, 6, params.published)
+    encoders = params.encoders.items()
+    backbone = {name: load_config(encoder).model_type for name, encoder in encoders}
+    made = table6_backbone(points, params.titles, backbone)
+    write_table(*made, Path(snakemake.output.table).with_suffix(""))

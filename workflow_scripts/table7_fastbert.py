@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from frames import frames
+from job import job
+
+from cascadebert.published import beside
+from cascadebert.tables import table7_fastbert
+from cascadebert.typeset import write_table
+
+with job(snakemake):
+    params = snakemake.params
+    [points] = frames(snakemake, "operating_points")
+    made = table7_fastbert(beside(points, 7, params.published), params.titles)
+    write_table(*made, Path(snakemake.output.table).with_suffix(""))
