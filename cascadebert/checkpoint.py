@@ -1,5 +1,6 @@
 """The whole state of a training, so that it goes on after an interruption as if there was none."""
 
+import hashlib
 import json
 import logging
 import os
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 GO_ON_LATER = os.EX_TEMPFAIL  # the exit status of a job that was asked to stop and can go on
 SAVE_SECONDS = 60.0
+# Saving takes at most about this share of the time, however large the state and slow the disk.
+SAVE_SHARE = 1 / 40
 
 Tensors = dict[str, torch.Tensor]
 
@@ -26,16 +29,19 @@ Tensors = dict[str, torch.Tensor]
 class Checkpoint:
     """A file with the state of one training.
 
-    It is written at most every `seconds`, and once more when the process is asked to stop
-    (`stopping_on_sigterm`). A damaged file is as good as none: the training starts over.
+    It is written at most every `seconds`, less often if writing takes long, and once more when the
+    process is asked to stop (`stopping_on_sigterm`). A damaged file is as good as none: the
+    training starts over.
     """
 
     def __init__(self, path: str | os.PathLike, seconds: float = SAVE_SECONDS):
         self.path, self.seconds = Path(path), seconds
         self.saved = time.monotonic()
+        self.duration = 0.0  # of the last save, in seconds
 
     def due(self) -> bool:
-        return _asked_to_stop or time.monotonic() - self.saved >= self.seconds
+        interval = max(self.seconds, self.duration / SAVE_SHARE)
+        return _asked_to_stop or time.monotonic() - self.saved >= interval
 
     def save(self, parts: dict[str, Tensors], about: dict) -> None:
         """Writes the state; then ends the process if it was asked to stop.
@@ -43,15 +49,19 @@ class Checkpoint:
         parts: tensors by name, in groups
         about: anything else, as JSON can say it
         """
+        start = time.monotonic()
         tensors = {
             # Cloned, since safetensors refuses tensors that share memory.
             f"{part}/{name}": tensor.detach().cpu().clone().contiguous()
             for part, group in parts.items()
             for name, tensor in group.items()
         }
+        metadata = {"about": json.dumps(about)}
+        metadata["sha256"] = _digest(tensors, metadata["about"])
         with replacing(self.path) as draft:
-            save_file(tensors, draft, metadata={"about": json.dumps(about)})
+            save_file(tensors, draft, metadata=metadata)
         self.saved = time.monotonic()
+        self.duration = self.saved - start
         if _asked_to_stop:
             log.info("asked to stop: the state is in %s, and the next start goes on", self.path)
             raise SystemExit(GO_ON_LATER)
@@ -63,10 +73,14 @@ class Checkpoint:
         groups: dict[str, Tensors] = {part: {} for part in parts}
         try:
             with safe_open(self.path, "pt") as stored:
-                about = json.loads(stored.metadata()["about"])
-                for key in stored.keys():  # noqa: SIM118 (not a dict)
-                    part, _, name = key.partition("/")
-                    groups[part][name] = stored.get_tensor(key)
+                metadata = stored.metadata()
+                tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+            if metadata["sha256"] != _digest(tensors, metadata["about"]):
+                raise ValueError("its checksum is another")
+            about = json.loads(metadata["about"])
+            for key, tensor in tensors.items():
+                part, _, name = key.partition("/")
+                groups[part][name] = tensor
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             log.warning("%s is damaged (%s): the training starts over", self.path, error)
             return None
@@ -75,6 +89,14 @@ class Checkpoint:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _digest(tensors: Tensors, about: str) -> str:
+    found = hashlib.sha256(about.encode())
+    for key in sorted(tensors):
+        found.update(f"{key} {tensors[key].dtype} {list(tensors[key].shape)}".encode())
+        found.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:

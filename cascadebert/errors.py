@@ -1,4 +1,13 @@
-"""The one exception that stands for a mistake of the user's, not of ours."""
+"""Errors that are the user's or the machine's and not ours, said in one paragraph."""
+
+import errno
+import os
+import shutil
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# Libraries that pass on what the system said as text only.
+FULL_SAID = tuple(map(os.strerror, FULL))
+NO_MEMORY_SAID = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 class UserError(Exception):
@@ -6,3 +15,31 @@ class UserError(Exception):
 
     Scripts print it without a traceback.
     """
+
+
+def explained(error: BaseException, folder: str | os.PathLike) -> str | None:
+    """What went wrong and what to do, where the cause is not in our code; else None.
+
+    folder: where the experiment's results go
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    text = str(error)
+    if getattr(error, "errno", None) in FULL or any(said in text for said in FULL_SAID):
+        free = shutil.disk_usage(folder).free / 2**20
+        return (
+            f"no space left to write to ({text}); {free:,.0f} MiB are free on the disk of "
+            f"{folder}. Free some and run the same command again: what was finished is kept"
+        )
+    if isinstance(error, MemoryError) or any(said in text.lower() for said in NO_MEMORY_SAID):
+        return (
+            f"not enough memory ({text.splitlines()[0] if text else 'for the data'}). Lower "
+            "training.batch_size or training.max_length, run fewer jobs at once (--cores, or "
+            "--resources gpu_slot), or ask for more memory (mem_mb in the profile), and run the "
+            "same command again: what was finished is kept"
+        )
+    if isinstance(error, FileNotFoundError) and error.filename:
+        missing = os.path.abspath(error.filename)
+        if missing.startswith(os.path.join(os.path.abspath(folder), "")):
+            return f"{error.filename} is missing; run the same command again, and it is made again"
+    return None

@@ -6,6 +6,7 @@ has to make one more of them. What the job had finished by then is still here.
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -17,7 +18,10 @@ import torch
 import transformers
 
 from cascadebert.checkpoint import SAVE_SECONDS, Checkpoint, stopping_on_sigterm
+from cascadebert.checksums import damage, digest, remove, visible, write_checksums
 from cascadebert.files import replacing
+
+log = logging.getLogger(__name__)
 
 
 def fingerprint(description: dict, files: Iterable[str | os.PathLike]) -> str:
@@ -28,10 +32,7 @@ def fingerprint(description: dict, files: Iterable[str | os.PathLike]) -> str:
     """
     parts = [json.dumps(description, sort_keys=True), code_version()]
     for path in map(Path, files):
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        # Snakemake's own time stamps are no content.
-        contents = [file for file in inside if file.is_file() and not file.name.startswith(".")]
-        parts += [f"{file.relative_to(path)} {_digest(file)}" for file in contents]
+        parts += [f"{file.relative_to(path)} {digest(file)}" for file in visible(path)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -56,31 +57,32 @@ class Store:
         them).
         """
         kept = Path(self.folder, key)
+        sums = kept / ".sha256"
+        if kept.exists() and (found := damage(kept, sums, kept)):
+            log.warning("%s: trained again", found)
+            remove(kept)
         if not kept.exists():
             state = Path(self.folder, f"{key}.state.safetensors")
             checkpoint = Checkpoint(state, self.save_seconds)
             with stopping_on_sigterm():
                 with replacing(kept) as draft:
-                    make(draft, checkpoint)
+                    draft.mkdir()
+                    make(draft / "made", checkpoint)
+                    write_checksums(draft, draft / sums.name, draft)
                 checkpoint.remove()
         with replacing(output) as draft:
-            if kept.is_dir():
-                shutil.copytree(kept, draft, copy_function=_link)
+            if (made := kept / "made").is_dir():
+                shutil.copytree(made, draft, copy_function=_link)
             else:
-                _link(kept, draft)
+                _link(made, draft)
 
 
 @cache
 def code_version() -> str:
     """Changes with the library's own code and with the libraries that training rests on."""
     sources = sorted(Path(__file__).parent.rglob("*.py"))
-    code = " ".join(map(_digest, sources))
+    code = " ".join(map(digest, sources))
     return f"torch {torch.__version__} transformers {transformers.__version__} {code}"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _link(source, target) -> None:

@@ -1,4 +1,8 @@
-"""What every script does before its own work: log, take the granted threads, report errors."""
+"""What every script does before and after its own work.
+
+It runs once at a time, logs, takes the granted threads, refuses damaged inputs, records checksums
+of the outputs, and reports errors.
+"""
 
 import logging
 import os
@@ -7,31 +11,68 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 # The library lies beside the scripts, whether or not it is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from cascadebert.errors import UserError
+from cascadebert.checksums import Ledger
+from cascadebert.errors import UserError, explained
 
 
 @contextmanager
 def job(snakemake):
     """Logs to the rule's log and the terminal; ends with one paragraph if the input was bad."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        handlers=[logging.FileHandler(snakemake.log[0], "w"), logging.StreamHandler()],
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # that a log cannot be written must not hide why
     # A scheduler's warning: leave as from an error, so that nothing half written stays.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(snakemake.threads)
+    results = Path("results", snakemake.config["experiment"])
+    ledger = Ledger(results)
+    try:
+        with once_at_a_time(Path(snakemake.log[0])):
+            refuse_damaged(ledger, snakemake.input)
+            yield
+            for path in snakemake.output:
+                ledger.record(path)
+    except Exception as error:
+        if said := explained(error, results):
+            logging.error("Error: %s", said)
+        else:
+            logging.exception("Unexpected error")
+        sys.exit(1)
+
+
+@contextmanager
+def once_at_a_time(log: Path):
+    """Waits while another process does this very job, then logs to `log`.
+
+    A scheduler that was killed leaves its jobs running, and the next one starts them again.
+    """
+    lock = FileLock(log.with_name(f".{log.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logging.info("another process is at this job; waiting for it (%s)", lock.lock_file)
+        lock.acquire()
+    except NotImplementedError:
+        logging.warning("%s: this file system has no locks", log.parent)
+    handler = logging.FileHandler(log, "w")
+    handler.setFormatter(logging.getLogger().handlers[0].formatter)
+    logging.getLogger().addHandler(handler)
     try:
         yield
-    except UserError as error:
-        logging.error("Error: %s", error)
-        sys.exit(1)
-    except Exception:
-        logging.exception("Unexpected error")
-        sys.exit(1)
+    finally:
+        lock.release()
+
+
+def refuse_damaged(ledger: Ledger, paths) -> None:
+    damaged = [found for path in dict.fromkeys(paths) if (found := ledger.discard_damaged(path))]
+    if damaged:
+        raise UserError(
+            f"{'; '.join(damaged)}. What it belongs to was deleted: run the same command again, "
+            "and it is made again"
+        )
