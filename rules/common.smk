@@ -43,6 +43,23 @@ def packs(members):
     return [members[i : i + size] for i in range(0, len(members), size)]
 
 
+# Each pack is a rule of its own, so that a job's outputs are known by name.
+PACKS = {
+    "label_runs": packs(product(EXPERIMENT.folds, EXPERIMENT.seeds)),
+    "train": packs(EXPERIMENT.replicates),
+}
+# A profile cannot know how many packs there are: what it sets for `train` holds for `train_0` and
+# so on. It has to be said before the first rule, when Snakemake reads these settings.
+for rule_name, members in PACKS.items():
+    for given in (
+        workflow.resource_settings.overwrite_resources,
+        workflow.resource_settings.overwrite_threads,
+    ):
+        if rule_name in given:
+            for number in range(len(members)):
+                given.setdefault(f"{rule_name}_{number}", given[rule_name])
+
+
 def label_run(task, labeller, fold, seed):
     return f"{RESULTS}/difficulty/{task}/{labeller}/fold{fold}-seed{seed}.parquet"
 

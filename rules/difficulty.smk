@@ -1,7 +1,7 @@
 # Difficulty labels: K folds x S seeds of a model that is to be regularised.
 
 # One file a training; those of a pack share a process.
-for number, members in enumerate(packs(product(EXPERIMENT.folds, EXPERIMENT.seeds))):
+for number, members in enumerate(PACKS["label_runs"]):
 
     rule:
         name:

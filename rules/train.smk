@@ -1,6 +1,6 @@
 # Training and prediction: every run with all its replicates.
 
-for number, replicates in enumerate(packs(EXPERIMENT.replicates)):
+for number, replicates in enumerate(PACKS["train"]):
 
     rule:
         name:
