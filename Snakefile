@@ -52,6 +52,23 @@ include: "rules/submission.smk"
 report: os.path.abspath(f"{RESULTS}/summary.rst")
 
 
+# On a cluster these run where Snakemake does: they need the network, or take seconds.
+localrules:
+    all,
+    prepare_task,
+    fetch_encoder,
+    difficulty,
+    table1_data,
+    table2_main,
+    table4_dar,
+    table5_calibration,
+    claims,
+    figure_tradeoff,
+    figure_reliability,
+    figure_confidence,
+    summary,
+
+
 rule all:
     default_target: True
     input:

@@ -1,5 +1,6 @@
 """Pre-trained encoders, by hub name or local folder."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from cascadebert.errors import UserError
+from cascadebert.files import replacing
 
 # transformers takes seconds to import, and planning a workflow imports this module.
 
@@ -39,6 +41,20 @@ def load_classifier(encoder: str | os.PathLike, labels: list[str], layers: int |
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: i for i, label in enumerate(labels)}
     return _load_weights(AutoModelForSequenceClassification, encoder, config)
+
+
+def fetch(model: str, folder: str | os.PathLike) -> None:
+    """Puts a model of the hub into a folder, as safetensors, with its tokenizer.
+
+    What trains on it then needs no network. hub.json there says which commit it was.
+    """
+    torch.manual_seed(0)  # draws what the hub's files leave out, such as a pooler
+    encoder = load_encoder(model)
+    about = {"model": model, "commit": encoder.config._commit_hash}
+    with replacing(folder) as draft:
+        encoder.save_pretrained(draft)
+        load_tokenizer(model).save_pretrained(draft)
+        (draft / "hub.json").write_text(json.dumps(about) + "\n")
 
 
 def cut_config(encoder: str | os.PathLike, layers: int | None):

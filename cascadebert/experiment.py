@@ -82,9 +82,26 @@ class Experiment:
         return System(key, title, module.EXIT_RULE, candidates, **related)
 
     def encoder(self, name: str) -> str:
-        """Hub name or folder of an encoder."""
+        """The folder of an encoder."""
         entry = self.config["encoders"][name]
-        return entry if isinstance(entry, str) else entry["model"]
+        return self.located(entry if isinstance(entry, str) else entry["model"])
+
+    def located(self, model: str) -> str:
+        """The folder of a model: its own, or the one that it is put into from the hub."""
+        family = self.config.get("pretraining", {}).get("family")
+        if Path(model).is_dir() or (family and model.startswith(f"{family}-")):
+            return model
+        return f"results/{self.name}/encoders/{model.replace('/', '--')}"
+
+    @cached_property
+    def on_hub(self) -> dict[str, str]:
+        """The models that come from the hub, by the folder that each is put into."""
+        pretraining = self.config.get("pretraining", {})
+        entries = list(self.config["encoders"].values())
+        models = [entry if isinstance(entry, str) else entry["model"] for entry in entries]
+        models += [pretraining.get("teacher", {}).get("model")]
+        models += [pretraining.get("vocabulary", {}).get("from")]
+        return {self.located(name): name for name in models if name and self.located(name) != name}
 
     def tokenizer(self, name: str) -> str:
         """The encoder whose tokenizer this encoder uses."""

@@ -171,9 +171,8 @@ def predict_run(
 
 
 def _inputs(tokens: Path, encoder: File) -> list[File]:
-    """What every training reads: the examples, and the encoder if it is a local folder."""
-    splits = [tokens / f"{split}.npz" for split in ("train", "dev")]
-    return [*splits, encoder] if Path(encoder).is_dir() else splits
+    """What every training reads: the examples and the encoder."""
+    return [*(tokens / f"{split}.npz" for split in ("train", "dev")), encoder]
 
 
 def new_model(

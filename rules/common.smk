@@ -17,19 +17,21 @@ wildcard_constraints:
 STORE = f"{RESULTS}/store"
 
 
-def local_files(folder):
-    """The files of an encoder in a local folder; nothing if it is on the hub."""
+def model_files(folder):
+    """A model's files, or its folder where it comes from the hub."""
+    if folder.startswith(f"{RESULTS}/encoders/"):
+        return [folder]
     return sorted(map(str, [*Path(folder).glob("*.json"), *Path(folder).glob("*.safetensors")]))
 
 
 def encoder_files(name):
-    """An encoder's files if it is a local folder or will be one; nothing if it is on the hub."""
-    folder = Path(EXPERIMENT.encoder(name))
+    """An encoder's files, or its folder where it comes from the hub."""
+    folder = EXPERIMENT.encoder(name)
     for layers in DEPTHS:
         made = family_member(layers)
-        if Path(made[0]).parent == folder:
+        if Path(made[0]).parent == Path(folder):
             return made
-    return local_files(folder)
+    return model_files(folder)
 
 
 def tokens(task, encoder):
@@ -230,6 +232,15 @@ def representations():
 
 # Pre-training a family of encoders, where the configuration asks for one.
 PRETRAINING = config.get("pretraining")
+if PRETRAINING:
+    PRETRAINING = {
+        **PRETRAINING,
+        **{
+            section: {**PRETRAINING[section], key: EXPERIMENT.located(PRETRAINING[section][key])}
+            for section, key in (("teacher", "model"), ("vocabulary", "from"))
+            if key in PRETRAINING.get(section, {})
+        },
+    }
 MADE = f"{RESULTS}/pretraining"
 DEPTHS = {entry["layers"]: entry for entry in PRETRAINING["depths"]} if PRETRAINING else {}
 
@@ -253,7 +264,12 @@ def vocabulary_settings():
 
 
 def teacher_files(w):
-    return local_files(PRETRAINING["teacher"]["model"])
+    return model_files(PRETRAINING["teacher"]["model"])
+
+
+def vocabulary_files(w):
+    vocabulary = PRETRAINING["vocabulary"]
+    return model_files(vocabulary["from"]) if "from" in vocabulary else []
 
 
 def teacher_shards(w):

@@ -1,4 +1,22 @@
-# The tasks: from wherever they come to one table a split, and to token ids.
+# What comes from outside: encoders of the hub, and the tasks, from wherever they come to one table a
+# split, and to token ids.
+
+
+rule fetch_encoder:
+    output:
+        model=directory(f"{RESULTS}/encoders/{{model}}"),
+    log:
+        f"{RESULTS}/logs/fetch_encoder/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch_encoder/{{model}}.tsv"
+    conda:
+        "../environment.yml"
+    params:
+        model=lambda w, output: EXPERIMENT.on_hub[output.model],
+    message:
+        "fetching {params.model} from the hub"
+    script:
+        "../workflow_scripts/fetch_encoder.py"
 
 
 rule prepare_task:

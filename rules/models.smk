@@ -11,6 +11,9 @@ if PRETRAINING:
         input:
             [family_member(layers) for layers in DEPTHS],
 
+    localrules:
+        pretrain_corpus,
+
     rule pretrain_corpus:
         input:
             [corpus["file"] for corpus in PRETRAINING["corpora"] if "file" in corpus],
@@ -30,6 +33,7 @@ if PRETRAINING:
 
     rule pretrain_vocabulary:
         input:
+            model=vocabulary_files,
             sentences=rules.pretrain_corpus.output.sentences,
         output:
             tokenizer=directory(f"{MADE}/tokenizer"),

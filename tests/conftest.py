@@ -65,6 +65,10 @@ NEUTRAL = [
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory) -> dict[str, str]:
+    return make_encoders(tmp_path_factory.mktemp("encoders"))
+
+
+def make_encoders(folder: Path) -> dict[str, str]:
     """Encoders of four families and 2 to 12 layers, all of width 32, with random weights."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import (
@@ -108,7 +112,6 @@ def encoders(tmp_path_factory) -> dict[str, str]:
         "max_position_embeddings": 66,
         "pad_token_id": 0,
     }
-    folder = tmp_path_factory.mktemp("encoders")
     found = {}
     for name, config_class, model_class, layers in [
         ("bert-2", BertConfig, BertModel, 2),
@@ -144,6 +147,10 @@ def sentences(count: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def task() -> Task:
+    return make_task()
+
+
+def make_task() -> Task:
     splits = {
         "train": sentences(320, 1),
         "dev": sentences(80, 2),

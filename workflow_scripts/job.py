@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face is imported
+
 # The library lies beside the scripts, whether or not it is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 

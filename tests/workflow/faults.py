@@ -1,0 +1,205 @@
+"""Breaks a running workflow again and again, and counts what is lost.
+
+    make faults
+
+Processes are killed at random moments, files are damaged, the disk is full. After each fault the
+same command is given again; in the end the predictions and the evaluation must have the bytes of a
+run that nothing happened to.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import make_encoders, make_task
+from tests.workflow.command import ROOT
+from tests.workflow.conftest import small, write
+
+RESULTS = Path("results/small")
+EVALUATION = RESULTS / "evaluation/words"
+TARGET = str(EVALUATION / "exits.csv")
+
+# What may be damaged, and what has to be made again for it to be read.
+READ_FOR = {
+    "data/words/*": ["tokens/words/bert-4", "difficulty/words/finetune-bert-2.parquet"],
+    "tokens/words/bert-4/*": ["predictions/words/{run}"],
+    "difficulty/words/finetune-bert-2/*.parquet": ["difficulty/words/finetune-bert-2.parquet"],
+    "models/words/{run}/*/*": ["predictions/words/{run}"],
+    "predictions/words/{run}/*/*": ["evaluation/words"],
+}
+
+
+class Workflow:
+    """The small experiment in a folder of its own, up to its evaluation."""
+
+    def __init__(self, folder: Path, config: dict):
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.path = write(folder, config, make_task())
+        self.log = folder / "log.txt"
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", str(self.folder), "--configfile", str(self.path), "--cores", "2"]
+        command += ["--rerun-incomplete", *arguments, TARGET]
+        # A session of its own, as under a scheduler: what is killed is what we kill.
+        with self.log.open("w") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    def run(self, *arguments: str) -> int:
+        return self.start(*arguments).wait()
+
+    def unlock(self) -> None:
+        """What a user has to do when Snakemake itself was killed."""
+        assert self.run("--unlock") == 0, self.log.read_text()
+
+    def bytes(self) -> dict[str, bytes]:
+        """Of all predictions and of the evaluation."""
+        files = [*(self.folder / RESULTS / "predictions").rglob("*.npz")]
+        files += (self.folder / EVALUATION).glob("*.csv")
+        return {str(file.relative_to(self.folder)): file.read_bytes() for file in sorted(files)}
+
+    def jobs(self) -> dict[int, str]:
+        """Process -> rule, of the scripts that run, whoever started them."""
+        found = {}
+        for process in psutil.process_iter(["cmdline"]):
+            script = next((a for a in process.info["cmdline"] or [] if a.endswith(".py")), "")
+            if script.startswith(str(self.folder / ".snakemake/scripts")):
+                found[process.pid] = script.split(".")[-2].strip("0123456789_")
+        return found
+
+
+class Campaign:
+    def __init__(self, folder: Path, seed: int):
+        self.folder, self.random = folder, random.Random(seed)
+        encoders = make_encoders(folder / "encoders")
+        self.config = {**small(encoders, make_task()), "save_seconds": 0.2}
+        self.tried, self.survived = Counter(), Counter()
+        self.untouched = Workflow(folder / "untouched", self.config)
+        assert self.untouched.run() == 0, self.untouched.log.read_text()
+        self.expected = self.untouched.bytes()
+
+    def judge(self, faults: Counter, workflow: Workflow) -> None:
+        """Counts faults as survived if what came out in the end is what it has to be."""
+        self.tried += faults
+        if workflow.bytes() == self.expected:
+            self.survived += faults
+        else:
+            print(f"LOST: {dict(faults)}; see {workflow.folder}", flush=True)
+
+    def kill(self, count: int, kind: signal.Signals) -> None:
+        """Sends a signal so many times: to a job three times out of four, else to Snakemake."""
+        name = kind.name
+        while (done := sum(n for fault, n in self.tried.items() if fault.startswith(name))) < count:
+            workflow = Workflow(self.folder / f"{name}-{done}", self.config)
+            faults = Counter()
+            while True:
+                process = workflow.start("--retries", "20")
+                while process.poll() is None and done + faults.total() < count:
+                    time.sleep(self.random.uniform(0.2, 8))
+                    jobs = workflow.jobs()
+                    if process.poll() is not None or not jobs:
+                        continue
+                    pid = self.random.choice(list(jobs))
+                    if self.random.random() < 0.25:
+                        pid, jobs = process.pid, {process.pid: "scheduler"}
+                    try:
+                        os.kill(pid, kind)
+                    except ProcessLookupError:
+                        continue
+                    faults[f"{name} {jobs[pid]}"] += 1
+                if process.wait() == 0:
+                    break
+                workflow.unlock()
+                assert faults, workflow.log.read_text()
+            self.judge(faults, workflow)
+            print(f"{name}: {done + faults.total()} of {count}", flush=True)
+
+    def corrupt(self, count: int) -> None:
+        """Flips a bit of a file or cuts its tail; the next run must name it and the one after that
+        make it again."""
+        workflow = Workflow(self.folder / "corrupted", self.config)
+        shutil.copytree(self.untouched.folder, workflow.folder, dirs_exist_ok=True, symlinks=True)
+        results = workflow.folder / RESULTS
+        runs = [path.name for path in (results / "predictions/words").iterdir()]
+        for number in range(count):
+            run = self.random.choice(sorted(runs))
+            pattern, readers = self.random.choice(list(READ_FOR.items()))
+            files = [f for f in results.glob(pattern.format(run=run)) if not f.name.startswith(".")]
+            path = self.random.choice(sorted(files))
+            before = path.stat()
+            content = bytearray(path.read_bytes())
+            cut = self.random.random() < 0.3
+            if cut:
+                del content[self.random.randrange(len(content)) :]
+            else:
+                content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
+            path.write_bytes(content)
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # a disk tells nobody
+            for reader in readers:
+                made = results / reader.format(run=run)
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+            noticed = workflow.run() != 0
+            named = str(path.relative_to(workflow.folder)) in workflow.log.read_text()
+            if not (noticed and named and workflow.run() == 0):
+                print(f"NOT NOTICED: {path}\n{workflow.log.read_text()}", flush=True)
+                self.tried["damaged file"] += 1
+                continue
+            self.judge(Counter({"cut file" if cut else "flipped bit": 1}), workflow)
+            print(f"damaged files: {number + 1} of {count}", flush=True)
+
+    def fill_disk(self) -> None:
+        """Runs on a disk that is too small, then on the same made larger."""
+        disk = self.folder / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=True)
+        try:
+            workflow = Workflow(disk / "full", self.config)
+            workflow.log = self.folder / "full.txt"
+            failed = workflow.run("--keep-going") != 0
+            said = workflow.log.read_text()
+            assert failed, said
+            subprocess.run(["mount", "-o", "remount,size=1g", str(disk)], check=True)
+            workflow.unlock()
+            assert workflow.run() == 0, workflow.log.read_text()
+            self.judge(Counter({"full disk": 1}), workflow)
+            if "no space left" not in said.lower():
+                print(f"NOT SAID: {said}", flush=True)
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+    def report(self) -> str:
+        rows = [f"{fault:24} {self.survived[fault]:4} of {n:4}" for fault, n in self.tried.items()]
+        total = f"{self.survived.total()} of {self.tried.total()}"
+        return "\n".join([*sorted(rows), f"survived, bytes identical: {total}"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--terminations", type=int, default=20)
+    parser.add_argument("--corruptions", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        campaign = Campaign(Path(folder), arguments.seed)
+        campaign.kill(arguments.kills, signal.SIGKILL)
+        campaign.kill(arguments.terminations, signal.SIGTERM)
+        campaign.corrupt(arguments.corruptions)
+        campaign.fill_disk()
+        print(campaign.report())
+        sys.exit(campaign.survived != campaign.tried)
+
+
+if __name__ == "__main__":
+    main()

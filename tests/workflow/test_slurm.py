@@ -1,0 +1,70 @@
+"""The workflow on a real Slurm of two nodes, with a node drained and jobs taken away meanwhile."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.workflow.cluster import Cluster, missing, run, wait
+from tests.workflow.command import ROOT
+from tests.workflow.conftest import read_all, write
+
+TRAINS = re.compile("rule_(train|label_runs)")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if why := missing():
+        assert not os.environ.get("CI"), why
+        pytest.skip(why)
+    with Cluster(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+def test_jobs_lost_on_a_cluster_end_with_the_bytes_of_the_local_run(
+    cluster, finished, tmp_path, config, task
+):
+    # A state after every step, so that whatever is taken away has one to go on from.
+    path = write(tmp_path, {**config, "save_seconds": 0}, task)
+    results = tmp_path / "results" / "small"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--configfile", str(path)]
+    command += ["--profile", str(ROOT / "profiles" / "slurm")]
+    # This Slurm keeps no accounts, and its jobs take seconds.
+    command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks"]
+    command += ["5", "--latency-wait", "5"]
+    with (tmp_path / "log.txt").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        job, node = a_training_job(cluster, results, process)
+        run("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+        run("scontrol", "requeue", job)
+        wait(lambda: job not in [j.id for j in cluster.running()], "the end of the job", 60)
+        other, elsewhere = a_training_job(cluster, results, process)
+        assert elsewhere != node
+        run("scancel", other)
+        assert process.wait(600) == 0, (tmp_path / "log.txt").read_text()
+    finally:
+        process.kill()
+    said = (tmp_path / "log.txt").read_text()
+    assert f"SLURM-job '{other}' failed, SLURM status is: 'CANCELLED'" in said
+    logs = [log.read_text() for log in (results / "logs").glob("*/words/*/*.log")]
+    assert sum("going on from" in log for log in logs) >= 2
+    # Trained on the cluster, in the partition for it, and not on this side.
+    assert read_all(results / "predictions") == read_all(finished / "results/small/predictions")
+    assert (results / "summary.rst").exists()
+
+
+def a_training_job(cluster, results, process) -> tuple[str, str]:
+    """Waits for a job that is in the middle of a training; its id and node."""
+    while True:
+        assert process.poll() is None, "the workflow ended before a training could be interrupted"
+        running = [job for job in cluster.running() if TRAINS.match(job.comment)]
+        states = (results / "store").glob("*.state.safetensors")
+        fresh = [state for state in states if time.time() - state.stat().st_mtime < 0.5]
+        if len(running) == len(fresh) > 0:
+            return running[0].id, running[0].node
+        time.sleep(0.02)

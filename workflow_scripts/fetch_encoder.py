@@ -1,0 +1,10 @@
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "0")  # jobs that fetch may reach the hub; others may not
+
+from job import job
+
+from cascadebert.encoders import fetch
+
+with job(snakemake):
+    fetch(snakemake.params.model, snakemake.output.model)
