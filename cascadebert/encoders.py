@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from cascadebert.errors import UserError
+from cascadebert.errors import UserError, explained
 from cascadebert.files import replacing
+from cascadebert.hub import answer_in_time, one_line
 
 # transformers takes seconds to import, and planning a workflow imports this module.
 
@@ -24,6 +26,33 @@ def load_tokenizer(encoder: str | os.PathLike):
     from transformers import AutoTokenizer
 
     return _from_pretrained(AutoTokenizer, encoder)
+
+
+def check_family(encoder: str | os.PathLike, config) -> None:
+    """Raises UserError unless every system can be built on a model of that configuration.
+
+    Exits read the state of the first token, which has to have seen the others.
+    """
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    if config.is_encoder_decoder or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        raise UserError(
+            f"encoder {encoder} is a {config.model_type} model, which does not read a text in both "
+            "directions at once; name one in `encoders` that does, as BERT, RoBERTa, DistilBERT, "
+            "ELECTRA and most that were trained as masked language models do"
+        )
+
+
+def local_layers(encoder: str | os.PathLike) -> int | None:
+    """How many layers a local folder says it has; None if it is none, or says nothing.
+
+    For planning, which cannot wait for transformers.
+    """
+    try:
+        config = json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8"))
+        return config.get("num_hidden_layers") or config.get("n_layers")  # DistilBERT's name
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def load_encoder(encoder: str | os.PathLike, layers: int | None = None):
@@ -77,8 +106,12 @@ def layer_flops(config, tokens: int) -> float:
     attention scores and their weighted sum for every pair of tokens.
     """
     width = config.hidden_size
-    # DistilBERT and ELECTRA-style configurations spell the feed-forward width in their own way.
-    inner = getattr(config, "intermediate_size", None) or config.hidden_dim
+    # DistilBERT has a name of its own for the feed-forward width; who does not say it has BERT's.
+    inner = (
+        getattr(config, "intermediate_size", None)
+        or getattr(config, "hidden_dim", None)
+        or 4 * width
+    )
     return 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
 
 
@@ -116,14 +149,26 @@ def _load_weights(auto_class, encoder: str | os.PathLike, config):
     """In full precision, whatever the files have: fp16 weights are a way to store them."""
     # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    return _from_pretrained(
+    model, loaded = _from_pretrained(
         auto_class,
         encoder,
         config=config,
         dtype=torch.float32,
         attn_implementation=attention,
         use_safetensors=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
     )
+    # A head or a pooler may be new, but not an embedding or a layer: those have numbers.
+    new = {*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])}
+    unmade = sorted(name for name in new if re.search(r"embedding|\.\d+\.", name))
+    if unmade:
+        raise UserError(
+            f"encoder {encoder}: its weights have no {unmade[0]} of the shape that its config.json "
+            f"({config.num_hidden_layers} layers of width {config.hidden_size}) asks for; the two "
+            "files must be of one model"
+        )
+    return model
 
 
 def _from_pretrained(auto_class, encoder: str | os.PathLike, **arguments):
@@ -132,17 +177,45 @@ def _from_pretrained(auto_class, encoder: str | os.PathLike, **arguments):
     name = str(encoder)
     # A path that was mistyped would otherwise be looked up on the hub, with a puzzling error.
     if (name.startswith((".", "/")) or name.count("/") > 1) and not Path(name).is_dir():
-        raise UserError(f"encoder {name}: no such folder")
+        raise UserError(f"encoder {name}: no such folder; correct the path in `encoders`")
+    answer_in_time()
     verbosity = logging.get_verbosity()
     # New heads and cut layers are intended here, and no log needs a bar for a second's loading.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        return auto_class.from_pretrained(name, **arguments)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"encoder {name} could not be loaded as {auto_class.__name__}: neither a folder in "
-            f"Hugging Face layout here nor a model of the hub that can be reached ({error})"
-        ) from error
+        # Not to trust is said aloud: by default transformers asks the terminal.
+        return auto_class.from_pretrained(name, trust_remote_code=False, **arguments)
+    except Exception as error:  # whatever the hub, the network or an encoder's files can raise
+        if explained(error, os.curdir):
+            raise
+        raise UserError(f"encoder {name} {_refusal(name, auto_class, error)}") from error
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _refusal(name: str, auto_class, error: Exception) -> str:
+    """Why an encoder cannot be loaded, and what to do."""
+    said = one_line(error)
+    if "trust_remote_code" in said:
+        return (
+            "wants to run code that comes with it, which is never done here; name one in "
+            "`encoders` of a family that transformers itself knows"
+        )
+    if "file named model.safetensors" in said:
+        return (
+            "has no model.safetensors, and weights in other files (pytorch_model.bin) are never "
+            "read here, since reading them can run code. If you trust them, make a copy with "
+            f"AutoModel.from_pretrained({name!r}).save_pretrained(FOLDER), the same of "
+            "AutoTokenizer, and give that folder in `encoders`"
+        )
+    if Path(name).is_dir():
+        return (
+            f"could not be loaded as {auto_class.__name__} ({said}); the folder is damaged or not "
+            "in Hugging Face layout: download or make it again"
+        )
+    return (
+        f"could not be loaded as {auto_class.__name__}: it is no folder here, and no model of the "
+        f"hub that can be reached ({said}); correct its name in `encoders`, make the hub "
+        "reachable, or download it elsewhere and give the folder"
+    )

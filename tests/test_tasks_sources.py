@@ -6,7 +6,9 @@ import os
 import tarfile
 from collections import Counter
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import datasets
 import pytest
@@ -377,7 +379,9 @@ def test_archive_through_pip(index):
 
 
 def test_wrong_sha256(index):
-    with pytest.raises(UserError, match=f"its sha256 is {SHA256}, not 000.*correct source.sha256"):
+    with pytest.raises(
+        UserError, match=f"its sha256 is {SHA256}, not 000.*Run again.*source.sha256"
+    ):
         fetch("reviews==1.0", "0" * 64)
     spec = PACKAGE | {"source": PACKAGE["source"] | {"sha256": "0" * 64}}
     with pytest.raises(UserError, match=rf"reviews-1\.0\.tar\.gz is not .*sha256 is {SHA256}"):
@@ -390,6 +394,58 @@ def test_index_out_of_reach(index):
         fetch("reviews==1.0", SHA256)
     with pytest.raises(UserError, match=r"reviews-1\.0\.tar\.gz: cannot be read"):
         load(index, PACKAGE)
+
+
+@pytest.fixture
+def served(index, monkeypatch):
+    """pip configured for an index on this machine, whose first answers are cut off in the middle.
+
+    Gives a list of what it has sent of the archive, once for each time.
+    """
+    sent = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            page = b'<a href="/reviews-1.0.tar.gz">reviews-1.0.tar.gz</a>'
+            body = SDIST if self.path.endswith(".gz") else page
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html" if body is page else "application/gzip")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if body is SDIST:
+                body = SDIST[: len(SDIST) // (1 if sent else 2)]
+                sent.append(len(body))
+            self.wfile.write(body)
+            self.close_connection = True
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    yield sent
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_download_that_is_cut_off_is_no_reason_to_trust_another_archive(served):
+    with pytest.raises(UserError, match=r"reviews==1\.0"):
+        fetch("reviews==1.0", SHA256)
+    assert served == [len(SDIST) // 2]
+    assert fetch("reviews==1.0", SHA256) == SDIST
+
+
+def test_an_index_that_nobody_answers_for(index, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(UserError, match=r"could not fetch .*refused.*make the index reachable"):
+        fetch("reviews==1.0", SHA256)
 
 
 def test_members():

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cascadebert.errors import UserError
+from cascadebert.tasks.hub import load_dataset
 
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
@@ -25,7 +26,7 @@ _SPACE = re.compile(r"\s+")
 def _opened(path: Path):
     """A text stream of `path`, decompressed by its suffix. Raises UserError for a missing file."""
     if not path.is_file():
-        raise UserError(f"corpus file {path} does not exist; set pretraining: corpora: files:")
+        raise UserError(f"corpus file {path} does not exist; correct pretraining.corpora")
     if path.suffix == ".zst":
         try:
             import zstandard
@@ -74,8 +75,6 @@ def read_documents(path: str | os.PathLike, field: str = "text") -> Iterator[str
 
 def hub_documents(name: str, subset: str | None, split: str, field: str) -> Iterator[str]:
     """The documents of a data set on the hub (or a local folder that `datasets` can load)."""
-    from datasets import load_dataset
-
     rows = load_dataset(name, subset, split=split)
     if field not in rows.column_names:
         raise UserError(f"data set {name} has no column {field!r}; it has {rows.column_names}")

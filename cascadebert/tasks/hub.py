@@ -1,10 +1,12 @@
 """Data sets of the Hugging Face hub, or local folders of their form."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 
-from cascadebert.errors import UserError
+from cascadebert.errors import UserError, explained
+from cascadebert.hub import answer_in_time, one_line
 from cascadebert.tasks.glue import GLUE, glue_splits
 from cascadebert.tasks.tables import Table
 
@@ -19,26 +21,38 @@ def known_as(source: dict) -> str | None:
     return {glue.lower().replace("-", ""): glue for glue in GLUE}.get(config)
 
 
+def load_dataset(name: str, config: str | None, base: Path = Path("."), **arguments):
+    """What `datasets.load_dataset` gives; UserError for whatever it raises.
+
+    name: of a data set of the hub, or a folder relative to `base`
+    """
+    import datasets  # slow to import, and no other source needs it
+
+    answer_in_time()
+    folder = base / name
+    try:
+        return datasets.load_dataset(str(folder) if folder.is_dir() else name, config, **arguments)
+    except Exception as error:  # whatever the hub, the network or a data set's files can raise
+        if explained(error, os.curdir):
+            raise
+        title = f"{name} ({config})" if config else name
+        raise UserError(
+            f"data set {title} could not be loaded ({one_line(error)}); correct its name and "
+            "configuration, make the hub reachable, or give a folder with the data set's files"
+        ) from error
+
+
 def hub_tables(source: dict, base: Path) -> dict[str, Table]:
     """split -> its table.
 
     source: hub (a data set's name, or a folder), config, revision, and splits (split -> its name
             on the hub; else train, validation as dev, and test, as far as they are there)
     """
-    import datasets  # slow to import, and no other source needs it
+    import datasets
 
     name, config = source["hub"], source.get("config")
     title = f"{name} ({config})" if config else name
-    folder = base / name
-    try:
-        found = datasets.load_dataset(
-            str(folder) if folder.is_dir() else name, config, revision=source.get("revision")
-        )
-    except Exception as error:  # whatever the hub, the network or a data set's files can raise
-        raise UserError(
-            f"{title} could not be loaded ({type(error).__name__}: {error}); correct source.hub "
-            "and source.config, make the hub reachable, or give a folder with the data set's files"
-        ) from error
+    found = load_dataset(name, config, base, revision=source.get("revision"))
     names = source.get("splits")
     if names is None:
         usual = {split: hub for split, (_, hub) in glue_splits(known_as(source) or "").items()}

@@ -60,13 +60,18 @@ def fetch(package: str, sha256: str) -> bytes:
     if "DO NOT MATCH THE HASHES" in run.stderr:
         got = run.stderr.rpartition("Got")[2].split()[:1]
         raise UserError(
-            f"the index's {package} is not the archive that the task is pinned to: its sha256 is "
-            f"{' '.join(got)}, not {sha256}; correct source.sha256 if you trust it"
+            f"what came from the index as {package} is not the archive that the task is pinned "
+            f"to: its sha256 is {' '.join(got)}, not {sha256}. Run again, since a download that "
+            "was cut off looks like this; if it comes again, the index has another archive: "
+            "correct source.sha256 if you trust it"
         )
-    said = [line for line in run.stderr.splitlines() if line.startswith("ERROR:")]
+    lines = run.stderr.splitlines()
+    # Of an index that cannot be reached, pip says in the end that it has no such package.
+    broken = [line.partition("connection broken by ")[2] for line in lines]
+    said = list(filter(None, broken)) or [line for line in lines if line.startswith("ERROR:")]
     raise UserError(
         f"pip could not fetch {package} from its configured index "
-        f"({(said or run.stderr.splitlines() or ['it said nothing'])[-1]}); make the index "
+        f"({(said or lines or ['it said nothing'])[-1]}); make the index "
         "reachable (`pip config list` shows which), or get the sdist elsewhere and give its path "
         "as the task's source.archive"
     )

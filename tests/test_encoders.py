@@ -1,0 +1,111 @@
+"""Encoders that cannot be had, or are not what they say."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from cascadebert.encoders import layer_flops, load_classifier, load_config, load_encoder
+from cascadebert.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def copy(encoders, tmp_path) -> Path:
+    """A copy of an encoder of 2 layers, to be spoilt."""
+    return Path(shutil.copytree(encoders["bert-2"], tmp_path / "encoder"))
+
+
+def edit(path: Path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def cut_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut_weights, r"AutoModel \(SafetensorError: .*\); the folder is damaged"),
+        (
+            lambda folder: (folder / "config.json").write_text("{"),
+            r"AutoConfig \(OSError: .*config\.json' is not a valid JSON file\.\); the folder",
+        ),
+        (
+            lambda folder: edit(folder / "config.json", model_type="klingon"),
+            r"AutoConfig \(ValueError: .*`klingon`",
+        ),
+        (
+            lambda folder: edit(folder / "config.json", num_hidden_layers=4),
+            r"weights have no encoder\.layer\.2\.\S+ of the shape .*\(4 layers of width 32\)",
+        ),
+        (
+            lambda folder: edit(folder / "config.json", hidden_size=64),
+            r"weights have no embeddings\.\S+ of the shape .*\(2 layers of width 64\)",
+        ),
+        (
+            lambda folder: (folder / "model.safetensors").unlink(),
+            r"has no model\.safetensors.*AutoModel\.from_pretrained\('.*encoder'\)\.save_pretr",
+        ),
+    ],
+)
+def test_a_spoilt_folder_is_one_paragraph(spoil, message, copy):
+    spoil(copy)
+    with pytest.raises(UserError, match=message) as caught:
+        load_encoder(copy)
+    assert str(caught.value).startswith(f"encoder {copy}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_head_of_other_labels_gives_way_to_a_new_one(encoders, tmp_path):
+    torch.manual_seed(0)
+    config = BertConfig.from_pretrained(encoders["bert-2"], num_labels=3)
+    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    assert load_classifier(tmp_path, ["no", "yes"]).classifier.out_features == 2
+
+
+def test_who_does_not_say_its_inner_width_has_berts():
+    expected = layer_flops(BertConfig(hidden_size=32, intermediate_size=128), 10)
+    assert layer_flops(SimpleNamespace(hidden_size=32), 10) == expected
+
+
+def test_a_hub_that_never_answers_is_given_up():
+    """It takes the call and is silent, as behind many a firewall."""
+    script = """
+import socket, time
+time.sleep = lambda seconds: None  # between two attempts
+hub = socket.create_server(("127.0.0.1", 0))
+import os
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:%d" % hub.getsockname()[1]
+from cascadebert.encoders import load_config
+load_config("nobody/nothing")
+"""
+    environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        timeout=100,
+    )
+    assert time.monotonic() - start > 2  # it did call
+    assert "UserError: encoder nobody/nothing could not be loaded" in result.stderr
+
+
+def test_without_the_hub_it_says_what_to_do():
+    with pytest.raises(UserError, match=r"no folder here, and no model .* make the hub") as caught:
+        load_config("nobody/nothing")
+    assert "\n" not in str(caught.value)
