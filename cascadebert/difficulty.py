@@ -1,7 +1,7 @@
 """Which training examples are difficult for a model: K folds x S seeds (paper, Section 3.2)."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,12 @@ import pandas as pd
 from cascadebert.errors import UserError
 
 
-def fold_of(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def fold_of(
+    labels: np.ndarray, folds: int, seed: int, task: str, names: Sequence[str]
+) -> np.ndarray:
     """The fold of every training example, int64 `[examples]`; classes are spread evenly.
 
+    labels: class numbers `[examples]`, of the task's label names
     Raises UserError if a class has fewer examples than there are folds.
     """
     # Imported here, since every training starts this module and few make folds.
@@ -21,8 +24,9 @@ def fold_of(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     rare = np.flatnonzero((counts > 0) & (counts < folds))
     if len(rare):
         raise UserError(
-            f"label {rare[0]} has {counts[rare[0]]} training examples, fewer than the {folds} "
-            "folds of the difficulty labelling; lower difficulty.folds or give more data"
+            f"task {task}: {counts[rare[0]]} training examples are labelled {names[rare[0]]}, "
+            f"fewer than the {folds} folds of the difficulty labelling; lower difficulty.folds, or "
+            "give more data (limit.train)"
         )
     fold = np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)

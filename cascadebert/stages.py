@@ -1,5 +1,6 @@
 """The expensive stages, each from files to files: tokenize, label difficulty, train, predict."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from transformers import PreTrainedModel
 
 from cascadebert.checkpoint import Checkpoint
 from cascadebert.difficulty import fold_of
-from cascadebert.encoders import layer_cost, load_tokenizer
+from cascadebert.encoders import check_family, layer_cost, load_config, load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.predictions import Predictions
@@ -21,23 +23,49 @@ from cascadebert.tasks import Task
 from cascadebert.tokens import TokenizedSplit, tokenize
 from cascadebert.training import Settings, predict, train
 
+log = logging.getLogger(__name__)
+
 File = str | os.PathLike
 
 
 def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> None:
-    """Writes <folder>/<split>.npz for every split.
+    """Writes <folder>/<split>.npz for every split, and logs how many texts were cut.
 
-    Raises UserError if the encoder cannot read texts of `max_length` tokens.
+    Raises UserError if the encoder cannot read these texts, or none of `max_length` tokens.
     """
+    config = load_config(encoder)
+    check_family(encoder, config)
     tokenizer = load_tokenizer(encoder)
-    if max_length > tokenizer.model_max_length:
+    if tokenizer.pad_token_id is None:
+        raise UserError(f"the tokenizer of {encoder} has no padding token; name another encoder")
+    longest = min(
+        tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_length)
+    )
+    if max_length > longest:
         raise UserError(
-            f"training.max_length is {max_length}, but {encoder} reads "
-            f"{tokenizer.model_max_length} tokens at most"
+            f"training.max_length is {max_length}, but {encoder} reads {longest} tokens at most"
         )
     with replacing(folder) as draft:
         for split, table in task.splits.items():
-            tokenize(table, tokenizer, max_length).save(draft / f"{split}.npz")
+            data = tokenize(table, tokenizer, max_length)
+            if split == "train" and np.isin(data.tokens, tokenizer.all_special_ids).all():
+                raise UserError(
+                    f"{task.name}: {encoder} knows no word of the training texts; does it have "
+                    "its tokenizer's files (tokenizer.json), and is it of their language?"
+                )
+            cut = count_cut(table, data, tokenizer, max_length)
+            log.info("%s: %d of %d texts were cut at %d tokens", split, cut, len(data), max_length)
+            data.save(draft / f"{split}.npz")
+
+
+def count_cut(table: pd.DataFrame, data: TokenizedSplit, tokenizer, max_length: int) -> int:
+    """How many texts of a tokenized split are longer than it has them."""
+    full = table[data.lengths == max_length]
+    if full.empty:
+        return 0
+    pairs = full["text_pair"].tolist() if full["text_pair"].notna().any() else None
+    whole = tokenizer(full["text"].tolist(), pairs, verbose=False)["input_ids"]
+    return sum(len(ids) > max_length for ids in whole)
 
 
 def label_run(
@@ -61,11 +89,13 @@ def label_run(
 
     def label(draft: Path, checkpoint: Checkpoint) -> None:
         data, dev = (TokenizedSplit.load(tokens / f"{split}.npz") for split in ("train", "dev"))
-        numbers = fold_of(data.labels, folds, derive_seed(base_seed, task.name, "folds"))
+        fold_seed = derive_seed(base_seed, task.name, "folds")
+        numbers = fold_of(data.labels, folds, fold_seed, task.name, task.labels)
         inside, held_out = np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)
         name = f"difficulty {task.name}/{run.name} fold {fold} seed {seed}"
         job_seed = derive_seed(base_seed, task.name, "difficulty", run.name, fold, seed)
         model = new_model(run, encoder, task.labels, (), job_seed)
+        check_reads(model, encoder, data)
         train(
             model,
             data,
@@ -122,6 +152,7 @@ def train_run(
             difficult = labelled.loc[data.ids, "difficult"].to_numpy()
         seed = derive_seed(base_seed, task.name, run.name, replicate)
         model = new_model(run, encoder, task.labels, parents, seed)
+        check_reads(model, encoder, data)
         scores = train(
             model,
             data,
@@ -178,6 +209,36 @@ def _inputs(tokens: Path, encoder: File) -> list[File]:
 def new_model(
     run: Run, encoder: File, labels: list[str], parents: Sequence[Path], seed: int
 ) -> torch.nn.Module:
-    """The run's model before training; `seed` draws its new weights."""
+    """The run's model before training; `seed` draws its new weights.
+
+    Raises UserError if the encoder cannot host it.
+    """
+    check_family(encoder, load_config(encoder))
     torch.manual_seed(seed)
-    return system(run.method).Model(run, encoder, labels, parents)
+    model = system(run.method).Model(run, encoder, labels, parents)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(
+            f"{run.name}: {encoder} has too few layers (num_hidden_layers) for {run.method}, which "
+            "trains exits before the last one; take an encoder of at least 2 layers"
+        )
+    return model
+
+
+def check_reads(model: torch.nn.Module, encoder: File, data: TokenizedSplit) -> None:
+    """Raises UserError if the model lacks embeddings of these tokens or of that many."""
+    inside = next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+    words = inside.get_input_embeddings().num_embeddings
+    if data.tokens.max() >= words:
+        raise UserError(
+            f"{encoder} has a vocabulary of {words}, but the texts have token {data.tokens.max()}; "
+            "give it in `encoders` the `tokenizer` of an encoder with the same vocabulary, or none"
+        )
+    for name, part in inside.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
+            # RoBERTa counts positions from after the one that stands for padding.
+            room = part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
+            if data.lengths.max() > room:
+                raise UserError(
+                    f"training.max_length: texts have up to {data.lengths.max()} tokens, but "
+                    f"{encoder} reads {room} at most"
+                )

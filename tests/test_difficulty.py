@@ -1,27 +1,30 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascadebert.difficulty import combine, fold_of
 from cascadebert.errors import UserError
 
 
+@settings(deadline=None)  # the first call imports scikit-learn
 @given(st.lists(st.integers(0, 2), min_size=40, max_size=200), st.integers(2, 5))
 def test_folds_partition_the_examples_and_spread_the_classes(labels, folds):
     labels = np.array(labels)
     counts = np.bincount(labels)
     if (counts[counts > 0] < folds).any():
-        with pytest.raises(UserError, match="fewer than the"):
-            fold_of(labels, folds, 0)
+        with pytest.raises(UserError, match=r"task x: \d+ training .* labelled [abc], fewer than"):
+            fold_of(labels, folds, 0, "x", "abc")
         return
-    fold = fold_of(labels, folds, 0)
+    fold = fold_of(labels, folds, 0, "x", "abc")
     assert set(fold) == set(range(folds))
     for label in np.unique(labels):
         sizes = np.bincount(fold[labels == label], minlength=folds)
         assert sizes.max() - sizes.min() <= 1
-    assert (fold == fold_of(labels, folds, 0)).all()
+    for number in range(folds):  # who is trained on the others has seen every class
+        assert set(labels[fold != number]) == set(labels)
+    assert (fold == fold_of(labels, folds, 0, "x", "abc")).all()
 
 
 def runs(tmp_path, correct):
