@@ -13,7 +13,7 @@ min_version("9.0")
 sys.path.insert(0, workflow.basedir)
 
 from cascadebert.errors import UserError
-from cascadebert.experiment import Experiment, resolve
+from cascadebert.experiment import Experiment, refuse_repeated_keys, resolve
 from cascadebert.files import replacing
 from cascadebert.submission import submitted
 from cascadebert.tasks import source_files
@@ -25,6 +25,8 @@ configfile: f"{workflow.basedir}/config.yaml"
 with open(f"{workflow.basedir}/config.yaml") as default:
     resolved = resolve(yaml.safe_load(default), workflow.config_settings.overwrite_config)
 try:
+    for path in [f"{workflow.basedir}/config.yaml", *workflow.config_settings.configfiles]:
+        refuse_repeated_keys(path)
     EXPERIMENT = Experiment(resolved)
     SUBMITTED = submitted(EXPERIMENT)
 except UserError as error:

@@ -1,5 +1,7 @@
 """An experiment: one configuration, resolved and checked before any job starts."""
 
+import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,20 +9,57 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from cascadebert import published
+from cascadebert.encoders import local_layers
 from cascadebert.errors import UserError
 from cascadebert.systems import Run, names, system
 
 SCHEMAS = Path(__file__).parent.parent / "config"
+
+# YAML has .nan and .inf, which no bound of a schema refuses.
+NUMBERS = Draft202012Validator.TYPE_CHECKER
+Validator = extend(
+    Draft202012Validator,
+    type_checker=NUMBERS.redefine(
+        "number", lambda _, value: NUMBERS.is_type(value, "number") and math.isfinite(value)
+    ),
+)
 
 # An override that names its own does not want the default's as well.
 REPLACED = (
     *("tasks", "encoders", "systems"),
     *("tables", "layerwise", "representations", "submission"),
 )
+
+
+def refuse_repeated_keys(path: str | os.PathLike) -> None:
+    """Raises UserError if a mapping in a YAML file has a key twice: YAML keeps the last alone."""
+    try:
+        nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
+    except yaml.YAMLError:
+        return  # JSON, which Snakemake reads too and YAML not always
+    looked_at = set()
+    while nodes:
+        node = nodes.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in looked_at:
+            continue
+        looked_at.add(id(node))  # an alias is the node that it stands for
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+            continue
+        first = {}
+        for key, value in node.value:
+            nodes.append(value)
+            line = key.start_mark.line + 1
+            if (earlier := first.setdefault((key.tag, str(key.value)), line)) != line:
+                raise UserError(
+                    f"{path}, line {line}: the key {key.value!r} is there in line {earlier} too, "
+                    "which this one would replace; rename or delete one of them"
+                )
 
 
 def resolve(default: dict, override: dict) -> dict:
@@ -123,7 +162,8 @@ class Experiment:
                         f"of their own; if their vocabularies are the same, say `tokenizer: "
                         f"{self.tokenizer(parent.encoder)}` for {run.encoder}"
                     )
-            found[run.name] = run
+            self._check_layers(run)
+            _add(found, run)
 
         for entry in self.systems.values():
             for candidate in entry.candidates.values():
@@ -131,11 +171,23 @@ class Experiment:
                     add(run)
         return found
 
+    def _check_layers(self, run: Run) -> None:
+        """What is on the hub, or not yet made, is checked by the job that loads it."""
+        layers, folder = run.option("layers", 1), self.encoder(run.encoder)
+        if layers > (local_layers(folder) or layers):
+            raise UserError(
+                f"configuration, systems: {run.name} has the first {layers} layers of "
+                f"{run.encoder}, but {folder} has {local_layers(folder)}; ask for fewer `layers`"
+            )
+
     @cached_property
     def labellers(self) -> dict[str, Run]:
         """The models that label difficulty, by name."""
-        found = [run.labeller for run in self.runs.values() if run.labeller]
-        return {run.name: run for run in found}
+        found: dict[str, Run] = {}
+        for run in self.runs.values():
+            if run.labeller:
+                _add(found, run.labeller)
+        return found
 
     @cached_property
     def ablations(self) -> dict[str, str]:
@@ -167,6 +219,15 @@ class Experiment:
         return list(dict.fromkeys(pairs))
 
 
+def _add(found: dict[str, Run], run: Run) -> None:
+    """Their names are those of folders, so two trainings must not share one."""
+    if found.setdefault(run.name, run) != run:
+        raise UserError(
+            f"configuration, encoders: {run.name} would be the name of two trainings, of encoder "
+            f"{found[run.name].encoder} and of encoder {run.encoder}; rename one of the encoders"
+        )
+
+
 def check(config: dict) -> None:
     """Raises UserError for the first thing in the configuration that cannot be meant."""
     registry = Registry().with_resources(
@@ -175,14 +236,17 @@ def check(config: dict) -> None:
     )
     schema = yaml.safe_load((SCHEMAS / "schema.yaml").read_text())
     known = {"method": names()}
-    known |= {name: list(config.get(f"{name}s", [])) for name in ("encoder", "system")}
+    for name in ("encoder", "system"):
+        section = config.get(f"{name}s")
+        known[name] = list(section) if isinstance(section, dict) else []
     known |= {"published method": published.methods(), "published task": published.tasks()}
 
     def validate(value, schema: dict, path: tuple[str, ...]) -> None:
         checker = FormatChecker(formats=())
         for name, allowed in known.items():
-            checker.checks(name)(lambda value, allowed=allowed: value in allowed)
-        validator = Draft202012Validator(schema, registry=registry, format_checker=checker)
+            # A section that has none is itself what is wrong.
+            checker.checks(name)(lambda value, allowed=allowed: not allowed or value in allowed)
+        validator = Validator(schema, registry=registry, format_checker=checker)
         error = best_match(validator.iter_errors(value))
         if error is not None:
             where = ".".join(map(str, (*path, *error.absolute_path))) or "top level"
@@ -210,8 +274,21 @@ def _explained(error: ValidationError, known: dict[str, list[str]]) -> str:
 
 def _allowed(error: ValidationError) -> str:
     """What the user may write instead, where the validator's message does not say it."""
+    if error.validator == "type":
+        # What YAML makes of yes, no and 2021, and of 2e-5.
+        if error.validator_value == "string" and isinstance(error.instance, bool | int | float):
+            return "; put it in quotes"
+        if error.validator_value in ("number", "integer") and _is_number(error.instance):
+            return "; write it without quotes, and with a point before an exponent (2.0e-5)"
     if error.validator in ("additionalProperties", "propertyNames"):
         keys = error.schema.get("properties", {})
         return f"; allowed keys: {', '.join(keys)}" if keys else ""
     description = error.schema.get("description") if isinstance(error.schema, dict) else None
     return f" ({description})" if description else ""
+
+
+def _is_number(value) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False

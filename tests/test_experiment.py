@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from cascadebert.errors import UserError
-from cascadebert.experiment import Experiment, resolve
+from cascadebert.experiment import Experiment, refuse_repeated_keys, resolve
 
 ROOT = Path(__file__).parent.parent
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -51,6 +51,16 @@ def test_the_default_is_the_papers_line_up():
         ("training.epochs", 0, r"training\.epochs: 0 is less than the minimum of 1"),
         ("training.epochs", None, r"training: 'epochs' is a required property"),
         ("training.precision", "fp8", r"training\.precision: 'fp8' is not one of \['auto', 'bf16'"),
+        ("training.learning_rate", float("nan"), r"training\.learning_rate: nan is not of type"),
+        ("evaluation.targets", [2, float("inf")], r"evaluation\.targets\.1: inf is not of type"),
+        ("training.learning_rate", "2e-5", r"'2e-5' is not of type .*point before an exponent"),
+        (
+            "tasks.movies.labels",
+            [False, True],
+            r"labels\.\d: \w+ is not of type .*put it in quotes",
+        ),
+        ("encoders", [], r"encoders: \[\] is not of type 'object'"),
+        ("systems", 5, r"systems: 5 is not of type 'object'"),
         ("training.learning_rate", "fast", r"training\.learning_rate: 'fast' is not of type"),
         ("difficulty.folds", 1, r"difficulty\.folds: 1 is less than the minimum of 2"),
         ("difficulty.margins", [0.1, 2], r"difficulty\.margins\.1: 2 is greater than the maximum"),
@@ -97,14 +107,63 @@ def test_the_default_is_the_papers_line_up():
             r"tables\.table3_distillation\.1: 'nobody' is none of bert-12l, ",
         ),
         ("encoders.bert-2.tokenizer", "bert", r"encoders\.bert-2\.tokenizer: 'bert' is none of"),
-        ("experiment", "../elsewhere", r"experiment: '\.\./elsewhere' does not match"),
         ("tasks.movies.metric", "bleu", r"tasks\.movies\.metric: 'bleu' is not one of"),
-        ("tasks", {"a/b": DEFAULT["tasks"]["movies"]}, r"tasks: 'a/b' does not match"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_path(path, value, message):
     with pytest.raises(UserError, match=message):
         Experiment(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "../elsewhere", "a/b", "/tmp/a", "a\n", "-a", "a b", "", "a" * 81]
+)
+@pytest.mark.parametrize("section", ["experiment", "tasks", "encoders", "systems"])
+def test_no_name_leads_out_of_the_results(section, name):
+    value = DEFAULT[section]
+    if isinstance(value, dict):
+        value = {**value, name: next(iter(value.values()))}
+    with pytest.raises(UserError, match=rf"{section}: .*a name of files: letters, digits"):
+        Experiment(changed(section, value if isinstance(value, dict) else name))
+
+
+def test_two_trainings_of_one_name_are_refused():
+    """An encoder may be called what another one's first layers are."""
+    config = changed("encoders.bert-12-layers6", "some/encoder")
+    config["systems"]["whole"] = {"method": "finetune", "title": "W", "encoder": "bert-12-layers6"}
+    with pytest.raises(UserError, match=r"finetune-bert-12-layers6 would be the name of two .*enc"):
+        _ = Experiment(config).runs
+    members = [{"encoder": "bert-12", "layers": 6, "teacher": "bert-12"}, "bert-12"]
+    config["systems"] = {
+        "proposed": {**DEFAULT["systems"]["cascadebert"], "members": members},
+        "whole": {
+            **DEFAULT["systems"]["cascadebert"],
+            "members": ["bert-12-layers6", "bert-12"],
+        },
+    }
+    config["proposed"] = "proposed"
+    with pytest.raises(UserError, match=r"finetune-bert-12-layers6 would be the name of two"):
+        _ = Experiment(config).labellers
+
+
+@pytest.mark.parametrize("name", ["num_hidden_layers", "n_layers"])
+def test_more_layers_than_a_local_encoder_has_are_refused(name, tmp_path):
+    config = changed("encoders.bert-12", str(tmp_path))
+    assert "finetune-bert-12-layers6" in Experiment(config).runs  # not there yet
+    (tmp_path / "config.json").write_text(f'{{"{name}": 5}}')
+    with pytest.raises(UserError, match=r"first 6 layers of bert-12, but .* has 5; ask for fewer"):
+        _ = Experiment(config).runs
+
+
+def test_a_key_that_comes_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("a: {x: 1, y: 2}\nb:\n- {x: 1}\n- x: 1\n  y: 2\n\n  x: 3\n")
+    with pytest.raises(UserError, match=r"twice\.yaml, line 7: the key 'x' is there in line 4 too"):
+        refuse_repeated_keys(path)
+    path.write_text("a: &a {x: 1}\nb: *a\nc: {<<: *a, x: 2}\nd: [*a, *a]\n")
+    refuse_repeated_keys(path)
+    path.write_text('{\t"a": 1}')  # JSON, but no YAML
+    refuse_repeated_keys(path)
 
 
 def test_members_of_a_cascade_may_be_a_part_of_an_encoder_or_students():
