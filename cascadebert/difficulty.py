@@ -26,7 +26,7 @@ def fold_of(
         raise UserError(
             f"task {task}: {counts[rare[0]]} training examples are labelled {names[rare[0]]}, "
             f"fewer than the {folds} folds of the difficulty labelling; lower difficulty.folds, or "
-            "give more data (limit.train)"
+            "give more data (perhaps limit.train leaves too little)"
         )
     fold = np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)

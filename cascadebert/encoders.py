@@ -50,8 +50,8 @@ def local_layers(encoder: str | os.PathLike) -> int | None:
     """
     try:
         config = json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8"))
-        return config.get("num_hidden_layers") or config.get("n_layers")  # DistilBERT's name
-    except (OSError, ValueError, AttributeError):
+        return int(config.get("num_hidden_layers") or config["n_layers"])  # DistilBERT's name
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 

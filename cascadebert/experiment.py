@@ -112,6 +112,9 @@ class Experiment:
         self.systems = {
             key: self._system(key, dict(entry)) for key, entry in config["systems"].items()
         }
+        # By name: all that has to be trained for a task, and the models that label difficulty.
+        self.runs = self._all_runs()
+        self.labellers = self._all_labellers()
 
     def _system(self, key: str, entry: dict) -> System:
         method, title = entry.pop("method"), entry.pop("title")
@@ -147,9 +150,7 @@ class Experiment:
         entry = self.config["encoders"][name]
         return name if isinstance(entry, str) else entry.get("tokenizer", name)
 
-    @cached_property
-    def runs(self) -> dict[str, Run]:
-        """Everything that has to be trained for a task, by name."""
+    def _all_runs(self) -> dict[str, Run]:
         found: dict[str, Run] = {}
 
         def add(run: Run) -> None:
@@ -171,6 +172,13 @@ class Experiment:
                     add(run)
         return found
 
+    def _all_labellers(self) -> dict[str, Run]:
+        found: dict[str, Run] = {}
+        for run in self.runs.values():
+            if run.labeller:
+                _add(found, run.labeller)
+        return found
+
     def _check_layers(self, run: Run) -> None:
         """What is on the hub, or not yet made, is checked by the job that loads it."""
         layers, folder = run.option("layers", 1), self.encoder(run.encoder)
@@ -179,15 +187,6 @@ class Experiment:
                 f"configuration, systems: {run.name} has the first {layers} layers of "
                 f"{run.encoder}, but {folder} has {local_layers(folder)}; ask for fewer `layers`"
             )
-
-    @cached_property
-    def labellers(self) -> dict[str, Run]:
-        """The models that label difficulty, by name."""
-        found: dict[str, Run] = {}
-        for run in self.runs.values():
-            if run.labeller:
-                _add(found, run.labeller)
-        return found
 
     @cached_property
     def ablations(self) -> dict[str, str]:

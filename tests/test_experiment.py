@@ -132,7 +132,7 @@ def test_two_trainings_of_one_name_are_refused():
     config = changed("encoders.bert-12-layers6", "some/encoder")
     config["systems"]["whole"] = {"method": "finetune", "title": "W", "encoder": "bert-12-layers6"}
     with pytest.raises(UserError, match=r"finetune-bert-12-layers6 would be the name of two .*enc"):
-        _ = Experiment(config).runs
+        Experiment(config)
     members = [{"encoder": "bert-12", "layers": 6, "teacher": "bert-12"}, "bert-12"]
     config["systems"] = {
         "proposed": {**DEFAULT["systems"]["cascadebert"], "members": members},
@@ -143,7 +143,7 @@ def test_two_trainings_of_one_name_are_refused():
     }
     config["proposed"] = "proposed"
     with pytest.raises(UserError, match=r"finetune-bert-12-layers6 would be the name of two"):
-        _ = Experiment(config).labellers
+        Experiment(config)
 
 
 @pytest.mark.parametrize("name", ["num_hidden_layers", "n_layers"])
@@ -152,7 +152,7 @@ def test_more_layers_than_a_local_encoder_has_are_refused(name, tmp_path):
     assert "finetune-bert-12-layers6" in Experiment(config).runs  # not there yet
     (tmp_path / "config.json").write_text(f'{{"{name}": 5}}')
     with pytest.raises(UserError, match=r"first 6 layers of bert-12, but .* has 5; ask for fewer"):
-        _ = Experiment(config).runs
+        Experiment(config)
 
 
 def test_a_key_that_comes_twice_is_refused(tmp_path):
@@ -183,7 +183,7 @@ def test_a_student_reads_the_tokens_of_its_teacher():
     assert "kd-bert-2-teacherbert-12" in Experiment(config).runs
     config["encoders"]["bert-2"] = config["encoders"]["bert-2"]["model"]
     with pytest.raises(UserError, match=r"kd-bert-2-teacherbert-12 starts from finetune-bert-12"):
-        _ = Experiment(config).runs
+        Experiment(config)
 
 
 def test_an_override_replaces_its_tasks_and_merges_its_settings():

@@ -157,13 +157,51 @@ def test_one_core_gives_the_same_bytes_as_two(finished, tmp_path, config, task):
         assert alone == read_all(finished / place)
 
 
-def test_a_wrong_key_is_refused_before_any_job(tmp_path):
-    (tmp_path / "wrong.yaml").write_text("experiment: wrong\ntraining: {epoch: 3}\n")
+DEEP = f"""
+encoders: {{bert: {ROOT}/models/bert-2x128}}
+reference: bert
+proposed: deep
+systems:
+  deep: {{method: finetune, title: Deep, encoder: bert, layers: 3}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        (
+            "training: {epoch: 3}",
+            ["training: Additional properties are not allowed ('epoch'", "epochs, learning_rate"],
+        ),
+        ("seed: 1\nseed: 2", ["wrong.yaml, line 3: the key 'seed' is there in line 2 too"]),
+        (DEEP, ["finetune-bert-layers3 has the first 3 layers of bert", "has 2; ask for fewer"]),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_any_job(text, messages, tmp_path):
+    (tmp_path / "wrong.yaml").write_text(f"experiment: wrong\n{text}\n")
     result = snakemake(tmp_path, "--configfile", str(tmp_path / "wrong.yaml"))
     assert result.returncode != 0
-    assert "training: Additional properties are not allowed ('epoch'" in result.stderr
-    assert "epochs, learning_rate, batch_size" in result.stderr
+    for message in messages:
+        assert message in result.stderr
+    assert "cascadebert/" not in result.stderr  # no traceback
     assert not (tmp_path / "results").exists()
+
+
+def test_without_the_hub_each_job_says_what_it_cannot_reach(tmp_path, config, task, monkeypatch):
+    """A closed port; huggingface_hub tries again for about 25 seconds."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    far = {**config["tasks"]["words"], "source": {"hub": "nobody/data"}}
+    encoders = {**config["encoders"], "far": "nobody/model"}
+    changed = {**config, "tasks": {**config["tasks"], "far": far}, "encoders": encoders}
+    path = write(tmp_path, changed, task)
+    targets = ["results/small/data/far", "results/small/tokens/words/far"]
+    result = snakemake(tmp_path, *targets, "--keep-going", "--configfile", str(path))
+    assert result.returncode != 0
+    for what in ("data set nobody/data", "encoder nobody/model"):
+        said = re.search(rf"Error: ({what} could not be loaded .*)", result.stderr)
+        assert "make the hub reachable" in said.group(1)
+    assert "Traceback" not in result.stderr
 
 
 def test_a_bad_row_is_named_and_leaves_nothing_half_done(tmp_path, config, task):
