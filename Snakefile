@@ -15,6 +15,7 @@ sys.path.insert(0, workflow.basedir)
 from cascadebert.errors import UserError
 from cascadebert.experiment import Experiment, refuse_repeated_keys, resolve
 from cascadebert.files import replacing
+from cascadebert.gpus import devices
 from cascadebert.submission import submitted
 from cascadebert.tasks import source_files
 

@@ -61,6 +61,11 @@ for rule_name, members in PACKS.items():
             for number in range(len(members)):
                 given.setdefault(f"{rule_name}_{number}", given[rule_name])
 
+# Where a profile hands out GPUs, as many jobs as there are slots run at once. A dry run needs no GPU.
+if any("gpu_slot" in given for given in workflow.resource_settings.overwrite_resources.values()):
+    if "gpu_slot" not in workflow.global_resources:
+        workflow.register_resource("gpu_slot", max(1, len(devices()) * config["gpu_slots"]))
+
 
 def label_run(task, labeller, fold, seed):
     return f"{RESULTS}/difficulty/{task}/{labeller}/fold{fold}-seed{seed}.parquet"

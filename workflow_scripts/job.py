@@ -1,7 +1,7 @@
 """What every script does before and after its own work.
 
-It runs once at a time, logs, takes the granted threads, refuses damaged inputs, records checksums
-of the outputs, and reports errors.
+It runs once at a time, logs, takes the granted threads and GPU, refuses damaged inputs, records
+checksums of the outputs, and reports errors.
 """
 
 import logging
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from cascadebert.checksums import Ledger
 from cascadebert.errors import UserError, explained
+from cascadebert.gpus import take_slot
 
 
 @contextmanager
@@ -37,6 +38,9 @@ def job(snakemake):
     try:
         with once_at_a_time(Path(snakemake.log[0])):
             refuse_damaged(ledger, snakemake.input)
+            # Only profiles/gpu asks for it: a scheduler gives a job its GPU in a way of its own.
+            if snakemake.resources.get("gpu_slot"):
+                take_slot(snakemake.config["gpu_slots"])
             yield
             for path in snakemake.output:
                 ledger.record(path)
