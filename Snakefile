@@ -48,6 +48,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/appendix.smk"
 include: "rules/report.smk"
+include: "rules/provenance.smk"
 include: "rules/submission.smk"
 
 

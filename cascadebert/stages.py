@@ -1,5 +1,6 @@
 """The expensive stages, each from files to files: tokenize, label difficulty, train, predict."""
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from cascadebert.encoders import check_family, layer_cost, load_config, load_tok
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.predictions import Predictions
+from cascadebert.records import MACHINE, ORIGIN, machine, origin
 from cascadebert.seeds import derive_seed
 from cascadebert.store import Store, fingerprint
 from cascadebert.systems import Run, system
@@ -83,8 +85,8 @@ def label_run(
 ) -> None:
     """Trains on all folds but one and notes which examples of that fold come right.
 
-    A table with columns id, predicted, confidence, correct. A training that is in the `store` is
-    not done again.
+    A table with columns id, predicted, confidence, correct, and as its `attrs` the machine. A
+    training that is in the `store` is not done again.
     """
 
     def label(draft: Path, checkpoint: Checkpoint) -> None:
@@ -117,6 +119,7 @@ def label_run(
                 "correct": predicted == data.labels[held_out],
             }
         )
+        table.attrs = machine(settings.precision)
         table.to_parquet(draft, index=False)
 
     names = ["difficulty", task.name, task.metric, task.labels, run.name, str(encoder)]
@@ -169,6 +172,7 @@ def train_run(
         model.save(draft)
         epochs = pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores})
         epochs.to_csv(draft / "epochs.csv", index=False)
+        (draft / MACHINE).write_text(json.dumps(machine(settings.precision)) + "\n")
         load_tokenizer(encoder).save_pretrained(draft)
 
     names = ["train", task.name, task.metric, task.labels, run.name, str(encoder)]
@@ -189,7 +193,10 @@ def predict_run(
     max_length: int,
     folder: File,
 ) -> None:
-    """Writes the logits of all exits on every split but train to <folder>/<split>.npz."""
+    """Writes the logits of all exits on every split but train to <folder>/<split>.npz.
+
+    Beside them, origin.json says which weights gave them, and where (`records.origin`).
+    """
     model = new_model(run, encoder, task.labels, parents, seed=0)
     model.load(trained)
     costs = np.array(model.depths) * layer_cost(encoder, reference, max_length)
@@ -199,6 +206,7 @@ def predict_run(
                 data = TokenizedSplit.load(tokens / f"{split}.npz")
                 logits = predict(model, data)
                 Predictions(logits, costs, data.ids, data.labels).save(draft / f"{split}.npz")
+        (draft / ORIGIN).write_text(json.dumps(origin(trained)) + "\n")
 
 
 def _inputs(tokens: Path, encoder: File) -> list[File]:

@@ -32,7 +32,9 @@ def fingerprint(description: dict, files: Iterable[str | os.PathLike]) -> str:
     """
     parts = [json.dumps(description, sort_keys=True), code_version()]
     for path in map(Path, files):
-        parts += [f"{file.relative_to(path)} {digest(file)}" for file in visible(path)]
+        # On which machine a parent was trained is no content.
+        contents = [file for file in visible(path) if file.name != "machine.json"]
+        parts += [f"{file.relative_to(path)} {digest(file)}" for file in contents]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 

@@ -271,6 +271,9 @@ class Page:
             f"{reason(row.note)}."
             for row in points[points["score"].isna()].itertuples()
         ]
+        texts.append(
+            "What all this was made from and by is under Provenance, and whole in provenance.json."
+        )
         return texts
 
 

@@ -134,6 +134,7 @@ TABLES = {
     "table7_fastbert": "7: against FastBERT",
     "appendix_c": "C: one more model, expected and measured",
     "claims": "The paper's claims, one by one",
+    "provenance": "what the results were made from and by",
 }
 ROWS = {"table2_main": list(titles), **config.get("tables", {})}  # of the tables of systems
 OPTIONAL = {"table3_distillation", "table6_backbone", "table7_fastbert"}
@@ -186,13 +187,13 @@ def drawn(name):
     }
 
 
-def tabulated(name):
+def tabulated(name, category="Tables"):
     """The files of a table, of which the report shows one."""
     return {
         "table": report(
             f"{RESULTS}/tables/{name}.html",
             caption=f"../report/{name}.rst",
-            category="Tables",
+            category=category,
             labels={"table": TABLES[name]},
         ),
         "files": [f"{RESULTS}/tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")],

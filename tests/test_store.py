@@ -46,6 +46,7 @@ def test_whatever_goes_in_changes_the_fingerprint(tmp_path, monkeypatch):
 
     first = current()
     (folder / ".snakemake_timestamp").touch()
+    (folder / "machine.json").write_text('{"cpu": "another"}')
     assert current() == first
     seen = {first, current(epochs=4)}
     tokens.write_bytes(b"other tokens")

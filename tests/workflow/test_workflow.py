@@ -11,6 +11,8 @@ from cascadebert.experiment import Experiment, resolve
 from tests.workflow.command import ROOT, planned, snakemake
 from tests.workflow.conftest import read_all, write
 
+MODELS = "models/*/*/*/model.safetensors"
+
 
 def test_the_default_labels_8_folds_x_5_seeds_and_shares_runs(tmp_path):
     jobs = planned(ROOT, "--forceall")
@@ -90,6 +92,13 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     choice = json.loads((results / "evaluation/words/choices/cascadebert.json").read_text())
     assert choice["candidate"] in {"0.1", "0.5"}
     assert yaml.safe_load((results / "config.yaml").read_text())["experiment"] == "small"
+    record = json.loads((results / "provenance.json").read_text())
+    assert record["configuration"] == yaml.safe_load((results / "config.yaml").read_text())
+    trained = {str(p.parent.relative_to(results / "models")) for p in results.glob(MODELS)}
+    assert set(record["models"]) == trained
+    assert sum(about["count"] for about in record["models_trained_on"]) == len(trained)
+    assert sum(about["count"] for about in record["difficulty_labels_trained_on"]) == 4
+    assert record["models_trained_on"][0]["code"] == record["code"]["library"]
 
     path = finished / "report.html"
     config_path = str(finished / "small.yaml")
@@ -97,6 +106,7 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     assert report.returncode == 0, report.stderr
     html = path.read_text()
     assert "CascadeBERT w/o DAR" in html
+    assert "what the results were made from and by" in html
     assert "data:image/png" in html or "image/png" in html
 
 

@@ -1,0 +1,184 @@
+import json
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from cascadebert import provenance as module
+from cascadebert import records, stages
+from cascadebert.difficulty import combine
+from cascadebert.errors import UserError
+from cascadebert.provenance import code, packages, provenance, revision, table_provenance
+from cascadebert.records import machine, origin
+from cascadebert.stages import label_run, predict_run, tokenize_task, train_run
+from cascadebert.store import Store
+from cascadebert.systems import Run
+from cascadebert.typeset import to_markdown
+from tests.conftest import SETTINGS
+
+SMALL = Run("finetune", "bert-2")
+OF_A_GPU = {"cpu": "Other", "gpu": "H100", "precision": "bfloat16", "torch": "2", "code": "x"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, task, encoders) -> Path:
+    """Data, two difficulty trainings, one model and its predictions; all but a label made here."""
+    folder = tmp_path_factory.mktemp("made")
+    task.save(folder / "data/words")
+    tokens = folder / "tokens"
+    tokenize_task(task, encoders["bert-2"], 64, tokens)
+    store, encoder = Store(folder / "store"), encoders["bert-2"]
+    settings = SETTINGS.__class__(**{**vars(SETTINGS), "epochs": 1})
+    for fold in range(2):
+        with pytest.MonkeyPatch.context() as patch:
+            if fold == 1:
+                patch.setattr(stages, "machine", lambda precision: OF_A_GPU)
+            out = folder / f"fold{fold}.parquet"
+            label_run(task, tokens, SMALL, encoder, fold, 2, 0, settings, 1, store, out)
+    models = folder / "models/words/finetune-bert-2/seed0"
+    train_run(task, tokens, SMALL, encoder, [], None, settings, 1, 0, store, models)
+    out = folder / "predictions/words/finetune-bert-2/seed0"
+    predict_run(task, tokens, SMALL, encoder, [], models, encoder, 64, out)
+    return folder
+
+
+@pytest.fixture
+def record(made, encoders):
+    def make():
+        return provenance(
+            {"experiment": "small", "seed": 7},
+            [made / "data/words"],
+            {
+                "bert-2": (encoders["bert-2"], sorted(Path(encoders["bert-2"]).glob("*.*"))),
+                "large": ("google-bert/bert-base-uncased", []),
+            },
+            [made / "predictions/words/finetune-bert-2/seed0"],
+            [made / f"fold{fold}.parquet" for fold in range(2)],
+        )
+
+    return make
+
+
+def sha(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def test_it_has_the_checksums_of_data_encoders_and_models(record, made, encoders):
+    found = record()
+    assert found["data"]["words"]["dev"]["sha256"] == sha(made / "data/words/dev.parquet")
+    assert found["data"]["words"]["dev"]["source"] == "written by the tests"
+    weights = Path(encoders["bert-2"], "model.safetensors")
+    assert found["encoders"]["bert-2"]["sha256"]["model.safetensors"] == sha(weights)
+    trained = made / "models/words/finetune-bert-2/seed0/model.safetensors"
+    assert found["models"] == {
+        "words/finetune-bert-2/seed0": {"model.safetensors": sha(trained)},
+    }
+
+
+def test_it_counts_the_machines_that_trained(record):
+    found = record()
+    mine = machine("fp32")
+    assert mine["cpu"]
+    assert mine["precision"] == "float32"
+    assert found["models_trained_on"] == [{**mine, "count": 1}]
+    counted = found["difficulty_labels_trained_on"]
+    assert sorted(about["cpu"] for about in counted) == sorted([mine["cpu"], "Other"])
+    assert {**OF_A_GPU, "count": 1} in counted
+    assert found["predicted_on"] == [{**mine, "count": 1}]
+
+
+def test_it_is_the_same_whenever_it_is_written(record):
+    assert json.dumps(record()) == json.dumps(record())
+
+
+def test_the_machine_is_no_part_of_difficulty_labels(made, task):
+    """Labels of folds that were trained elsewhere are those that are trained here."""
+    ids = task.splits["train"]["id"].to_numpy(dtype=str)
+    table = combine([made / f"fold{fold}.parquet" for fold in range(2)], ids)
+    assert table.attrs == {}
+
+
+def test_results_of_a_version_that_noted_no_machine_are_said_to_be_so(record, made):
+    noted = made / "predictions/words/finetune-bert-2/seed0/origin.json"
+    text = noted.read_text()
+    noted.unlink()
+    try:
+        found = record()
+        assert found["models_trained_on"] == [{"count": 1}]
+        assert "1 model: not noted" in to_markdown(table_provenance(found)[1])
+        noted.write_text(text[: len(text) // 2])
+        with pytest.raises(UserError, match=r"origin\.json is damaged .*; delete the folder"):
+            record()
+    finally:
+        noted.write_text(text)
+    (Path(made, "bare")).mkdir()
+    assert origin(made / "bare")["trained"] is None
+
+
+def test_the_table_says_it_in_short(record):
+    found = record()
+    found["code"] = {"commit": "0123456789abcdef", "changed": ["rules/x.smk"], "library": "abc"}
+    found["packages"]["numpy"] = {"pinned": "2.0.0", "here": "1.9.9"}
+    found["packages"]["torch"] = {"pinned": "2.0.0", "here": "2.0.0+cpu"}
+    found["machine"] = {"cpu": "C", "cores": 4, "memory_gib": 8.0, "gpus": ["G", "G"]}
+    frame, display = table_provenance(found)
+    said = dict(frame.itertuples(index=False))
+    assert (
+        said["Code"] == "commit 0123456789ab, and uncommitted changes in rules/x.smk; library abc"
+    )
+    assert said["Packages"].endswith("unlike requirements.txt: numpy 1.9.9")
+    assert said["This page made on"] == "C, 4 cores, 8 GiB, 2 × G"
+    assert said["Seeds"].startswith("7,")
+    assert "1 training: Other, H100, bfloat16, torch 2, library x" in said["Difficulty labels from"]
+    assert said["Data: words"] == "train 320, dev 80, test 120\nwritten by the tests"
+    assert said["Encoder: large"] == "google-bert/bert-base-uncased, revision not known"
+    page = to_markdown(display)
+    assert not any(len(word) == 64 for word in page.split())  # no checksum
+
+
+def test_it_knows_the_commit_and_what_was_changed_since(tmp_path, monkeypatch):
+    def git(*arguments):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True)
+
+    (tmp_path / "cascadebert").mkdir()
+    (tmp_path / "Snakefile").write_text("one")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    nothing = {"commit": None, "changed": None, "library": records.library()}
+    assert code() == nothing
+    git("init", "--quiet")
+    assert code() == nothing  # a history, but not of this code
+    git("add", "Snakefile")
+    git("commit", "--quiet", "--message", "one")
+    clean = code()
+    assert len(clean["commit"]) == 40
+    assert clean["changed"] == []
+    (tmp_path / "Snakefile").write_text("two")
+    (tmp_path / "cascadebert/new.py").write_text("new")
+    (tmp_path / "data.csv").write_text("not code")
+    assert code()["changed"] == ["Snakefile", "cascadebert/"]
+    monkeypatch.setenv("PATH", "")
+    assert code() == nothing
+
+
+def test_every_pinned_package_is_looked_up():
+    found = packages()
+    assert found["torch"]["here"].startswith(found["torch"]["pinned"].split(".")[0])
+    assert {"numpy", "snakemake", "transformers"} <= set(found)
+
+
+def test_the_revision_of_a_hub_model_is_the_one_in_the_cache(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    cache = tmp_path / "models--some--model"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs/main").write_text("c0ffee")
+    (cache / "snapshots/c0ffee").mkdir(parents=True)
+    (cache / "snapshots/c0ffee/config.json").write_text("{}")
+    look_up = huggingface_hub.try_to_load_from_cache
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda *a: look_up(*a, cache_dir=tmp_path)
+    )
+    assert revision("some/model") == "c0ffee"
+    assert revision("another/model") is None

@@ -1,0 +1,26 @@
+import json
+from pathlib import Path
+
+from job import job
+
+from cascadebert.files import replacing
+from cascadebert.provenance import provenance, table_provenance
+from cascadebert.typeset import write_table
+
+with job(snakemake):
+    files = snakemake.input.get("encoders", [])
+    encoders = {
+        name: (model, [file for file in files if Path(file).parent == Path(model)])
+        for name, model in snakemake.params.encoders.items()
+    }
+    record = provenance(
+        snakemake.params.configuration,
+        snakemake.input.data,
+        encoders,
+        snakemake.input.predictions,
+        snakemake.input.get("labels", []),
+    )
+    with replacing(snakemake.output.record) as draft:
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        draft.write_text(text, encoding="utf-8")
+    write_table(*table_provenance(record), Path(snakemake.output.table).with_suffix(""))
