@@ -14,6 +14,7 @@ sys.path.insert(0, workflow.basedir)
 
 from cascadebert.errors import UserError
 from cascadebert.experiment import Experiment, refuse_repeated_keys, resolve
+from cascadebert.extent import finished, whole
 from cascadebert.files import replacing
 from cascadebert.gpus import devices
 from cascadebert.submission import submitted
@@ -25,24 +26,40 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 with open(f"{workflow.basedir}/config.yaml") as default:
     resolved = resolve(yaml.safe_load(default), workflow.config_settings.overwrite_config)
+# `--config only_finished=true` is text for Snakemake.
+resolved["only_finished"] = yaml.safe_load(str(resolved["only_finished"]))
+RESULTS = f"results/{resolved['experiment']}"
+
+
+def predicted(task, run, replicate):
+    needed = [f"predictions/{task}/{run}/seed{replicate}", f"data/{task}"]
+    return all(os.path.isdir(f"{RESULTS}/{folder}") for folder in needed)
+
+
 try:
     for path in [f"{workflow.basedir}/config.yaml", *workflow.config_settings.configfiles]:
         refuse_repeated_keys(path)
     EXPERIMENT = Experiment(resolved)
-    SUBMITTED = submitted(EXPERIMENT)
+    EXTENT = finished(EXPERIMENT, predicted) if resolved["only_finished"] else whole(EXPERIMENT)
+    SUBMITTED = {} if resolved["only_finished"] else submitted(EXPERIMENT)
 except UserError as error:
     raise WorkflowError(str(error))
 config.clear()
 config.update(resolved)
 
-RESULTS = f"results/{EXPERIMENT.name}"
-
 
 include: "rules/common.smk"
-include: "rules/models.smk"
-include: "rules/data.smk"
-include: "rules/difficulty.smk"
-include: "rules/train.smk"
+
+
+# Whoever wants what is finished wants no training, whatever changed since.
+if not config["only_finished"]:
+
+    include: "rules/models.smk"
+    include: "rules/data.smk"
+    include: "rules/difficulty.smk"
+    include: "rules/train.smk"
+
+
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
@@ -56,12 +73,9 @@ include: "rules/submission.smk"
 report: os.path.abspath(f"{RESULTS}/summary.rst")
 
 
-# On a cluster these run where Snakemake does: they need the network, or take seconds.
+# On a cluster these run where Snakemake does: they take seconds.
 localrules:
     all,
-    prepare_task,
-    fetch_encoder,
-    difficulty,
     table1_data,
     table2_main,
     table4_dar,

@@ -7,8 +7,8 @@ not, and is undecided otherwise.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -103,6 +103,23 @@ class Roles:
             experiment.ablations,
             experiment.extensions,
             experiment.config.get("layerwise", {}).get("series", {}),
+        )
+
+    def among(self, systems: Collection[str]) -> "Roles":
+        """Without the systems that are not among these."""
+
+        def there(pairs: Mapping[str, str]) -> dict[str, str]:
+            return {one: other for one, other in pairs.items() if {one, other} <= set(systems)}
+
+        return replace(
+            self,
+            rivals=[key for key in self.rivals if key in systems],
+            ablations=there(self.ablations),
+            extensions=there(self.extensions),
+            series={
+                title: [key for key in keys if key in systems]
+                for title, keys in self.series.items()
+            },
         )
 
     def less(self, system: str, other: str) -> str:

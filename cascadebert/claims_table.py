@@ -1,10 +1,11 @@
 """The paper's claims as a table: what `claims` finds on every split, and how often it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
 from cascadebert.claims import CLAIMS, LITTLE, VERDICTS, Statistic
+from cascadebert.evaluation import NOT_RUN
 from cascadebert.grid import NOTHING, ONE_EXAMPLE, places, sizes
 from cascadebert.typeset import Cell, Display, Footnotes
 from cascadebert.wording import bracket, signed
@@ -41,10 +42,13 @@ def _worst(verdicts: Sequence[str]) -> str:
     return min(verdicts, key=list(VERDICTS.values()).index)
 
 
-def table_claims(table: pd.DataFrame) -> tuple[pd.DataFrame, Display]:
+def table_claims(
+    table: pd.DataFrame, incomplete: Collection[str] = ()
+) -> tuple[pd.DataFrame, Display]:
     """A block a claim: its verdict and its statistics on each split, and how often they hold.
 
-    table: `to_frame` of all splits
+    table:      `to_frame` of all splits
+    incomplete: the tasks on which some systems were not run
     Returns it with one more row a claim, task ALL, whose verdict counts: "holds in 3 of 4".
     """
     missing = [claim for claim in CLAIMS if claim.name not in set(table["claim"])]
@@ -62,7 +66,10 @@ def table_claims(table: pd.DataFrame) -> tuple[pd.DataFrame, Display]:
         lines = []
         for label in [ALL, *dict.fromkeys(mine["statistic"][mine["statistic"] != ALL])]:
             keys = [(claim.name, label, *place) for place in columns]
-            cells = [_cell(at.loc[key] if key in at.index else None, notes) for key in keys]
+            cells = [
+                _cell(at.loc[key], notes) if key in at.index else _nothing(key, incomplete, notes)
+                for key in keys
+            ]
             verdicts = mine["verdict"][mine["statistic"] == label]
             held = f"{(verdicts == VERDICTS[1]).sum()} of {len(verdicts)}"
             if label == ALL:
@@ -91,9 +98,13 @@ def table_claims(table: pd.DataFrame) -> tuple[pd.DataFrame, Display]:
     return pd.concat([table, total], ignore_index=True), display
 
 
-def _cell(row: pd.Series | None, notes: Footnotes) -> Cell:
-    if row is None:
-        return Cell(NOTHING, mark=notes.mark("a system has no operating point at this speed-up"))
+def _nothing(key: tuple, incomplete: Collection[str], notes: Footnotes) -> Cell:
+    _, _, task, _ = key
+    why = "a system has no operating point at this speed-up"
+    return Cell(NOTHING, mark=notes.mark(why + (f", or was {NOT_RUN}" * (task in incomplete))))
+
+
+def _cell(row: pd.Series, notes: Footnotes) -> Cell:
     if pd.isna(row["holds_if"]):
         return Cell(row["verdict"], True)
     if pd.isna(row["value"]):

@@ -12,12 +12,18 @@ import pandas as pd
 
 from cascadebert import metrics
 from cascadebert.choice import DEV, Choice, SystemPredictions
-from cascadebert.exits import Knob
+from cascadebert.exits import ExitRule, Knob
 from cascadebert.intervals import RESAMPLES, interval
 from cascadebert.predictions import Predictions
 from cascadebert.seeds import derive_seed
+from cascadebert.tasks import Task
 
 CURVE_POINTS = 25
+POINTS = (
+    *("task", "system", "split", "target_speedup", "speedup", "metric", "score", "low", "high"),
+    *("n", "replicates", "candidate", "knob", "note"),
+)
+NOT_RUN = "not run"
 EXIT_MEASURES = ("accuracy", "dis", "ece", "confidence_correct", "confidence_wrong")
 
 
@@ -69,11 +75,38 @@ def operating_points(
                     **point_at.get(target, {}),
                 }
             )
-    columns = (
-        "task system split target_speedup speedup metric score low high n replicates candidate "
-        "knob note"
-    )
-    return pd.DataFrame(rows, columns=columns.split())
+    return pd.DataFrame(rows, columns=POINTS)
+
+
+def not_run(
+    task: Task,
+    system: str,
+    rule: ExitRule,
+    splits: Sequence[str],
+    targets: Sequence[float],
+    replicates: int,
+) -> pd.DataFrame:
+    """As `operating_points`, of a system that has no predictions: no score, and the note NOT_RUN.
+
+    replicates: of the systems that were run
+    A system without a knob has one target, which only its predictions tell: NaN here.
+    """
+    rows = [
+        {
+            "task": task.name,
+            "system": system,
+            "split": split,
+            "target_speedup": target,
+            "metric": task.metric,
+            "n": len(task.splits[split]),
+            "replicates": replicates,
+            "candidate": "",
+            "note": NOT_RUN,
+        }
+        for split in splits
+        for target in (sorted(targets) if rule.knob else [float("nan")])
+    ]
+    return pd.DataFrame(rows, columns=POINTS)
 
 
 def curve(

@@ -6,6 +6,7 @@ paper's numbers beside them (`published.beside`) and, where there are ablations,
 
 import pandas as pd
 
+from cascadebert.evaluation import NOT_RUN
 from cascadebert.typeset import Cell, Display, Footnotes, Row
 from cascadebert.wording import bracket, reason, signed
 
@@ -46,6 +47,8 @@ def grid(
     """
     columns = places(table)
     at = {(r["target_speedup"], r["system"], r["task"], r["split"]): r for _, r in table.iterrows()}
+    absent = table[table["note"] == NOT_RUN]
+    absent = set(zip(absent["system"], absent["task"], absent["split"], strict=True))
     notes, blocks = Footnotes(), []
     header = _header(table, columns, notes)
     full_of = {without: full for full, without in ablations.items()}
@@ -56,7 +59,11 @@ def grid(
         for system in systems:
             where = f"{titles[system]} at {target:g}×"
             found = {place: at.get((target, system, *place)) for place in columns}
-            lines.append([Cell(titles[system]), *_scores(found, best, where, notes)])
+            nothing = {
+                place: NOT_RUN if (system, *place) in absent else "no operating point"
+                for place in columns
+            }
+            lines.append([Cell(titles[system]), *_scores(found, best, where, nothing, notes)])
             if full_of.get(system) in systems:
                 found = {place: at.get((target, full_of[system], *place)) for place in columns}
                 lines.append([Cell("gain by DAR"), *_gains(found, notes)])
@@ -77,16 +84,23 @@ def _header(table: pd.DataFrame, columns: list[Place], notes: Footnotes) -> Row:
 
 
 def _scores(
-    found: dict[Place, pd.Series | None], best: dict, where: str, notes: Footnotes
+    found: dict[Place, pd.Series | None],
+    best: dict,
+    where: str,
+    nothing: dict[Place, str],
+    notes: Footnotes,
 ) -> list[Cell]:
     """The cells of a system at a target: a column for each place and their average; for a single
-    place the score, its interval and the speed-up in columns of their own."""
+    place the score, its interval and the speed-up in columns of their own.
+
+    nothing: why a place has no row
+    """
     alone = len(found) == 1
     cells = []
     for (task, split), row in found.items():
         theirs = (None, None) if row is None else (row["paper_score"], row["paper_speedup"])
         if row is None or pd.isna(row["score"]):
-            why = "no operating point" if row is None else reason(row["note"])
+            why = nothing[task, split] if row is None else reason(row["note"])
             mark = notes.mark(f"{where} on {task} ({split}): {why}")
             score, interval, real, bold = NOTHING, NOTHING, NOTHING, False
         else:

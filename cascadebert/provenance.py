@@ -46,6 +46,7 @@ def provenance(
     encoders: Mapping[str, tuple[str, Sequence[File]]],
     predictions: Sequence[File],
     labels: Sequence[File],
+    missing: Sequence[str] = (),
 ) -> dict:
     """The record that becomes provenance.json.
 
@@ -54,11 +55,13 @@ def provenance(
     encoders:    name -> hub name or folder, and its files if it is a folder
     predictions: folders <task>/<run>/seed<n> of predictions
     labels:      the tables that `stages.label_run` writes
+    missing:     what of the experiment was not run (`extent.Extent`)
     """
     origins = {"/".join(Path(folder).parts[-3:]): _origin(folder) for folder in predictions}
     trained = [about.get("trained") for about in origins.values()]
     return {
         "experiment": config["experiment"],
+        "missing": list(missing),
         "configuration": config,
         "code": code(),
         "python": platform.python_version(),
@@ -182,6 +185,8 @@ def table_provenance(record: dict) -> tuple[pd.DataFrame, Display]:
         "the results has all of it: the configuration, every package, and the SHA-256 of every "
         "split, encoder and trained model."
     )
+    if record["missing"]:
+        rows.insert(0, ("Missing", "\n".join(record["missing"])))
     lines = [[Cell(what), Cell(text)] for what, text in rows]
     frame = pd.DataFrame(rows, columns=["what", "value"])
     return frame, Display(caption, [Cell("What"), Cell("Value")], [lines], 2)

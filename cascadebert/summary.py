@@ -6,12 +6,14 @@ interval leaves out 0.
 
 import base64
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from cascadebert.claims import VERDICTS
 from cascadebert.claims_table import ALL
+from cascadebert.evaluation import NOT_RUN
 from cascadebert.grid import METRICS, SAME_SPLIT
 from cascadebert.tables import reference_system
 from cascadebert.typeset import Cell, Display, rst_escape, to_rst
@@ -51,6 +53,7 @@ def summary(
     proposed: str,
     experiment: str,
     figure: str | os.PathLike | None = None,
+    missing: Sequence[str] = (),
 ) -> str:
     """The landing page as reStructuredText that goes through Jinja unchanged.
 
@@ -63,12 +66,18 @@ def summary(
     titles:           system -> name; ablations: system -> the same without DAR
     proposed:         the system that the page is about
     figure:           PNG to show on the page
+    missing:          what of the experiment was not run, in sentences
     """
     page = Page(points, differences, exits, exit_differences, titles, ablations, proposed)
     places = list(dict.fromkeys(zip(points["task"], points["split"], strict=True)))
     name = rst_escape(titles[proposed])
     parts = [_heading(f"How much faster is {name}, at what loss, and does DAR help?", "=")]
     parts.append(f"Experiment *{rst_escape(experiment)}*. {page.total()}")
+    if missing:
+        parts.append(
+            "**Not all of it was run**: the list under *Before you quote this* begins with what is "
+            "missing."
+        )
     for place in places:
         parts.append(_heading(rst_escape(_where(place)), "-"))
         parts += [f"* **{label}.** {text}" for label, text in page.answers(place) if text]
@@ -80,7 +89,7 @@ def summary(
     for place in places:
         parts += [page.table_against(place), page.table_regularisation(place)]
     parts.append(_heading("Before you quote this", "-"))
-    parts += [f"* {rst_escape(text)}" for text in page.caveats()]
+    parts += [f"* {rst_escape(text)}" for text in [*missing, *page.caveats()]]
     parts.append(STYLE)
     if figure is not None:
         # At the end, so that the text above can be read in a text editor; in short lines, because
@@ -191,7 +200,7 @@ class Page:
         ]
         if pieces:
             sentences.append(f"In the smallest model it {listed(pieces)}.")
-        return " ".join(sentences)
+        return " ".join(sentences) or f"{self.titles[self.plain]} was {NOT_RUN} here."
 
     def table_against(self, place) -> str:
         """The proposed system less every other, at each target."""
@@ -269,7 +278,7 @@ class Page:
         texts += [
             f"{self.titles[row.system]} at {row.target_speedup:g}× on {row.task}: "
             f"{reason(row.note)}."
-            for row in points[points["score"].isna()].itertuples()
+            for row in points[points["score"].isna() & (points["note"] != NOT_RUN)].itertuples()
         ]
         texts.append(
             "What all this was made from and by is under Provenance, and whole in provenance.json."

@@ -8,6 +8,7 @@ one without DAR. Scores are in percent.
 
 import pandas as pd
 
+from cascadebert.evaluation import NOT_RUN
 from cascadebert.grid import (
     GAIN,
     METRICS,
@@ -25,7 +26,7 @@ from cascadebert.typeset import Cell, Display, Footnotes
 from cascadebert.wording import bracket, listed
 
 CALIBRATION = {"dis": "DIS ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓"}
-NO_PAIR = "The experiment has no system with and without difficulty-aware regularisation (DAR)."
+NO_PAIR = "No system was run with and without difficulty-aware regularisation (DAR)."
 NO_CONTEST = "There is no target speed-up at which these systems can be compared."
 INTERVALS = "Brackets: 95% bootstrap interval over examples and seeds"
 CHOSEN = "Every threshold was chosen on the development split as the one nearest to its target."
@@ -149,9 +150,13 @@ def table5_calibration(
         return table, Display(NO_PAIR, [Cell("System")], [])
     at = table.set_index(["task", "split", "system", "measure"])
     notes, blocks = Footnotes(), []
-    for task, split in places(table):
+    for task, split in places(exits):
         for full, without in ablations.items():
-            if not {(task, split, s, "dis") for s in (full, without)} <= set(at.index):
+            lacking = [s for s in (full, without) if (task, split, s, "dis") not in at.index]
+            if lacking:
+                mark = notes.mark(f"{listed([titles[s] for s in lacking])} on {task}: {NOT_RUN}")
+                nothing = [Cell(NOTHING, mark=mark)] * len(CALIBRATION)
+                blocks.append([[Cell(f"{task} ({split})"), Cell(titles[full]), *nothing]])
                 continue
             lines = [[Cell(f"{task} ({split})"), Cell(titles[full])]]
             lines += [[Cell(), Cell(titles[without])], [Cell(), Cell("gain by DAR")]]
@@ -209,7 +214,10 @@ def _contest(opening: str, points: pd.DataFrame, titles: dict[str, str], number:
     table = tidy(points, titles)
     standing = table[table["score"].notna()].groupby("target_speedup")["system"].nunique()
     kept = [target for target, systems in standing.items() if systems > 1 or target == 1]
-    table = table[table["target_speedup"].isin(kept)].reset_index(drop=True)
+    # What was not run stays, to be named; at a target that is not shown it is as one without.
+    targets = table["target_speedup"].where(table["target_speedup"].isin(kept))
+    table = table.assign(target_speedup=targets)[targets.notna() | (table["note"] == NOT_RUN)]
+    table = table.drop_duplicates(ignore_index=True)
     opening += (
         " Score (percent) and real speed-up at each target at which at least two of the systems "
         "stand"
@@ -218,16 +226,24 @@ def _contest(opening: str, points: pd.DataFrame, titles: dict[str, str], number:
 
 
 def _systems(opening: str, table: pd.DataFrame, titles: dict[str, str], number: int) -> Table:
-    if table.empty:
-        return table, Display(NO_CONTEST, [Cell("System")], [])
-    absent = [titles[system] for system in titles if system not in set(table["system"])]
-    shown = f" Not near any of these targets: {listed(absent)}." if absent else ""
+    shown = set(table["system"][table["target_speedup"].notna()])
+    noted = set(table["system"][table["note"] == NOT_RUN])
+    absent = [key for key in titles if key not in shown]
+    not_run = _sentence("Not run", [titles[key] for key in absent if key in noted])
+    if not shown:
+        return table, Display(NO_CONTEST + not_run, [Cell("System")], [])
+    far = [titles[key] for key in absent if key not in noted]
     caption = (
         f"{opening}{sizes(table)}. {CHOSEN} {INTERVALS}. Bold: highest score of a block, whether "
-        f"or not the intervals tell the systems apart.{_average(table)}{shown}"
+        f"or not the intervals tell the systems apart.{_average(table)}"
+        f"{_sentence('Not near any of these targets', far)}{not_run}"
         f"{_paper(table, number)}"
     )
     return table, grid(caption, table, titles, {})
+
+
+def _sentence(opening: str, systems: list[str]) -> str:
+    return f" {opening}: {listed(systems)}." if systems else ""
 
 
 def _average(table: pd.DataFrame) -> str:

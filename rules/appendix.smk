@@ -1,11 +1,11 @@
 # Appendix C of the paper, if a system `extends` another.
 
-if EXPERIMENT.extensions:
+if EXTENSIONS:
 
     rule appendix_c:
         input:
             operating_points=evaluations["operating_points"],
-            data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
+            data=[f"{RESULTS}/data/{task}" for task in TASKS],
             predictions=predictions_of([*EXTENDED, *COMPLETE]),
             choices=choices([*EXTENDED, *COMPLETE]),
         output:
@@ -18,7 +18,7 @@ if EXPERIMENT.extensions:
             "../environment.yml"
         params:
             titles=titles,
-            extensions=EXPERIMENT.extensions,
+            extensions=EXTENSIONS,
             complete=COMPLETE,
             seed=config["seed"],
             resamples=config["evaluation"]["resamples"],

@@ -110,17 +110,28 @@ def run_settings(w):
     return {**config["training"], "difficulty_weight": config["difficulty"]["weight"]}
 
 
-def all_predictions(w):
-    return [folder for run in EXPERIMENT.runs for folder in predictions(w.task, run)]
+def all_predictions(task):
+    return [folder for run in EXTENT.runs[task] for folder in predictions(task, run)]
+
+
+# With `only_finished`, the tasks and systems that are there; else all of them.
+TASKS = list(EXTENT.systems)
+
+
+def tasks_with(systems):
+    """The tasks on which all of these were run."""
+    return [task for task in TASKS if set(systems) <= set(EXTENT.systems[task])]
 
 
 EVALUATION = ["operating_points", "curves", "exits", "differences", "exit_differences"]
 
+
+def evaluation(name, tasks=TASKS):
+    return [f"{RESULTS}/evaluation/{task}/{name}.csv" for task in tasks]
+
+
 # The evaluation's frames of all tasks, by name.
-evaluations = {
-    name: [f"{RESULTS}/evaluation/{task}/{name}.csv" for task in EXPERIMENT.tasks]
-    for name in EVALUATION
-}
+evaluations = {name: evaluation(name) for name in EVALUATION}
 
 titles = {key: system.title for key, system in EXPERIMENT.systems.items()}
 
@@ -139,7 +150,8 @@ TABLES = {
 ROWS = {"table2_main": list(titles), **config.get("tables", {})}  # of the tables of systems
 OPTIONAL = {"table3_distillation", "table6_backbone", "table7_fastbert"}
 TABLES = {name: title for name, title in TABLES.items() if name not in OPTIONAL - set(ROWS)}
-if not EXPERIMENT.extensions:
+EXTENSIONS = {new: old for new, old in EXPERIMENT.extensions.items() if tasks_with([new, old])}
+if not EXTENSIONS:
     del TABLES["appendix_c"]
 
 # The paper's names of the systems and of the splits that are the paper's.
@@ -156,22 +168,49 @@ LAYERED = [LAYERWISE["emits"], *chain(*SERIES)] if LAYERWISE else []
 # The series are in order: the last is of complete models, of which those of one exit are no cascade.
 COMPLETE = [key for key in chain(*SERIES[-1:]) if EXPERIMENT.systems[key].rule == "last"]
 ABLATED = [*EXPERIMENT.ablations, *EXPERIMENT.ablations.values()]
-EXTENDED = [*EXPERIMENT.extensions, *EXPERIMENT.extensions.values()]
+EXTENDED = [*EXTENSIONS, *EXTENSIONS.values()]
 CLAIMED = dict.fromkeys([config["proposed"], *EXPERIMENT.rivals, *EXTENDED, *chain(*SERIES)])
 MIDDLE_TARGET = sorted(config["evaluation"]["targets"])[len(config["evaluation"]["targets"]) // 2]
 
+
+def representations(tasks):
+    """States of the first model of each candidate."""
+    systems = [EXPERIMENT.systems[key] for key in REPRESENTATIONS["systems"]]
+    runs = dict.fromkeys(c[0].name for system in systems for c in system.candidates.values())
+    return [f"{RESULTS}/representations/{task}/{run}.npz" for task in tasks for run in runs]
+
+
+# Each of these figures compares all of its systems, on the tasks where all were run.
+LAYERED_ON = tasks_with(LAYERED) if LAYERWISE else []
+REPRESENTED_ON = tasks_with(REPRESENTATIONS["systems"]) if REPRESENTATIONS else []
+if config["only_finished"]:
+    REPRESENTED_ON = [t for t in REPRESENTED_ON if all(map(os.path.exists, representations([t])))]
+EXTENDED_ON = tasks_with(EXTENDED) if EXTENSIONS else []
+
 FIGURES = {
-    "figure2_layers": "2: the same number of layers" if LAYERWISE else None,
-    "figure3_dis": "3: DIS by layers" if LAYERWISE else None,
+    "figure2_layers": "2: the same number of layers" if LAYERED_ON else None,
+    "figure3_dis": "3: DIS by layers" if LAYERED_ON else None,
     "figure4_representations": (
-        "4: what a model knows after a few layers" if REPRESENTATIONS else None
+        "4: what a model knows after a few layers" if REPRESENTED_ON else None
     ),
-    "figure5_tradeoff": "5: one more model in the cascade" if EXPERIMENT.extensions else None,
+    "figure5_tradeoff": "5: one more model in the cascade" if EXTENDED_ON else None,
     "figure_tradeoff": "score against speed-up",
     "figure_reliability": "reliability diagrams",
     "figure_confidence": "confidence of easy and difficult instances",
 }
 FIGURES = {name: title for name, title in FIGURES.items() if title}
+
+
+# What is not shown for want of a system; what was not run is in EXTENT.missing.
+LEFT_OUT = [
+    f"{figures} without {', '.join(absent)}: not all that they compare was run there."
+    for figures, drawn_on, wanted in [
+        ("Figures 2 and 3", LAYERED_ON, LAYERWISE),
+        ("Figure 4", REPRESENTED_ON, REPRESENTATIONS),
+        ("Figure 5 and Appendix C", EXTENDED_ON, EXPERIMENT.extensions),
+    ]
+    if wanted and (absent := [task for task in TASKS if task not in drawn_on])
+]
 
 
 def drawn(name):
@@ -204,20 +243,25 @@ def titled(systems):
     return {key: titles[key] for key in dict.fromkeys(systems)}
 
 
-def choices(systems, tasks=EXPERIMENT.tasks):
+def choices(systems, tasks=TASKS):
     """What the tasks' development splits chose for these systems."""
     return [
         f"{RESULTS}/evaluation/{task}/choices/{system}.json"
         for task in tasks
         for system in dict.fromkeys(systems)
+        if system in EXTENT.systems[task]
     ]
 
 
-def predictions_of(systems, tasks=EXPERIMENT.tasks):
+def predictions_of(systems, tasks=TASKS):
     """The predictions of all candidates of these systems on the tasks."""
-    candidates = [EXPERIMENT.systems[key].candidates.values() for key in systems]
-    runs = dict.fromkeys(run.name for of in candidates for candidate in of for run in candidate)
-    return [folder for task in tasks for run in runs for folder in predictions(task, run)]
+    found = []
+    for task in tasks:
+        run_here = [EXPERIMENT.systems[key] for key in systems if key in EXTENT.systems[task]]
+        candidates = chain(*[system.candidates.values() for system in run_here])
+        runs = dict.fromkeys(run.name for run in chain(*candidates))
+        found += [folder for run in runs for folder in predictions(task, run)]
+    return found
 
 
 def backbone():
@@ -225,15 +269,6 @@ def backbone():
     candidates = [EXPERIMENT.systems[key].candidates.values() for key in ROWS["table6_backbone"]]
     names = dict.fromkeys(run.encoder for of in candidates for runs in of for run in runs)
     return {name: EXPERIMENT.encoder(name) for name in names}
-
-
-def representations():
-    """States of the first model of each candidate, on all tasks."""
-    systems = [EXPERIMENT.systems[key] for key in REPRESENTATIONS["systems"]]
-    runs = dict.fromkeys(c[0].name for system in systems for c in system.candidates.values())
-    return [
-        f"{RESULTS}/representations/{task}/{run}.npz" for task in EXPERIMENT.tasks for run in runs
-    ]
 
 
 # Pre-training a family of encoders, where the configuration asks for one.

@@ -2,6 +2,12 @@
 # split, and to token ids.
 
 
+# They need the network, which a cluster has where Snakemake runs.
+localrules:
+    prepare_task,
+    fetch_encoder,
+
+
 rule fetch_encoder:
     output:
         model=directory(f"{RESULTS}/encoders/{{model}}"),

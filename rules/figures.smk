@@ -1,13 +1,13 @@
 # Figures, one rule each. Those of the paper's sections that an experiment may leave out are defined
 # only if its configuration has them.
 
-if LAYERWISE:
+if LAYERED_ON:
 
     rule figure2_layers:
         input:
-            data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
-            predictions=predictions_of(LAYERED),
-            choices=choices(LAYERED),
+            data=[f"{RESULTS}/data/{task}" for task in LAYERED_ON],
+            predictions=predictions_of(LAYERED, LAYERED_ON),
+            choices=choices(LAYERED, LAYERED_ON),
         output:
             **drawn("figure2_layers"),
             data=f"{RESULTS}/figures/figure2_layers.csv",
@@ -31,7 +31,7 @@ if LAYERWISE:
 
     rule figure3_dis:
         input:
-            exits=evaluations["exits"],
+            exits=evaluation("exits", LAYERED_ON),
         output:
             **drawn("figure3_dis"),
             data=f"{RESULTS}/figures/figure3_dis.csv",
@@ -49,14 +49,14 @@ if LAYERWISE:
             "../workflow_scripts/figure3_dis.py"
 
 
-if REPRESENTATIONS:
+if REPRESENTED_ON:
 
     rule figure4_representations:
         input:
-            data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
-            states=representations(),
-            predictions=predictions_of(REPRESENTATIONS["systems"]),
-            choices=choices(REPRESENTATIONS["systems"]),
+            data=[f"{RESULTS}/data/{task}" for task in REPRESENTED_ON],
+            states=representations(REPRESENTED_ON),
+            predictions=predictions_of(REPRESENTATIONS["systems"], REPRESENTED_ON),
+            choices=choices(REPRESENTATIONS["systems"], REPRESENTED_ON),
         output:
             **drawn("figure4_representations"),
             data=f"{RESULTS}/figures/figure4_representations.csv",
@@ -77,12 +77,12 @@ if REPRESENTATIONS:
             "../workflow_scripts/figure4_representations.py"
 
 
-if EXPERIMENT.extensions:
+if EXTENDED_ON:
 
     rule figure5_tradeoff:
         input:
-            curves=evaluations["curves"],
-            operating_points=evaluations["operating_points"],
+            curves=evaluation("curves", EXTENDED_ON),
+            operating_points=evaluation("operating_points", EXTENDED_ON),
         output:
             **drawn("figure5_tradeoff"),
         log:
@@ -123,7 +123,7 @@ rule figure_tradeoff:
 
 rule figure_reliability:
     input:
-        data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
+        data=[f"{RESULTS}/data/{task}" for task in TASKS],
         predictions=predictions_of(ABLATED),
         choices=choices(ABLATED),
     output:
@@ -146,7 +146,7 @@ rule figure_reliability:
 
 rule figure_confidence:
     input:
-        data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
+        data=[f"{RESULTS}/data/{task}" for task in TASKS],
         predictions=predictions_of(ABLATED),
         choices=choices(ABLATED),
     output:

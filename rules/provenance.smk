@@ -1,22 +1,19 @@
 # What the results were made from and by.
 
 
+def all_label_runs():
+    """With `only_finished`, as far as they are there."""
+    members = product(TASKS, EXPERIMENT.labellers, EXPERIMENT.folds, EXPERIMENT.seeds)
+    files = [label_run(*member) for member in members]
+    return [file for file in files if not config["only_finished"] or os.path.exists(file)]
+
+
 rule provenance:
     input:
-        data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
+        data=[f"{RESULTS}/data/{task}" for task in TASKS],
         encoders=[file for name in config["encoders"] for file in encoder_files(name)],
-        predictions=[
-            folder
-            for task in EXPERIMENT.tasks
-            for run in EXPERIMENT.runs
-            for folder in predictions(task, run)
-        ],
-        labels=[
-            label_run(task, labeller, fold, seed)
-            for task in EXPERIMENT.tasks
-            for labeller in EXPERIMENT.labellers
-            for fold, seed in product(EXPERIMENT.folds, EXPERIMENT.seeds)
-        ],
+        predictions=[folder for task in TASKS for folder in all_predictions(task)],
+        labels=all_label_runs(),
     output:
         **tabulated("provenance", "Provenance"),
         record=f"{RESULTS}/provenance.json",
@@ -27,7 +24,9 @@ rule provenance:
     conda:
         "../environment.yml"
     params:
-        configuration=dict(config),
+        # The same record whether what is there was asked for as all or as what is finished.
+        configuration={key: config[key] for key in config if key != "only_finished"},
+        missing=EXTENT.missing,
         encoders={name: EXPERIMENT.encoder(name) for name in config["encoders"]},
     message:
         "what the results were made from and by"

@@ -19,6 +19,7 @@ rule summary:
         ablations=EXPERIMENT.ablations,
         proposed=config["proposed"],
         experiment=EXPERIMENT.name,
+        missing=[*EXTENT.missing, *LEFT_OUT],
     message:
         "the report's first page"
     script:

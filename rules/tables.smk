@@ -5,7 +5,7 @@
 rule table1_data:
     input:
         operating_points=evaluations["operating_points"],
-        data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
+        data=[f"{RESULTS}/data/{task}" for task in TASKS],
     output:
         **tabulated("table1_data"),
     log:
@@ -161,7 +161,7 @@ rule claims:
         operating_points=evaluations["operating_points"],
         differences=evaluations["differences"],
         exit_differences=evaluations["exit_differences"],
-        data=[f"{RESULTS}/data/{task}" for task in EXPERIMENT.tasks],
+        data=[f"{RESULTS}/data/{task}" for task in TASKS],
         predictions=predictions_of(CLAIMED),
         choices=choices(CLAIMED),
     output:

@@ -372,3 +372,28 @@ def test_claims_without_their_systems_are_named():
     )
     assert table.empty
     assert nothing.caption.count("needs") == len(CLAIMS)
+
+
+def test_claims_are_about_the_systems_that_were_run():
+    systems = [cascade("cascade"), cascade("plain"), deebert(), single("bert-4l", 4, 0.8)]
+    series = {"Early": ["deebert"], "First layers": ["bert-4l", "bert-6l"]}
+    roles, evidence = look(systems, rivals=["deebert"], ablations={"cascade": "plain"})
+    wanted = Roles(
+        dict.fromkeys(["cascade", "plain", "deebert", "pabee", "bert-4l", "bert-6l"], "title"),
+        *("cascade", ["deebert", "pabee"], {"cascade": "plain"}, {"long": "cascade"}, series),
+    )
+    known = wanted.among(evidence.systems)
+    assert (known.rivals, known.ablations) == (roles.rivals, roles.ablations)
+    assert known.extensions == {}
+    assert known.series == {"Early": ["deebert"], "First layers": ["bert-4l"]}
+    assert wanted.among(["cascade"]).ablations == {}
+    assert {claims.BEATS, claims.DAR} <= {s.claim for s in statistics(known, evidence)}
+
+
+def test_a_claim_that_a_task_lacks_a_system_for_says_so():
+    table = found_on(["movies", "news"])
+    lost = (table["task"] == "news") & (table["claim"] == claims.BEATS.name)
+    _, display = table_claims(table[~lost], incomplete={"news"})
+    notes = {mark: note for note, mark in display.notes.items()}
+    [verdict, *_] = [row[3] for row in display.blocks[0]]
+    assert notes[verdict.mark].endswith("no operating point at this speed-up, or was not run")

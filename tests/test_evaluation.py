@@ -11,6 +11,7 @@ from cascadebert.evaluation import (
     EXIT_MEASURES,
     curve,
     exit_measures,
+    not_run,
     operating_points,
     paired_difference,
 )
@@ -227,3 +228,16 @@ def test_paired_difference_is_narrower_than_two_intervals():
     assert 0 < low < difference < high < low + 5
     assert paired_difference(b, a, labels, "accuracy", seed=0)[0] == -difference
     assert paired_difference(a, a, labels, "f1", seed=0) == (0, 0, 0)
+
+
+def test_what_was_not_run_has_rows_without_a_score(task):
+    frame = not_run(task, "pabee", PATIENCE, ["dev", "test"], [3, 2], replicates=4)
+    assert list(frame.columns) == list(points(system(PATIENCE, LAYERS)).columns)
+    assert list(frame["target_speedup"]) == [2, 3, 2, 3]
+    assert list(frame["n"]) == [80, 80, 120, 120]
+    assert set(frame["replicates"]) == {4}
+    assert set(frame["note"]) == {"not run"}
+    assert frame[["score", "speedup", "low", "high"]].isna().all(axis=None)
+    one = not_run(task, "bert-4l", LAST, ["test"], [3, 2], replicates=4)
+    assert len(one) == 1
+    assert one["target_speedup"].isna().all()

@@ -300,5 +300,5 @@ def test_confidence_of_three_labels_starts_at_a_third():
 def test_without_dar_there_is_nothing_to_draw(figure, tmp_path):
     for panels in ({}, {"movies (test)": {}}):
         made = figure(panels, TITLES)
-        assert "no system" in made.texts[0].get_text()
+        assert "No system" in made.texts[0].get_text()
         save_figure(made, tmp_path / "figure")

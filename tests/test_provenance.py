@@ -88,6 +88,11 @@ def test_it_counts_the_machines_that_trained(record):
     assert found["predicted_on"] == [{**mine, "count": 1}]
 
 
+def test_what_is_missing_is_there_if_something_is(record):
+    assert record()["missing"] == []
+    assert "Missing" not in set(table_provenance(record())[0]["what"])
+
+
 def test_it_is_the_same_whenever_it_is_written(record):
     assert json.dumps(record()) == json.dumps(record())
 
@@ -121,6 +126,7 @@ def test_the_table_says_it_in_short(record):
     found["code"] = {"commit": "0123456789abcdef", "changed": ["rules/x.smk"], "library": "abc"}
     found["packages"]["numpy"] = {"pinned": "2.0.0", "here": "1.9.9"}
     found["packages"]["torch"] = {"pinned": "2.0.0", "here": "2.0.0+cpu"}
+    found["missing"] = ["Not run on words: PABEE."]
     found["machine"] = {"cpu": "C", "cores": 4, "memory_gib": 8.0, "gpus": ["G", "G"]}
     frame, display = table_provenance(found)
     said = dict(frame.itertuples(index=False))
@@ -129,6 +135,7 @@ def test_the_table_says_it_in_short(record):
     )
     assert said["Packages"].endswith("unlike requirements.txt: numpy 1.9.9")
     assert said["This page made on"] == "C, 4 cores, 8 GiB, 2 × G"
+    assert said["Missing"] == "Not run on words: PABEE."
     assert said["Seeds"].startswith("7,")
     assert "1 training: Other, H100, bfloat16, torch 2, library x" in said["Difficulty labels from"]
     assert said["Data: words"] == "train 320, dev 80, test 120\nwritten by the tests"

@@ -181,6 +181,22 @@ def test_a_rival_that_stands_at_speed_one_only_is_no_rival_at_equal_speed():
     assert "There is no other system to compare with at equal speed" in text
 
 
+def test_it_says_first_what_is_missing():
+    f = made_up()
+    gone = f["points"]["system"] == "plain"
+    f["points"].loc[gone, ["score", "speedup", "note"]] = [float("nan"), float("nan"), "not run"]
+    f["points"].loc[gone, "target_speedup"] = float("nan")
+    for name in ("differences", "exit_differences"):
+        f[name] = f[name][f[name]["against"] != "plain"]
+    missing = ["The task u is left out.", "Not run on t: Cascade w/o DAR."]
+    text = as_report(page(f, NAMES, {"cascade": "plain"}, "cascade", missing=missing))
+    assert "Not all of it was run" in text
+    assert "Cascade w/o DAR was not run here." in text
+    assert text.index(missing[0]) < text.index(missing[1]) < text.index("Scores are means")
+    assert "nan" not in re.findall(r"\w+", text)
+    assert "Not all of it was run" not in told()
+
+
 def test_it_counts_the_verdicts_on_the_claims():
     heading = "The paper's claims here"
     _, told = as_report(page(frames())).split(heading)

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebert import grid, tables
+from cascadebert.evaluation import NOT_RUN
 from cascadebert.published import beside, data_table
 from cascadebert.typeset import Cell, Display, to_html, to_latex, to_markdown, to_rst, write_table
 from cascadebert.wording import signed
 from tests import simulation
-from tests.simulation import ABLATIONS, TITLES, task_description
+from tests.simulation import ABLATIONS, COSTS, TARGETS, TITLES, task_description
 
 NAMES = {"systems": {}, "tasks": {}}  # nothing is the paper's
 PAPERS = {  # MRPC, with the paper's systems
@@ -114,6 +115,78 @@ def test_several_tasks_get_columns_and_an_average_only_where_it_is_complete():
             mean = scores["score"].mean(skipna=False)
             assert row[-1].text == (grid.NOTHING if np.isnan(mean) else f"{mean:.1f}")
             assert bool(row[-1].mark) == np.isnan(mean)
+
+
+def without(system: str, task: str = "movies", tasks: tuple = ("movies",)) -> dict:
+    """The frames of an experiment in which a system was not run on a task."""
+    made = {
+        name: frame[~((frame["system"] == system) & (frame["task"] == task))]
+        for name, frame in frames(tasks).items()
+    }
+    for name in ("differences", "exit_differences"):
+        gone = (made[name]["against"] == system) & (made[name]["task"] == task)
+        made[name] = made[name][~gone]
+    here = made["points"][made["points"]["task"] == task]
+    targets = TARGETS if len(COSTS[system]) > 1 else [np.nan]
+    row = here.iloc[0][["task", "split", "metric", "n", "replicates"]]
+    rows = [{**row, "system": system, "target_speedup": t, "note": NOT_RUN} for t in targets]
+    made["points"] = pd.concat([made["points"], pd.DataFrame(rows)], ignore_index=True)
+    return made
+
+
+def notes_of(display, system: str) -> set[str]:
+    """The footnotes of a system's cells that have no number."""
+    notes = {mark: note for note, mark in display.notes.items()}
+    rows = [row for row in display.rows if row[1].text == TITLES[system]]
+    return {notes[cell.mark] for row in rows for cell in row[2:] if cell.text == grid.NOTHING}
+
+
+def test_a_system_that_was_not_run_says_so_in_its_cells():
+    table, display = tables.table2_main(without("pabee")["points"], TITLES)
+    assert notes_of(display, "pabee") == {
+        f"PABEE at {target}× on movies (test): not run" for target in (2, 3, 4)
+    }
+    assert "Not run" not in display.caption
+    assert set(table["note"][table["system"] == "pabee"]) == {NOT_RUN}
+
+
+def test_a_system_of_one_speed_that_was_not_run_is_named_or_has_its_place_from_other_tasks():
+    _, alone = tables.table2_main(without("bert-4l")["points"], TITLES)
+    assert "Not run: BERT-4L." in alone.caption
+    assert "Not near" not in alone.caption
+    _, display = tables.table2_main(without("bert-4l", "rte", ("movies", "rte"))["points"], TITLES)
+    assert "Not run" not in display.caption
+    assert "BERT-4L at 3× on rte (test): not run" in notes_of(display, "bert-4l")
+    [row] = [row for row in display.rows if row[1].text == "BERT-4L"]
+    assert row[2].text != row[3].text == row[-1].text == grid.NOTHING
+
+
+def test_a_contest_says_who_was_not_run():
+    rows = {key: TITLES[key] for key in ("bert-12l", "bert-4l", "pabee", "cascadebert")}
+    _, display = tables.table3_distillation(without("bert-4l")["points"], rows)
+    assert "Not run: BERT-4L." in display.caption
+    pair = {key: TITLES[key] for key in ("pabee", "cascadebert")}
+    _, empty = tables.table7_fastbert(without("pabee")["points"], pair)
+    assert empty.caption == f"{tables.NO_CONTEST} Not run: PABEE."
+    four = {key: TITLES[key] for key in ("bert-4l", "pabee", "cascadebert")}
+    _, display = tables.table3_distillation(without("pabee")["points"], four)
+    assert [block[0][0].text for block in display.blocks] == ["3×"]
+    assert notes_of(display, "pabee") == {"PABEE at 3× on movies (test): not run"}
+
+
+def test_tables_4_and_5_say_which_of_a_pair_was_not_run():
+    plain = "cascadebert-without-dar"
+    f = without(plain)
+    _, display = tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS)
+    assert all(note.endswith("on movies (test): not run") for note in notes_of(display, plain))
+    assert notes_of(display, plain)
+    f = without(plain, "rte", ("movies", "rte"))
+    _, display = tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
+    assert len(display.blocks) == 2
+    [[place, _, *cells]] = display.blocks[1]
+    assert place.text == "rte (test)"
+    notes = {mark: note for note, mark in display.notes.items()}
+    assert {notes[cell.mark] for cell in cells} == {"CascadeBERT w/o DAR on rte: not run"}
 
 
 def test_scores_on_the_development_split_say_so():

@@ -21,7 +21,7 @@ with job(snakemake):
             gains(
                 systems[new],
                 systems[old],
-                [systems[key] for key in complete],
+                [systems[key] for key in complete if key in systems],
                 choices,
                 points[points["task"] == task.name],
                 scored_splits(task),
@@ -29,6 +29,7 @@ with job(snakemake):
                 resamples=snakemake.params.resamples,
             )
             for new, old in extensions.items()
+            if {new, old} <= set(systems)
         ]
     made = appendix_c(pd.concat(parts, ignore_index=True), snakemake.params.titles)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

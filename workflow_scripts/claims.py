@@ -7,6 +7,7 @@ from job import job
 
 from cascadebert.claims import Evidence, Roles, statistics
 from cascadebert.claims_table import table_claims, to_frame
+from cascadebert.evaluation import NOT_RUN
 from cascadebert.experiment import Experiment
 from cascadebert.results import scored_splits
 from cascadebert.tasks import Task
@@ -24,6 +25,8 @@ with job(snakemake):
             here = [f[(f["task"] == task.name) & (f["split"] == split)] for f in measured]
             drawn = {"seed": snakemake.params.seed, "resamples": snakemake.params.resamples}
             evidence = Evidence(split, systems, choices, *here, **drawn)
-            parts.append(to_frame(statistics(roles, evidence), here[0]))
-    made = table_claims(pd.concat(parts, ignore_index=True))
+            parts.append(to_frame(statistics(roles.among(systems), evidence), here[0]))
+    points = measured[0]
+    incomplete = set(points["task"][points["note"] == NOT_RUN])
+    made = table_claims(pd.concat(parts, ignore_index=True), incomplete)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

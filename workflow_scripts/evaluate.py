@@ -3,7 +3,8 @@ from job import job
 
 from cascadebert.choice import choose
 from cascadebert.comparison import differences, exit_differences
-from cascadebert.evaluation import curve, exit_measures, operating_points
+from cascadebert.evaluation import curve, exit_measures, not_run, operating_points
+from cascadebert.exits import RULES
 from cascadebert.experiment import Experiment
 from cascadebert.files import replacing
 from cascadebert.results import load_system, scored_splits
@@ -17,7 +18,7 @@ with job(snakemake):
 
     systems = {
         key: load_system(experiment, snakemake.params.predictions, task, key)
-        for key in experiment.systems
+        for key in snakemake.params.systems
     }
     choices = {key: choose(system, snakemake.params.targets) for key, system in systems.items()}
     for choice, path in zip(choices.values(), snakemake.output.choices, strict=True):
@@ -29,18 +30,30 @@ with job(snakemake):
         )
         for key in systems
     ]
+    absent = [
+        not_run(
+            task,
+            key,
+            RULES[system.rule],
+            splits,
+            snakemake.params.targets,
+            len(experiment.replicates),
+        )
+        for key, system in experiment.systems.items()
+        if key not in systems
+    ]
+    comparisons = [pair for pair in experiment.comparisons if set(pair) <= set(systems)]
+    ablations = {pair[0]: pair[1] for pair in comparisons if pair in experiment.ablations.items()}
     tables = {
-        "operating_points": pd.concat(points),
+        "operating_points": pd.concat([*points, *absent]),
         "curves": pd.concat(curve(systems[key], choices[key], splits, **common) for key in systems),
         "exits": pd.concat(
             exit_measures(systems[key], choices[key], splits, **common) for key in systems
         ),
         "differences": differences(
-            systems, choices, pd.concat(points), experiment.comparisons, splits, **common
+            systems, choices, pd.concat(points), comparisons, splits, **common
         ),
-        "exit_differences": exit_differences(
-            systems, choices, experiment.ablations, splits, **common
-        ),
+        "exit_differences": exit_differences(systems, choices, ablations, splits, **common),
     }
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as draft:

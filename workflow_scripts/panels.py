@@ -15,6 +15,8 @@ def panels(snakemake) -> dict:
         systems = load_systems(snakemake, task, choices)
         for split in scored_splits(task):
             for pair in ablations.items():
+                if not set(pair) <= set(systems):
+                    continue
                 title = f"{task.name} ({split})"
                 title = title if len(ablations) == 1 else f"{title}, {titles[pair[0]]}"
                 found[title] = {key: of_split(systems[key], choices[key], split) for key in pair}

@@ -19,6 +19,7 @@ with job(snakemake):
         encoders,
         snakemake.input.predictions,
         snakemake.input.get("labels", []),
+        snakemake.params.missing,
     )
     with replacing(snakemake.output.record) as draft:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"

@@ -14,6 +14,7 @@ with job(snakemake):
         snakemake.params.proposed,
         snakemake.params.experiment,
         snakemake.input.figure,
+        snakemake.params.missing,
     )
     with replacing(snakemake.output.page) as draft:
         draft.write_text(page, encoding="utf-8")

@@ -22,7 +22,7 @@ from cascadebert.predictions import Predictions
 # System -> the predictions of one split, one a replicate.
 OfSystems = Mapping[str, Sequence[Predictions]]
 CONFIDENCE_BINS = 40  # from 0 to 1
-NO_PAIR = "The experiment has no system with and without DAR."
+NO_PAIR = "No system was run with and without DAR."
 
 
 def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str]) -> Figure:

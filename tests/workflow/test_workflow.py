@@ -93,7 +93,8 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     assert choice["candidate"] in {"0.1", "0.5"}
     assert yaml.safe_load((results / "config.yaml").read_text())["experiment"] == "small"
     record = json.loads((results / "provenance.json").read_text())
-    assert record["configuration"] == yaml.safe_load((results / "config.yaml").read_text())
+    whole = yaml.safe_load((results / "config.yaml").read_text())
+    assert record["configuration"] | {"only_finished": False} == whole
     trained = {str(p.parent.relative_to(results / "models")) for p in results.glob(MODELS)}
     assert set(record["models"]) == trained
     assert sum(about["count"] for about in record["models_trained_on"]) == len(trained)
@@ -121,7 +122,9 @@ def test_every_job_has_a_log_and_a_benchmark(finished):
 
 
 def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, config, task):
-    assert planned(finished, "--configfile", str(finished / "small.yaml")) == {}
+    path = str(finished / "small.yaml")
+    assert planned(finished, "--configfile", path) == {}
+    assert planned(finished, "--configfile", path, "--config", "only_finished=true") == {}
     changed = {**config, "evaluation": {**config["evaluation"], "targets": [1.5, 1.8]}}
     (finished / "changed.yaml").write_text(yaml.safe_dump(changed))
     jobs = planned(finished, "--configfile", str(finished / "changed.yaml"))
