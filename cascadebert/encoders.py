@@ -12,6 +12,8 @@ from cascadebert.errors import UserError, explained
 from cascadebert.files import replacing
 from cascadebert.hub import answer_in_time, one_line
 
+HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
+
 # transformers takes seconds to import, and planning a workflow imports this module.
 
 
@@ -75,7 +77,7 @@ def load_classifier(encoder: str | os.PathLike, labels: list[str], layers: int |
 def fetch(model: str, folder: str | os.PathLike) -> None:
     """Puts a model of the hub into a folder, as safetensors, with its tokenizer.
 
-    What trains on it then needs no network. hub.json there says which commit it was.
+    What trains on it then needs no network. HUB there says which commit it was.
     """
     torch.manual_seed(0)  # draws what the hub's files leave out, such as a pooler
     encoder = load_encoder(model)
@@ -83,7 +85,7 @@ def fetch(model: str, folder: str | os.PathLike) -> None:
     with replacing(folder) as draft:
         encoder.save_pretrained(draft)
         load_tokenizer(model).save_pretrained(draft)
-        (draft / "hub.json").write_text(json.dumps(about) + "\n")
+        (draft / HUB).write_text(json.dumps(about) + "\n")
 
 
 def cut_config(encoder: str | os.PathLike, layers: int | None):

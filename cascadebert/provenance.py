@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from cascadebert.checksums import digest
+from cascadebert.encoders import HUB
 from cascadebert.errors import UserError
 from cascadebert.records import ORIGIN, cpu, library
 from cascadebert.typeset import Cell, Display
@@ -43,7 +44,7 @@ File = str | os.PathLike
 def provenance(
     config: dict,
     data: Sequence[File],
-    encoders: Mapping[str, tuple[str, Sequence[File]]],
+    encoders: Mapping[str, File],
     predictions: Sequence[File],
     labels: Sequence[File],
     missing: Sequence[str] = (),
@@ -52,7 +53,7 @@ def provenance(
 
     config:      the resolved configuration
     data:        the folders of the tasks
-    encoders:    name -> hub name or folder, and its files if it is a folder
+    encoders:    name -> folder
     predictions: folders <task>/<run>/seed<n> of predictions
     labels:      the tables that `stages.label_run` writes
     missing:     what of the experiment was not run (`extent.Extent`)
@@ -72,7 +73,7 @@ def provenance(
         "predicted_on": _counted(about.get("predicted") for about in origins.values()),
         "seeds": {"experiment": config["seed"], "derivation": DERIVATION, "names": DERIVED},
         "data": {task["name"]: task["splits"] for task in map(_splits, data)},
-        "encoders": {name: _encoder(*entry) for name, entry in encoders.items()},
+        "encoders": {name: _encoder(Path(folder)) for name, folder in encoders.items()},
         "models": {name: about.get("weights") for name, about in origins.items()},
     }
 
@@ -149,18 +150,15 @@ def _splits(folder: File) -> dict:
     return task
 
 
-def _encoder(model: str, files: Sequence[File]) -> dict:
-    if files:
-        return {"folder": model, "sha256": {Path(file).name: digest(file) for file in files}}
-    return {"hub": model, "revision": revision(model)}
-
-
-def revision(model: str) -> str | None:
-    """The commit of a model of the hub that is in the cache here; None if there is none."""
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(model, "config.json")
-    return Path(cached).parent.name if isinstance(cached, str) else None
+def _encoder(folder: Path) -> dict:
+    """hub says which model and commit of the hub it was, if it came from there."""
+    noted = folder / HUB
+    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    return {
+        "folder": str(folder),
+        "hub": json.loads(noted.read_text()) if noted.exists() else None,
+        "sha256": {file.name: digest(file) for file in files},
+    }
 
 
 def table_provenance(record: dict) -> tuple[pd.DataFrame, Display]:
@@ -240,6 +238,6 @@ def _data(splits: dict[str, dict]) -> str:
 
 
 def _weights(about: dict) -> str:
-    if "folder" in about:
-        return f"{about['folder']} (local)"
-    return f"{about['hub']}, revision {about['revision'] or 'not known'}"
+    if about["hub"]:
+        return f"{about['hub']['model']} of the hub, commit {about['hub']['commit']}"
+    return f"{about['folder']} (local)"

@@ -9,7 +9,7 @@ from cascadebert import provenance as module
 from cascadebert import records, stages
 from cascadebert.difficulty import combine
 from cascadebert.errors import UserError
-from cascadebert.provenance import code, packages, provenance, revision, table_provenance
+from cascadebert.provenance import code, packages, provenance, table_provenance
 from cascadebert.records import machine, origin
 from cascadebert.stages import label_run, predict_run, tokenize_task, train_run
 from cascadebert.store import Store
@@ -44,15 +44,17 @@ def made(tmp_path_factory, task, encoders) -> Path:
 
 
 @pytest.fixture
-def record(made, encoders):
+def record(made, encoders, tmp_path):
+    large = tmp_path / "google-bert--bert-base-uncased"
+    large.mkdir()
+    about = {"model": "google-bert/bert-base-uncased", "commit": "c0ffee"}
+    (large / "hub.json").write_text(json.dumps(about))
+
     def make():
         return provenance(
             {"experiment": "small", "seed": 7},
             [made / "data/words"],
-            {
-                "bert-2": (encoders["bert-2"], sorted(Path(encoders["bert-2"]).glob("*.*"))),
-                "large": ("google-bert/bert-base-uncased", []),
-            },
+            {"bert-2": encoders["bert-2"], "large": large},
             [made / "predictions/words/finetune-bert-2/seed0"],
             [made / f"fold{fold}.parquet" for fold in range(2)],
         )
@@ -139,7 +141,7 @@ def test_the_table_says_it_in_short(record):
     assert said["Seeds"].startswith("7,")
     assert "1 training: Other, H100, bfloat16, torch 2, library x" in said["Difficulty labels from"]
     assert said["Data: words"] == "train 320, dev 80, test 120\nwritten by the tests"
-    assert said["Encoder: large"] == "google-bert/bert-base-uncased, revision not known"
+    assert said["Encoder: large"] == "google-bert/bert-base-uncased of the hub, commit c0ffee"
     page = to_markdown(display)
     assert not any(len(word) == 64 for word in page.split())  # no checksum
 
@@ -173,19 +175,3 @@ def test_every_pinned_package_is_looked_up():
     found = packages()
     assert found["torch"]["here"].startswith(found["torch"]["pinned"].split(".")[0])
     assert {"numpy", "snakemake", "transformers"} <= set(found)
-
-
-def test_the_revision_of_a_hub_model_is_the_one_in_the_cache(tmp_path, monkeypatch):
-    import huggingface_hub
-
-    cache = tmp_path / "models--some--model"
-    (cache / "refs").mkdir(parents=True)
-    (cache / "refs/main").write_text("c0ffee")
-    (cache / "snapshots/c0ffee").mkdir(parents=True)
-    (cache / "snapshots/c0ffee/config.json").write_text("{}")
-    look_up = huggingface_hub.try_to_load_from_cache
-    monkeypatch.setattr(
-        huggingface_hub, "try_to_load_from_cache", lambda *a: look_up(*a, cache_dir=tmp_path)
-    )
-    assert revision("some/model") == "c0ffee"
-    assert revision("another/model") is None

@@ -8,15 +8,10 @@ from cascadebert.provenance import provenance, table_provenance
 from cascadebert.typeset import write_table
 
 with job(snakemake):
-    files = snakemake.input.get("encoders", [])
-    encoders = {
-        name: (model, [file for file in files if Path(file).parent == Path(model)])
-        for name, model in snakemake.params.encoders.items()
-    }
     record = provenance(
         snakemake.params.configuration,
         snakemake.input.data,
-        encoders,
+        snakemake.params.encoders,
         snakemake.input.predictions,
         snakemake.input.get("labels", []),
         snakemake.params.missing,
