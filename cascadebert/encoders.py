@@ -79,9 +79,13 @@ def fetch(model: str, folder: str | os.PathLike) -> None:
 
     What trains on it then needs no network. HUB there says which commit it was.
     """
+    from huggingface_hub import try_to_load_from_cache
+
     torch.manual_seed(0)  # draws what the hub's files leave out, such as a pooler
     encoder = load_encoder(model)
-    about = {"model": model, "commit": encoder.config._commit_hash}
+    # The hub's cache names its folders by commit.
+    commit = Path(try_to_load_from_cache(model, "config.json")).parent.name
+    about = {"model": model, "commit": commit}
     with replacing(folder) as draft:
         encoder.save_pretrained(draft)
         load_tokenizer(model).save_pretrained(draft)
