@@ -1,8 +1,9 @@
 # make run       the embedded experiment, and where its report is
 # make test      the tests
 # make bench     does the cascade save the time that it promises? (after make run)
+# make faults    kills, damages and fills up running workflows, and counts what is lost
 # make showcase  copies the tables and figures of `make run` to docs/movies
-# The first three set up what they need in .venv. CONFIG=file makes `make run` run another experiment.
+# All but the last set up what they need in .venv. CONFIG=file makes `make run` run another experiment.
 
 PYTHON ?= python3.11
 CORES ?= 2
@@ -13,7 +14,7 @@ OVERRIDE := $(if $(CONFIG),--configfile $(CONFIG))
 EXPERIMENT = $(shell sed -n 's/^experiment: *\([^ \#]*\).*/\1/p' $(or $(CONFIG),config.yaml))
 REPORT = results/$(EXPERIMENT)/report.html
 
-.PHONY: run test bench showcase
+.PHONY: run test bench faults showcase
 
 run: $(VENV)/installed
 	$(BIN)/snakemake --cores $(CORES) $(OVERRIDE)
@@ -29,6 +30,9 @@ test: $(VENV)/installed
 
 bench: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python benchmarks/wall_clock.py
+
+faults: $(VENV)/installed
+	$(BIN)/python -m tests.workflow.faults
 
 showcase:
 	mkdir -p docs/movies

@@ -63,12 +63,6 @@ class Workflow:
         """What a user has to do when Snakemake itself was killed."""
         assert self.run("--unlock") == 0, self.log.read_text()
 
-    def bytes(self) -> dict[str, bytes]:
-        """Of all predictions and of the evaluation."""
-        files = [*(self.folder / RESULTS / "predictions").rglob("*.npz")]
-        files += (self.folder / EVALUATION).glob("*.csv")
-        return {str(file.relative_to(self.folder)): file.read_bytes() for file in sorted(files)}
-
     def jobs(self) -> dict[int, str]:
         """Process -> rule, of the scripts that run, whoever started them."""
         found = {}
@@ -80,19 +74,21 @@ class Workflow:
 
 
 class Campaign:
-    def __init__(self, folder: Path, seed: int):
+    """Faults in runs of the small experiment, all of them in `folder`.
+
+    untouched: the folder of a run that nothing happened to
+    """
+
+    def __init__(self, folder: Path, config: dict, untouched: Path, seed: int):
         self.folder, self.random = folder, random.Random(seed)
-        encoders = make_encoders(folder / "encoders")
-        self.config = {**small(encoders, make_task()), "save_seconds": 0.2}
+        self.config = {**config, "save_seconds": 0.2}
         self.tried, self.survived = Counter(), Counter()
-        self.untouched = Workflow(folder / "untouched", self.config)
-        assert self.untouched.run() == 0, self.untouched.log.read_text()
-        self.expected = self.untouched.bytes()
+        self.untouched, self.expected = untouched, outcome(untouched)
 
     def judge(self, faults: Counter, workflow: Workflow) -> None:
         """Counts faults as survived if what came out in the end is what it has to be."""
         self.tried += faults
-        if workflow.bytes() == self.expected:
+        if outcome(workflow.folder) == self.expected:
             self.survived += faults
         else:
             print(f"LOST: {dict(faults)}; see {workflow.folder}", flush=True)
@@ -129,7 +125,9 @@ class Campaign:
         """Flips a bit of a file or cuts its tail; the next run must name it and the one after that
         make it again."""
         workflow = Workflow(self.folder / "corrupted", self.config)
-        shutil.copytree(self.untouched.folder, workflow.folder, dirs_exist_ok=True, symlinks=True)
+        # As it is, with what models and store share.
+        command = ["cp", "--archive", f"{self.untouched}/.", str(workflow.folder)]
+        subprocess.run(command, check=True)
         results = workflow.folder / RESULTS
         runs = [path.name for path in (results / "predictions/words").iterdir()]
         for number in range(count):
@@ -172,9 +170,11 @@ class Campaign:
             subprocess.run(["mount", "-o", "remount,size=1g", str(disk)], check=True)
             workflow.unlock()
             assert workflow.run() == 0, workflow.log.read_text()
-            self.judge(Counter({"full disk": 1}), workflow)
-            if "no space left" not in said.lower():
+            if "Error: no space left" in said:
+                self.judge(Counter({"full disk": 1}), workflow)
+            else:
                 print(f"NOT SAID: {said}", flush=True)
+                self.tried["full disk"] += 1
         finally:
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
@@ -184,6 +184,13 @@ class Campaign:
         return "\n".join([*sorted(rows), f"survived, bytes identical: {total}"])
 
 
+def outcome(folder: Path) -> dict[str, bytes]:
+    """The bytes of all predictions and of the evaluation."""
+    files = [*(folder / RESULTS / "predictions").rglob("*.npz")]
+    files += (folder / EVALUATION).glob("*.csv")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(files)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
@@ -191,8 +198,12 @@ def main() -> None:
     parser.add_argument("--corruptions", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        campaign = Campaign(Path(folder), arguments.seed)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary)
+        config = small(make_encoders(folder / "encoders"), make_task())
+        untouched = Workflow(folder / "untouched", config)
+        assert untouched.run() == 0, untouched.log.read_text()
+        campaign = Campaign(folder, config, untouched.folder, arguments.seed)
         campaign.kill(arguments.kills, signal.SIGKILL)
         campaign.kill(arguments.terminations, signal.SIGTERM)
         campaign.corrupt(arguments.corruptions)

@@ -1,0 +1,23 @@
+import os
+import signal
+
+import pytest
+
+from tests.workflow.faults import Campaign
+
+
+def test_what_breaks_is_made_good(tmp_path, config, finished):
+    """The short form of `make faults`."""
+    campaign = Campaign(tmp_path, config, finished, seed=1)
+    campaign.kill(5, signal.SIGKILL)
+    campaign.kill(1, signal.SIGTERM)
+    campaign.corrupt(3)
+    assert campaign.tried.total() == 9
+    assert campaign.survived == campaign.tried
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+def test_a_full_disk_loses_nothing(tmp_path, config, finished):
+    campaign = Campaign(tmp_path, config, finished, seed=2)
+    campaign.fill_disk()
+    assert campaign.survived["full disk"] == 1
