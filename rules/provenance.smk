@@ -1,4 +1,4 @@
-# What the results were made from and by.
+# What the results were made from and by, and all of it to hand on.
 
 
 def all_label_runs():
@@ -32,3 +32,28 @@ rule provenance:
         "what the results were made from and by"
     script:
         "../workflow_scripts/provenance.py"
+
+
+# Tables and figures are named as their rules.
+rule crate:
+    input:
+        record=rules.provenance.output.record,
+        made=[
+            rules.summary.output,
+            [getattr(rules, name).output for name in TABLES if name != "provenance"],
+            [getattr(rules, name).output for name in FIGURES],
+        ],
+    output:
+        zip=f"{RESULTS}/{EXPERIMENT.name}.crate.zip",
+    log:
+        f"{RESULTS}/logs/crate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/crate.tsv"
+    conda:
+        "../environment.yml"
+    params:
+        results=lambda w: RESULTS,
+    message:
+        "the experiment as a Workflow Run RO-Crate"
+    script:
+        "../workflow_scripts/crate.py"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -110,6 +111,18 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     assert "CascadeBERT w/o DAR" in html
     assert "what the results were made from and by" in html
     assert "data:image/png" in html or "image/png" in html
+
+
+def test_it_can_be_handed_on_as_a_crate(finished):
+    config = ("--configfile", str(finished / "small.yaml"))
+    result = snakemake(finished, "crate", *config)
+    assert result.returncode == 0, result.stderr
+    results = finished / "results/small"
+    with zipfile.ZipFile(results / "small.crate.zip") as archive:
+        packed = set(archive.namelist())
+    made = [p for part in ("tables", "figures") for p in (results / part).iterdir()]
+    assert {f"results/{p.relative_to(results)}" for p in made if p.is_file()} <= packed
+    assert {"Snakefile", "ro-crate-metadata.json", "results/provenance.json"} <= packed
 
 
 def test_every_job_has_a_log_and_a_benchmark(finished):
