@@ -201,6 +201,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         config = small(make_encoders(folder / "encoders"), make_task())
+        config["training"]["epochs"] = 8  # more of a training than its start is hit
         untouched = Workflow(folder / "untouched", config)
         assert untouched.run() == 0, untouched.log.read_text()
         campaign = Campaign(folder, config, untouched.folder, arguments.seed)
