@@ -99,3 +99,6 @@ onstart:
     os.makedirs(RESULTS, exist_ok=True)
     with replacing(f"{RESULTS}/config.yaml") as draft:
         draft.write_text(yaml.safe_dump(config, sort_keys=False))
+    # Snakemake's limit of jobs per second makes it look again, every second and once more for each job
+    # that has ended, at all that could start: in a run of hundreds of jobs that takes a third of a core.
+    workflow.scheduler.job_rate_limiter = None

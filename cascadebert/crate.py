@@ -119,17 +119,19 @@ def _data(crate: ROCrate, task: str, splits: dict[str, dict]) -> ContextEntity:
 
 def _encoder(crate: ROCrate, key: str, about: dict) -> ContextEntity:
     """A pre-trained encoder, by name and checksum."""
-    found = {"@type": "CreativeWork", "name": f"Encoder {key}"}
-    if "folder" in about:
-        found["description"] = f"local folder {about['folder']}"
-        found["identifier"] = [
+    found = {
+        "@type": "CreativeWork",
+        "name": f"Encoder {key}",
+        "description": f"local folder {about['folder']}",
+        "identifier": [
             f"sha256:{sha256}"
             for file, sha256 in about["sha256"].items()
             if file.endswith(".safetensors")
-        ]
-    else:
-        found |= {"description": f"model {about['hub']} of the Hugging Face hub"}
-        found |= {"version": about["revision"]} if about["revision"] else {}
+        ],
+    }
+    if hub := about["hub"]:
+        found["description"] = f"model {hub['model']} of the Hugging Face hub"
+        found["version"] = hub["commit"]
     return crate.add(ContextEntity(crate, f"#encoder-{key}", found))
 
 

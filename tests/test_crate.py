@@ -22,9 +22,14 @@ RECORD = {
     "encoders": {
         "small": {
             "folder": "models/small",
+            "hub": None,
             "sha256": {"config.json": "3" * 64, "model.safetensors": "4" * 64},
         },
-        "large": {"hub": "some/model", "revision": "f00d"},
+        "large": {
+            "folder": "results/small/encoders/large",
+            "hub": {"model": "some/model", "commit": "f00d"},
+            "sha256": {"model.safetensors": "5" * 64},
+        },
     },
 }
 MADE = ("provenance.json", "tables/table2_main.csv", "figures/figure_tradeoff.png")
@@ -91,6 +96,8 @@ def test_one_action_ran_it_from_what_to_what(crate):
     assert used["#data-words"]["identifier"] == [f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]
     assert "train: 3,000 rows, a.csv" in used["#data-words"]["description"]
     assert used["#encoder-small"]["identifier"] == [f"sha256:{'4' * 64}"]
+    assert used["#encoder-small"]["description"] == "local folder models/small"
+    assert used["#encoder-large"]["description"].startswith("model some/model of the ")
     assert used["#encoder-large"]["version"] == "f00d"
     assert "Not run on words: PABEE." in action["description"]
     assert action["endTime"] == "2023-11-14T22:13:47+00:00"  # of the last of MADE

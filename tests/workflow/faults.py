@@ -10,7 +10,6 @@ run that nothing happened to.
 import argparse
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from cascadebert.checksums import remove
 from tests.conftest import make_encoders, make_task
 from tests.workflow.command import ROOT
 from tests.workflow.conftest import small, write
@@ -29,13 +29,13 @@ RESULTS = Path("results/small")
 EVALUATION = RESULTS / "evaluation/words"
 TARGET = str(EVALUATION / "exits.csv")
 
-# What may be damaged, and what has to be made again for it to be read.
+# What may be damaged, and what is then made again, for which it is read.
 READ_FOR = {
-    "data/words/*": ["tokens/words/bert-4", "difficulty/words/finetune-bert-2.parquet"],
-    "tokens/words/bert-4/*": ["predictions/words/{run}"],
-    "difficulty/words/finetune-bert-2/*.parquet": ["difficulty/words/finetune-bert-2.parquet"],
-    "models/words/{run}/*/*": ["predictions/words/{run}"],
-    "predictions/words/{run}/*/*": ["evaluation/words"],
+    "data/words/*": "tokens/words/bert-4",
+    "tokens/words/bert-4/*": "predictions/words/{run}/seed0",
+    "difficulty/words/finetune-bert-2/*.parquet": "difficulty/words/finetune-bert-2.parquet",
+    "models/words/{run}/*/*": "predictions/words/{run}/seed0",
+    "predictions/words/{run}/*/*": "evaluation/words/exits.csv",
 }
 
 
@@ -48,16 +48,16 @@ class Workflow:
         self.path = write(folder, config, make_task())
         self.log = folder / "log.txt"
 
-    def start(self, *arguments: str) -> subprocess.Popen:
+    def start(self, *arguments: str, target: str = TARGET) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(self.folder), "--configfile", str(self.path), "--cores", "2"]
-        command += ["--rerun-incomplete", *arguments, TARGET]
+        command += ["--rerun-incomplete", *arguments, target]
         # A session of its own, as under a scheduler: what is killed is what we kill.
         with self.log.open("w") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
-    def run(self, *arguments: str) -> int:
-        return self.start(*arguments).wait()
+    def run(self, *arguments: str, target: str = TARGET) -> int:
+        return self.start(*arguments, target=target).wait()
 
     def unlock(self) -> None:
         """What a user has to do when Snakemake itself was killed."""
@@ -132,7 +132,7 @@ class Campaign:
         runs = [path.name for path in (results / "predictions/words").iterdir()]
         for number in range(count):
             run = self.random.choice(sorted(runs))
-            pattern, readers = self.random.choice(list(READ_FOR.items()))
+            pattern, reader = self.random.choice(list(READ_FOR.items()))
             files = [f for f in results.glob(pattern.format(run=run)) if not f.name.startswith(".")]
             path = self.random.choice(sorted(files))
             before = path.stat()
@@ -144,10 +144,10 @@ class Campaign:
                 content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
             path.write_bytes(content)
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # a disk tells nobody
-            for reader in readers:
-                made = results / reader.format(run=run)
-                shutil.rmtree(made) if made.is_dir() else made.unlink()
-            noticed = workflow.run() != 0
+            made = results / reader.format(run=run)
+            remove(made)
+            target = str(made.relative_to(workflow.folder))
+            noticed = workflow.run(target=target) != 0
             named = str(path.relative_to(workflow.folder)) in workflow.log.read_text()
             if not (noticed and named and workflow.run() == 0):
                 print(f"NOT NOTICED: {path}\n{workflow.log.read_text()}", flush=True)
