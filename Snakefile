@@ -31,16 +31,21 @@ resolved["only_finished"] = yaml.safe_load(str(resolved["only_finished"]))
 RESULTS = f"results/{resolved['experiment']}"
 
 
-def predicted(task, run, replicate):
-    needed = [f"predictions/{task}/{run}/seed{replicate}", f"data/{task}"]
-    return all(os.path.isdir(f"{RESULTS}/{folder}") for folder in needed)
-
-
 try:
     for path in [f"{workflow.basedir}/config.yaml", *workflow.config_settings.configfiles]:
         refuse_repeated_keys(path)
     EXPERIMENT = Experiment(resolved)
-    EXTENT = finished(EXPERIMENT, predicted) if resolved["only_finished"] else whole(EXPERIMENT)
+    EXTENT = (
+        finished(
+            EXPERIMENT,
+            lambda task, run, replicate: (
+                os.path.isdir(f"{RESULTS}/predictions/{task}/{run}/seed{replicate}")
+                and os.path.isdir(f"{RESULTS}/data/{task}")
+            ),
+        )
+        if resolved["only_finished"]
+        else whole(EXPERIMENT)
+    )
     SUBMITTED = {} if resolved["only_finished"] else submitted(EXPERIMENT)
 except UserError as error:
     raise WorkflowError(str(error))

@@ -123,6 +123,13 @@ def tasks_with(systems):
     return [task for task in TASKS if set(systems) <= set(EXTENT.systems[task])]
 
 
+def all_label_runs():
+    """With `only_finished`, as far as they are there."""
+    members = product(TASKS, EXPERIMENT.labellers, EXPERIMENT.folds, EXPERIMENT.seeds)
+    files = [label_run(*member) for member in members]
+    return [file for file in files if not config["only_finished"] or os.path.exists(file)]
+
+
 EVALUATION = ["operating_points", "curves", "exits", "differences", "exit_differences"]
 
 

@@ -1,13 +1,6 @@
 # What the results were made from and by, and all of it to hand on.
 
 
-def all_label_runs():
-    """With `only_finished`, as far as they are there."""
-    members = product(TASKS, EXPERIMENT.labellers, EXPERIMENT.folds, EXPERIMENT.seeds)
-    files = [label_run(*member) for member in members]
-    return [file for file in files if not config["only_finished"] or os.path.exists(file)]
-
-
 rule provenance:
     input:
         data=[f"{RESULTS}/data/{task}" for task in TASKS],
