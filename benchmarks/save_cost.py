@@ -1,6 +1,6 @@
 """What share of a training goes into saving its state?
 
-    PYTHONPATH=. python benchmarks/save_cost.py                 # models/bert-12x128, every second
+    PYTHONPATH=. python benchmarks/save_cost.py
     PYTHONPATH=. python benchmarks/save_cost.py --base --save-seconds 60
 
 Fine-tunes on movie reviews as config.yaml does, saves the state as a job does, and prints the time

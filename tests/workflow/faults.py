@@ -149,7 +149,8 @@ class Campaign:
             target = str(made.relative_to(workflow.folder))
             noticed = workflow.run(target=target) != 0
             named = str(path.relative_to(workflow.folder)) in workflow.log.read_text()
-            if not (noticed and named and workflow.run() == 0):
+            made_again = workflow.run(target=target) == 0 and workflow.run() == 0
+            if not (noticed and named and made_again):
                 print(f"NOT NOTICED: {path}\n{workflow.log.read_text()}", flush=True)
                 self.tried["damaged file"] += 1
                 continue
@@ -160,7 +161,7 @@ class Campaign:
         """Runs on a disk that is too small, then on the same made larger."""
         disk = self.folder / "disk"
         disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
         try:
             workflow = Workflow(disk / "full", self.config)
             workflow.log = self.folder / "full.txt"
