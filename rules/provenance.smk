@@ -33,7 +33,7 @@ rule crate:
         record=rules.provenance.output.record,
         made=[
             rules.summary.output,
-            [getattr(rules, name).output for name in TABLES if name != "provenance"],
+            [getattr(rules, name).output for name in TABLES],
             [getattr(rules, name).output for name in FIGURES],
         ],
     output:

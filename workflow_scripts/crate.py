@@ -7,5 +7,4 @@ from cascadebert.crate import write_crate
 
 with job(snakemake):
     record = json.loads(Path(snakemake.input.record).read_text(encoding="utf-8"))
-    made = [snakemake.input.record, *snakemake.input.made]
-    write_crate(record, snakemake.params.results, made, snakemake.output.zip)
+    write_crate(record, snakemake.params.results, snakemake.input.made, snakemake.output.zip)
