@@ -1,7 +1,7 @@
 """What share of a training goes into saving its state?
 
-    PYTHONPATH=. python benchmarks/save_cost.py
-    PYTHONPATH=. python benchmarks/save_cost.py --base --save-seconds 60
+    PYTHONPATH=. python benchmarks/save_cost.py --save-seconds 1
+    PYTHONPATH=. python benchmarks/save_cost.py --base --rounds 1
 
 Fine-tunes on movie reviews as config.yaml does, saves the state as a job does, and prints the time
 spent in it. With --base the encoder is a BERT-base of random weights: 110 M parameters.
