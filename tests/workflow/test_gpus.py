@@ -5,49 +5,23 @@ import re
 
 import pandas as pd
 import pytest
-import yaml
 
 from tests.workflow.command import ROOT, snakemake
+from tests.workflow.conftest import write
 
-RUN = "results/small/models/words/finetune-bert-2-margin0.3"
+RUN = "results/small/models/words/finetune-bert-2-margin0.5"
 
 
 @pytest.fixture(scope="module")
-def finished(encoders, task, tmp_path_factory):
+def trained(config, task, tmp_path_factory):
     """The folder of one regularised run, in packs of one, on a machine with two GPUs."""
     folder = tmp_path_factory.mktemp("gpus")
-    for split, table in task.splits.items():
-        table.drop(columns="text_pair").to_csv(folder / f"{split}.csv", index=False)
-    config = {
-        "experiment": "small",
-        "tasks": {
-            "words": {
-                "source": {"files": {split: f"{split}.csv" for split in task.splits}},
-                "columns": {"id": "id", "text": "text", "label": "label"},
-                "labels": task.labels,
-            }
-        },
-        "encoders": {
-            "bert-2": {"model": encoders["bert-2"], "tokenizer": "bert-4"},
-            "bert-4": encoders["bert-4"],
-        },
-        "reference": "bert-4",
-        "systems": {
-            "cascade": {
-                "method": "cascade",
-                "title": "CascadeBERT",
-                "members": ["bert-2", "bert-4"],
-                "dar": True,
-            }
-        },
-        "proposed": "cascade",
-        "replicates": 2,
+    changed = {
         "pack": 1,
-        "difficulty": {"folds": 2, "seeds": 1, "margins": [0.3]},
-        "training": {"epochs": 1, "learning_rate": 3.0e-3, "batch_size": 16},
+        "difficulty": {"folds": 2, "seeds": 1, "margins": [0.5]},
+        "training": {**config["training"], "epochs": 1},
     }
-    path = folder / "small.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path = write(folder, {**config, **changed}, task)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
         patch.setenv("TMPDIR", str(folder))  # others' locks are no business of this test
@@ -63,8 +37,8 @@ def finished(encoders, task, tmp_path_factory):
     return folder
 
 
-def test_every_pack_takes_what_is_set_for_its_rule(finished):
-    measured = [pd.read_csv(p, sep="\t") for p in finished.rglob("benchmarks/**/*.tsv")]
+def test_every_pack_takes_what_is_set_for_its_rule(trained):
+    measured = [pd.read_csv(p, sep="\t") for p in trained.rglob("benchmarks/**/*.tsv")]
     jobs = pd.concat(measured).set_index("rule_name")
     slots = {rule: ast.literal_eval(r).get("gpu_slot") for rule, r in jobs["resources"].items()}
     trainings = ["label_runs_0", "label_runs_1", "train_0", "train_1"]
@@ -73,8 +47,8 @@ def test_every_pack_takes_what_is_set_for_its_rule(finished):
     assert jobs.loc[trainings, "threads"].tolist() == [2, 2, 1, 2]
 
 
-def test_only_trainings_take_a_gpu(finished):
-    logs = finished / "results" / "small" / "logs"
+def test_only_trainings_take_a_gpu(trained):
+    logs = trained / "results" / "small" / "logs"
     taken = {p: re.findall(r"GPU (GPU-\w)$", p.read_text(), re.M) for p in logs.rglob("*.log")}
     trainings = [*logs.rglob("label_runs/**/*.log"), *logs.rglob("train/**/*.log")]
     assert len(trainings) == 4
@@ -83,12 +57,12 @@ def test_only_trainings_take_a_gpu(finished):
     assert not any(taken.values())
 
 
-def test_a_job_for_which_there_is_no_gpu_says_so(finished, monkeypatch):
+def test_a_job_for_which_there_is_no_gpu_says_so(trained, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     result = snakemake(
-        finished,
+        trained,
         "results/small/models/words/finetune-bert-4/seed0",
-        *("--configfile", str(finished / "small.yaml")),
+        *("--configfile", str(trained / "small.yaml")),
         *("--profile", str(ROOT / "profiles" / "gpu")),
     )
     assert result.returncode != 0

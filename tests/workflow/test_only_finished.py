@@ -28,34 +28,25 @@ def reading(folder: Path, task) -> dict:
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory, encoders, task):
+def failed(tmp_path_factory, config, task):
     """The folder of an experiment one of whose tasks has bad data, and what Snakemake said."""
     folder = tmp_path_factory.mktemp("failed")
     tasks = {name: reading(folder / name, task) for name in TASKS}
     with (folder / "bad/dev.csv").open("a") as stream:
         stream.write("one-more,a superb film,7\n")
-    cascade = {"method": "cascade", "members": ["bert-2", "bert-4"]}
-    config = {
+    systems = ("bert-4l", "deebert", "cascadebert", "plain")
+    partial = {
+        **config,
         "experiment": "partial",
         "tasks": tasks,
-        "encoders": {
-            "bert-2": {"model": encoders["bert-2"], "tokenizer": "bert-4"},
-            "bert-4": encoders["bert-4"],
-        },
-        "reference": "bert-4",
-        "systems": {
-            "bert-4l": {"method": "finetune", "title": "BERT-4L", "encoder": "bert-4"},
-            "deebert": {"method": "deebert", "title": "DeeBERT", "encoder": "bert-4"},
-            "cascadebert": {**cascade, "title": "CascadeBERT", "dar": True},
-            "plain": {**cascade, "title": "CascadeBERT w/o DAR", "ablation_of": "cascadebert"},
-        },
+        "systems": {key: config["systems"][key] for key in systems},
         "layerwise": {"emits": "deebert", "series": {"DeeBERT": ["deebert"], "BERT": ["bert-4l"]}},
         "replicates": 1,
         "difficulty": {"folds": 2, "seeds": 1, "margins": [0.5]},
-        "training": {"epochs": 1, "learning_rate": 3.0e-3, "batch_size": 16},
+        "training": {**config["training"], "epochs": 1},
         "evaluation": {"targets": [1.5, 2], "resamples": 100},
     }
-    (folder / "partial.yaml").write_text(yaml.safe_dump(config))
+    (folder / "partial.yaml").write_text(yaml.safe_dump(partial))
     result = snakemake(folder, "--keep-going", "--configfile", str(folder / "partial.yaml"))
     return folder, result
 
