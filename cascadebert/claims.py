@@ -130,7 +130,7 @@ class Roles:
 class Evidence:
     """What is known of one split of a task.
 
-    systems, choices: at least the proposed, the rivals, the extensions and the series
+    systems, choices: at least the proposed, rivals, ablations, extensions and series
     points:           `evaluation.operating_points` of this split
     differences:      `comparison.differences` of this split
     exit_differences: `comparison.exit_differences` of this split

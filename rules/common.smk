@@ -176,7 +176,9 @@ LAYERED = [LAYERWISE["emits"], *chain(*SERIES)] if LAYERWISE else []
 COMPLETE = [key for key in chain(*SERIES[-1:]) if EXPERIMENT.systems[key].rule == "last"]
 ABLATED = [*EXPERIMENT.ablations, *EXPERIMENT.ablations.values()]
 EXTENDED = [*EXTENSIONS, *EXTENSIONS.values()]
-CLAIMED = dict.fromkeys([config["proposed"], *EXPERIMENT.rivals, *EXTENDED, *chain(*SERIES)])
+CLAIMED = dict.fromkeys(
+    [config["proposed"], *EXPERIMENT.rivals, *ABLATED, *EXTENDED, *chain(*SERIES)]
+)
 MIDDLE_TARGET = sorted(config["evaluation"]["targets"])[len(config["evaluation"]["targets"]) // 2]
 
 

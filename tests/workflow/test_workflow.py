@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from cascadebert.claims import ABLATION, CLAIMS, EARLY_EXIT
 from cascadebert.experiment import Experiment, resolve
 from tests.workflow.command import ROOT, planned, snakemake
 from tests.workflow.conftest import read_all, write
@@ -91,6 +92,8 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     figures = {p.stem for p in (results / "figures").glob("*.pdf")}
     assert figures == {p.stem for p in (results / "figures").glob("*.png")}
     assert len(figures) >= 3
+    claimed = set(pd.read_csv(results / "tables/claims.csv")["claim"])
+    assert {claim.name for claim in CLAIMS if claim.needs in (EARLY_EXIT, ABLATION)} <= claimed
     choice = json.loads((results / "evaluation/words/choices/cascadebert.json").read_text())
     assert choice["candidate"] in {"0.1", "0.5"}
     assert yaml.safe_load((results / "config.yaml").read_text())["experiment"] == "small"
