@@ -2,8 +2,8 @@
 # make test      the tests
 # make bench     does the cascade save the time that it promises? (after make run)
 # make faults    kills, damages and fills up running workflows, and counts what is lost
-# make showcase  copies the tables and figures of `make run` to docs/movies
-# All but the last set up what they need in .venv. CONFIG=file makes `make run` run another experiment.
+# make showcase  copies the tables and figures of `make run` to docs/<experiment>
+# All but the last set up what they need in .venv. CONFIG=file makes run and showcase take another experiment.
 
 PYTHON ?= python3.11
 CORES ?= 2
@@ -35,8 +35,8 @@ faults: $(VENV)/installed
 	$(BIN)/python -m tests.workflow.faults
 
 showcase:
-	mkdir -p docs/movies
-	cp results/movies/tables/*.md results/movies/figures/*.png docs/movies
+	mkdir -p docs/$(EXPERIMENT)
+	cp results/$(EXPERIMENT)/tables/*.md results/$(EXPERIMENT)/figures/*.png docs/$(EXPERIMENT)
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
