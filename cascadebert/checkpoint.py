@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 GO_ON_LATER = os.EX_TEMPFAIL  # the exit status of a job that was asked to stop and can go on
 SAVE_SECONDS = 60.0
 # Saving takes at most about this share of the time, however large the state and slow the disk.
-SAVE_SHARE = 1 / 40
+SAVE_SHARE = 1 / 50
 
 Tensors = dict[str, torch.Tensor]
 

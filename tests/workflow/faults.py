@@ -122,39 +122,40 @@ class Campaign:
             print(f"{name}: {done + faults.total()} of {count}", flush=True)
 
     def corrupt(self, count: int) -> None:
-        """Flips a bit of a file or cuts its tail; the next run must name it and the one after that
-        make it again."""
-        workflow = Workflow(self.folder / "corrupted", self.config)
-        # As it is, with what models and store share.
-        command = ["cp", "--archive", f"{self.untouched}/.", str(workflow.folder)]
-        subprocess.run(command, check=True)
-        results = workflow.folder / RESULTS
-        runs = [path.name for path in (results / "predictions/words").iterdir()]
+        """Flips a bit of a file of a finished run or cuts its tail; the next run that reads it must
+        name it, and the one after that make it, and what is read from it, again as it was."""
         for number in range(count):
-            run = self.random.choice(sorted(runs))
+            workflow = Workflow(self.folder / f"corrupted-{number}", self.config)
+            # As it is, with what models and store share.
+            command = ["cp", "--archive", f"{self.untouched}/.", str(workflow.folder)]
+            subprocess.run(command, check=True)
+            results = workflow.folder / RESULTS
+            run = self.random.choice(sorted(p.name for p in results.glob("predictions/words/*")))
             pattern, reader = self.random.choice(list(READ_FOR.items()))
             files = [f for f in results.glob(pattern.format(run=run)) if not f.name.startswith(".")]
             path = self.random.choice(sorted(files))
-            before = path.stat()
-            content = bytearray(path.read_bytes())
+            times, content = path.stat(), path.read_bytes()
+            damaged = bytearray(content)
             cut = self.random.random() < 0.3
             if cut:
-                del content[self.random.randrange(len(content)) :]
+                del damaged[self.random.randrange(len(content)) :]
             else:
-                content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
-            path.write_bytes(content)
-            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # a disk tells nobody
+                damaged[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
+            path.write_bytes(damaged)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # a disk tells nobody
             made = results / reader.format(run=run)
+            before = contents(made)
             remove(made)
             target = str(made.relative_to(workflow.folder))
             noticed = workflow.run(target=target) != 0
             named = str(path.relative_to(workflow.folder)) in workflow.log.read_text()
-            made_again = workflow.run(target=target) == 0 and workflow.run() == 0
-            if not (noticed and named and made_again):
+            made_again = workflow.run(target=target) == 0
+            same = path.read_bytes() == content and contents(made) == before
+            if noticed and named and made_again and same:
+                self.judge(Counter({"cut file" if cut else "flipped bit": 1}), workflow)
+            else:
                 print(f"NOT NOTICED: {path}\n{workflow.log.read_text()}", flush=True)
                 self.tried["damaged file"] += 1
-                continue
-            self.judge(Counter({"cut file" if cut else "flipped bit": 1}), workflow)
             print(f"damaged files: {number + 1} of {count}", flush=True)
 
     def fill_disk(self) -> None:
@@ -190,6 +191,11 @@ def outcome(folder: Path) -> dict[str, bytes]:
     files = [*(folder / RESULTS / "predictions").rglob("*.npz")]
     files += (folder / EVALUATION).glob("*.csv")
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(files)}
+
+
+def contents(path: Path) -> list[bytes]:
+    """The bytes of a file, or of all files of a folder."""
+    return [p.read_bytes() for p in sorted([path, *path.rglob("*")]) if p.is_file()]
 
 
 def main() -> None:
