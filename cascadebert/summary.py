@@ -193,13 +193,12 @@ class Page:
             ]
             sentences.append(f"{conclusion(effects)}: {listed(pieces)}.")
         pieces = [
-            f"{'raises' if row.difference > 0 else 'lowers'} {WORDS[row.measure]} from "
-            f"{row.their_score:.1f} to {row.score:.1f} ({signed(row.difference)}; "
-            f"{bounds(row)}: {effect(row.low, row.high, row.measure)})"
+            f"{WORDS[row.measure]} from {row.their_score:.1f} to {row.score:.1f} "
+            f"({signed(row.difference)}; {bounds(row)}: {effect(row.low, row.high, row.measure)})"
             for row in _at(self.calibration, place).itertuples()
         ]
         if pieces:
-            sentences.append(f"In the smallest model it {listed(pieces)}.")
+            sentences.append(f"In the smallest model it takes {listed(pieces)}.")
         return " ".join(sentences) or f"{self.titles[self.plain]} was {NOT_RUN} here."
 
     def table_against(self, place) -> str:
