@@ -80,7 +80,7 @@ def provenance(
 
 def code() -> dict:
     """commit and changed files are None where git or its history is missing."""
-    tracked = _git("ls-files", "--error-unmatch", "Snakefile") is not None
+    tracked = _git("cat-file", "-e", "HEAD:./Snakefile") is not None
     changed = _git("status", "--porcelain", "--", *CODE) if tracked else None
     return {
         "commit": _git("rev-parse", "HEAD").strip() if tracked else None,

@@ -159,6 +159,7 @@ def test_it_knows_the_commit_and_what_was_changed_since(tmp_path, monkeypatch):
     git("init", "--quiet")
     assert code() == nothing  # a history, but not of this code
     git("add", "Snakefile")
+    assert code() == nothing  # nothing committed yet
     git("commit", "--quiet", "--message", "one")
     clean = code()
     assert len(clean["commit"]) == 40
