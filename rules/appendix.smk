@@ -22,7 +22,7 @@ if EXTENSIONS:
             complete=COMPLETE,
             seed=config["seed"],
             resamples=config["evaluation"]["resamples"],
-            predictions=lambda w: f"{RESULTS}/predictions",
+            predictions=predictions_folder,
         message:
             "Appendix C: what one more model should give, and what it gives"
         script:

@@ -21,7 +21,15 @@ def model_files(folder):
     """A model's files, or its folder where it comes from the hub."""
     if folder.startswith(f"{RESULTS}/encoders/"):
         return [folder]
-    return sorted(map(str, [*Path(folder).glob("*.json"), *Path(folder).glob("*.safetensors")]))
+    files = sorted(map(str, [*Path(folder).glob("*.json"), *Path(folder).glob("*.safetensors")]))
+    # No storage provider needs to have them: they come with the workflow.
+    return [local(path) for path in files]
+
+
+def copied(folder, files):
+    """The folder of some of a job's inputs, which a storage provider copies to another place."""
+    places = [path.partition(folder)[0] for path in map(str, files) if folder in path]
+    return f"{places[0]}{folder}" if places else folder
 
 
 def encoder_files(name):
@@ -32,6 +40,17 @@ def encoder_files(name):
         if Path(made[0]).parent == Path(folder):
             return made
     return model_files(folder)
+
+
+def task_spec(w, input):
+    """A task's entry, with its files as the job finds them."""
+    spec = config["tasks"][w.task]
+    source = dict(spec["source"])
+    if "files" in source:
+        source["files"] = dict(zip(source["files"], map(str, input), strict=True))
+    elif source.get("archive"):
+        source["archive"] = str(input[0])
+    return {**spec, "source": source}
 
 
 def tokens(task, encoder):
@@ -80,6 +99,10 @@ def predictions(task, run):
     return [f"{RESULTS}/predictions/{task}/{run}/seed{seed}" for seed in EXPERIMENT.replicates]
 
 
+def predictions_folder(w, input):
+    return copied(f"{RESULTS}/predictions", input.predictions)
+
+
 def parents_of(replicates):
     """The folders of these replicates of the runs that a run starts from, parent by parent."""
     return lambda w: [
@@ -91,6 +114,10 @@ def parents_of(replicates):
 
 def run_encoder(w):
     return encoder_files(EXPERIMENT.runs[w.run].encoder)
+
+
+def run_encoder_folder(w, input):
+    return copied(EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder), input.encoder)
 
 
 def run_tokens(w):
@@ -273,11 +300,17 @@ def predictions_of(systems, tasks=TASKS):
     return found
 
 
+def copied_encoders(names):
+    """Where these encoders are, by name, for a job with the input `encoders`."""
+    return lambda w, input: {
+        name: copied(EXPERIMENT.encoder(name), input.encoders) for name in names
+    }
+
+
 def backbone():
-    """The encoders that the systems of Table 6 start from, and where they are."""
+    """The encoders that the systems of Table 6 start from."""
     candidates = [EXPERIMENT.systems[key].candidates.values() for key in ROWS["table6_backbone"]]
-    names = dict.fromkeys(run.encoder for of in candidates for runs in of for run in runs)
-    return {name: EXPERIMENT.encoder(name) for name in names}
+    return list(dict.fromkeys(run.encoder for of in candidates for runs in of for run in runs))
 
 
 # Pre-training a family of encoders, where the configuration asks for one.
@@ -307,10 +340,19 @@ def family_member(layers):
     return [f"{folder}/{name}" for name in names.split()]
 
 
-def vocabulary_settings():
+def with_copies(settings, files):
+    """Settings with the folders of the models as a job with these inputs finds them."""
+    for section, key in (("teacher", "model"), ("vocabulary", "from")):
+        if key in settings.get(section, {}):
+            place = copied(settings[section][key], files)
+            settings = {**settings, section: {**settings[section], key: place}}
+    return settings
+
+
+def vocabulary_settings(w, input):
     """With the teacher, where its vocabulary has to be the student's."""
     started = part("start", "teacher") if "start" in PRETRAINING else {}
-    return part("vocabulary", "encoder", "max_tokens", "held_out") | started
+    return with_copies(part("vocabulary", "encoder", "max_tokens", "held_out") | started, input)
 
 
 def teacher_files(w):
@@ -351,10 +393,11 @@ def start_space(w):
     return f"{MADE}/space.npz" if starts_as_teacher(w) else []
 
 
-def encoder_settings(w):
+def encoder_settings(w, input):
     entry = DEPTHS[int(w.layers)]
+    parts = part("encoder", "teacher", "objectives", "start", "held_out", "precision")
     return {
-        **part("encoder", "teacher", "objectives", "start", "held_out", "precision"),
+        **with_copies(parts, input),
         "layers": entry["layers"],
         "shallower": next_shallower(w.layers),
         "schedule": PRETRAINING["schedule"]

@@ -18,7 +18,7 @@ rule fetch_encoder:
     conda:
         "../environment.yml"
     params:
-        model=lambda w, output: EXPERIMENT.on_hub[output.model],
+        model=lambda w: EXPERIMENT.on_hub[f"{RESULTS}/encoders/{w.model}"],
     message:
         "fetching {params.model} from the hub"
     script:
@@ -37,7 +37,7 @@ rule prepare_task:
     conda:
         "../environment.yml"
     params:
-        spec=lambda w: config["tasks"][w.task],
+        spec=task_spec,
         seed=config["seed"],
     message:
         "{wildcards.task}: reading the data"
@@ -58,7 +58,7 @@ rule tokenize_task:
     conda:
         "../environment.yml"
     params:
-        encoder=lambda w: EXPERIMENT.encoder(w.encoder),
+        encoder=lambda w, input: copied(EXPERIMENT.encoder(w.encoder), input.encoder),
         max_length=config["training"]["max_length"],
     message:
         "{wildcards.task}: token ids for {wildcards.encoder}"

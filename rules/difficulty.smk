@@ -19,7 +19,9 @@ for number, members in enumerate(PACKS["label_runs"]):
         conda:
             "../environment.yml"
         params:
-            encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.labellers[w.labeller].encoder),
+            encoder=lambda w, input: copied(
+                EXPERIMENT.encoder(EXPERIMENT.labellers[w.labeller].encoder), input.encoder
+            ),
             members=members,
             folds=len(EXPERIMENT.folds),
             settings=config["training"],

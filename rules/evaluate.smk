@@ -34,7 +34,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             proposed=config["proposed"],
             systems={key: config["systems"][key] for key in systems},
             seed=config["seed"],
-            predictions=lambda w: f"{RESULTS}/predictions",
+            predictions=predictions_folder,
         message:
             "{wildcards.task}: thresholds, scores, speed-ups and their intervals"
         script:

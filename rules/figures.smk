@@ -23,7 +23,7 @@ if LAYERED_ON:
             target=MIDDLE_TARGET,
             seed=config["seed"],
             resamples=config["evaluation"]["resamples"],
-            predictions=lambda w: f"{RESULTS}/predictions",
+            predictions=predictions_folder,
         message:
             "Figure 2: accuracy where an early exit emits"
         script:
@@ -70,7 +70,7 @@ if REPRESENTED_ON:
             layers=REPRESENTATIONS["layers"],
             systems=REPRESENTATIONS["systems"],
             seed=config["seed"],
-            predictions=lambda w: f"{RESULTS}/predictions",
+            predictions=predictions_folder,
         message:
             "Figure 4: states after a few layers"
         script:
@@ -137,7 +137,7 @@ rule figure_reliability:
     params:
         titles=titles,
         ablations=EXPERIMENT.ablations,
-        predictions=lambda w: f"{RESULTS}/predictions",
+        predictions=predictions_folder,
     message:
         "reliability diagrams"
     script:
@@ -160,7 +160,7 @@ rule figure_confidence:
     params:
         titles=titles,
         ablations=EXPERIMENT.ablations,
-        predictions=lambda w: f"{RESULTS}/predictions",
+        predictions=predictions_folder,
     message:
         "confidence of easy and difficult examples"
     script:

@@ -43,7 +43,7 @@ if PRETRAINING:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_vocabulary.tsv"
         params:
-            settings=vocabulary_settings(),
+            settings=vocabulary_settings,
         message:
             "making the vocabulary, and the corpus as token ids"
         script:
@@ -60,7 +60,9 @@ if PRETRAINING:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_space.tsv"
         params:
-            settings=part("teacher", "encoder", "max_tokens", "precision"),
+            settings=lambda w, input: with_copies(
+                part("teacher", "encoder", "max_tokens", "precision"), input
+            ),
         message:
             "finding the teacher's principal axes"
         script:
@@ -79,7 +81,7 @@ if PRETRAINING:
         benchmark:
             f"{RESULTS}/benchmarks/pretrain_teacher/{{shard}}.tsv"
         params:
-            settings=part("teacher", "max_tokens", "precision"),
+            settings=lambda w, input: with_copies(part("teacher", "max_tokens", "precision"), input),
         message:
             "storing the teacher's outputs, shard {wildcards.shard}"
         script:

@@ -20,7 +20,7 @@ rule provenance:
         # The same record whether what is there was asked for as all or as what is finished.
         configuration={key: config[key] for key in config if key != "only_finished"},
         missing=EXTENT.missing,
-        encoders={name: EXPERIMENT.encoder(name) for name in config["encoders"]},
+        encoders=copied_encoders(config["encoders"]),
     message:
         "what the results were made from and by"
     script:

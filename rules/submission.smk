@@ -19,7 +19,7 @@ if SUBMITTED:
         params:
             submission=SUBMISSION,
             tolerance=config["evaluation"]["tolerance"],
-            results=lambda w: RESULTS,
+            results=lambda w, input: copied(RESULTS, input.predictions),
         message:
             "predictions for the GLUE server"
         script:

@@ -126,7 +126,7 @@ if "table6_backbone" in TABLES:
             "../environment.yml"
         params:
             titles=titled(ROWS["table6_backbone"]),
-            encoders=backbone(),
+            encoders=copied_encoders(backbone()),
             published=PUBLISHED,
         message:
             "Table 6: without a pre-trained small model"
@@ -178,7 +178,7 @@ rule claims:
         systems=config["systems"],
         layerwise=LAYERWISE,
         proposed=config["proposed"],
-        predictions=lambda w: f"{RESULTS}/predictions",
+        predictions=predictions_folder,
     message:
         "the paper's claims, one by one"
     script:

@@ -20,7 +20,7 @@ for number, replicates in enumerate(PACKS["train"]):
         conda:
             "../environment.yml"
         params:
-            encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
+            encoder=run_encoder_folder,
             replicates=replicates,
             settings=run_settings,
             seed=config["seed"],
@@ -48,8 +48,8 @@ rule predict:
     conda:
         "../environment.yml"
     params:
-        encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
-        reference=lambda w: EXPERIMENT.reference,
+        encoder=run_encoder_folder,
+        reference=lambda w, input: copied(EXPERIMENT.reference, input.reference),
         max_length=config["training"]["max_length"],
     message:
         "{wildcards.task}: logits of all exits of {wildcards.run}"
@@ -75,7 +75,7 @@ if REPRESENTATIONS:
         conda:
             "../environment.yml"
         params:
-            encoder=lambda w: EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder),
+            encoder=run_encoder_folder,
             layers=REPRESENTATIONS["layers"],
             seed=config["seed"],
         message:

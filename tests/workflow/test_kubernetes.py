@@ -1,0 +1,102 @@
+"""profiles/kubernetes: its plan, and what its object storage needs of the rules.
+
+The jobs run here and not in pods, but find their files as pods do: copied from a bucket.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.workflow.command import ROOT
+from tests.workflow.conftest import read_all, write
+
+BUCKET = "my-bucket"  # of the profile
+PREDICTIONS = "results/small/predictions/words"
+SOURCES = """
+Snakefile config.yaml environment.yml requirements.txt
+config rules workflow_scripts cascadebert profiles report
+"""
+
+
+@pytest.fixture
+def storage(monkeypatch):
+    """The bucket, of which Snakemake finds address and keys in the environment."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    settings = {
+        "endpoint_url": f"http://{host}:{port}",
+        "access_key": "the key",
+        "secret_key": "its secret",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SNAKEMAKE_STORAGE_S3_{name.upper()}", value)
+    connected = boto3.resource(
+        "s3",
+        endpoint_url=settings["endpoint_url"],
+        region_name="us-east-1",
+        aws_access_key_id="the key",
+        aws_secret_access_key="its secret",
+    )
+    yield connected.create_bucket(Bucket=BUCKET)
+    server.stop()
+
+
+@pytest.fixture
+def clone(tmp_path, config, task, storage):
+    """A git repository with the workflow and an experiment, whose data is in the bucket only."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for source in SOURCES.split():
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, folder / source)
+    for name in ("bert-2", "bert-4"):
+        entry = config["encoders"][name]
+        shutil.copytree(entry if isinstance(entry, str) else entry["model"], folder / "enc" / name)
+    encoders = {"bert-2": {"model": "enc/bert-2", "tokenizer": "bert-4"}, "bert-4": "enc/bert-4"}
+    systems = {key: config["systems"][key] for key in ("cascadebert", "plain")}
+    write(folder, {**config, "encoders": encoders, "systems": systems}, task)
+    for split in task.splits:
+        storage.upload_file(str(folder / f"{split}.csv"), f"cascadebert/{split}.csv")
+        (folder / f"{split}.csv").unlink()
+    for command in (["init", "--quiet"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/kubernetes"]
+    command += ["--configfile", "small.yaml", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_dry_run_plans_with_what_is_in_the_bucket(clone):
+    result = snakemake(clone, "--dry-run")
+    assert result.returncode == 0, result.stderr
+    stats = result.stdout + result.stderr
+    assert re.search(r"^train_0 +4$", stats, re.M)
+    assert f"s3://{BUCKET}/cascadebert/{PREDICTIONS}" in stats
+
+
+def test_jobs_find_their_files_in_the_bucket(clone, storage, finished, tmp_path):
+    result = snakemake(clone, "--executor", "local", "--cores", "2")
+    assert result.returncode == 0, result.stderr
+    assert not list((clone / "results").rglob("*.npz"))
+
+    found = tmp_path / "found"
+    for item in storage.objects.filter(Prefix="cascadebert/results/"):
+        path = found / item.key.removeprefix("cascadebert/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.download_file(item.key, str(path))
+    made, expected = read_all(found / PREDICTIONS), read_all(finished / PREDICTIONS)
+    assert len(made) == 4 * 2 * 2  # runs, replicates, splits
+    assert made.items() <= expected.items()
+    results = found / "results/small"
+    assert "cascadebert" in (results / "tables/table2_main.csv").read_text()
+    assert (results / "figures/figure_tradeoff.png").exists()
