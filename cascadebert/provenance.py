@@ -102,6 +102,7 @@ def packages() -> dict[str, dict]:
     """Everything that requirements.txt pins: the pinned version and the one that is here."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    pins = {name.partition("[")[0]: pinned for name, pinned in pins.items()}  # without extras
     return {name: {"pinned": pinned, "here": _installed(name)} for name, pinned in pins.items()}
 
 
