@@ -28,6 +28,8 @@ def model_files(folder):
 
 def copied(folder, files):
     """The folder of some of a job's inputs, which a storage provider copies to another place."""
+    if not folder.startswith(RESULTS):
+        return folder  # it came with the workflow, see `model_files`
     places = [path.partition(folder)[0] for path in map(str, files) if folder in path]
     return f"{places[0]}{folder}" if places else folder
 
