@@ -3,7 +3,8 @@
 A claim consists of one or more statistics, each with a condition such as "> 0". A statistic holds
 if its whole 95% interval meets the condition, does not hold if no point of it does, and is
 undecided otherwise. A claim holds on a split if all its statistics do, does not hold if one does
-not, and is undecided otherwise.
+not, and is undecided otherwise. Nothing holds against a rival of which an exit lies below a linear
+probe on its own states (`evaluation.probe_gaps`): such a rival was not trained to the end.
 """
 
 import warnings
@@ -25,6 +26,7 @@ from cascadebert.seeds import derive_seed
 from cascadebert.wording import listed, verdict
 
 VERDICTS = {-1: "does not hold", 0: "undecided", 1: "holds"}
+UNDERTRAINED = "undecided: the rival is undertrained"  # where the claim would hold
 LITTLE = 1  # point of accuracy that DAR may cost the smallest model: our convention
 
 
@@ -69,11 +71,13 @@ class Statistic(NamedTuple):
     value: float
     low: float
     high: float
+    undertrained: bool = False  # whether the rival is
 
     @property
     def verdict(self) -> str:
         direction = 1 if self.side == ">" else -1
-        return VERDICTS[direction * verdict(self.low - self.bound, self.high - self.bound)]
+        found = VERDICTS[direction * verdict(self.low - self.bound, self.high - self.bound)]
+        return UNDERTRAINED if self.undertrained and found == VERDICTS[1] else found
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class Evidence:
     """What is known of one split of a task.
 
     systems, choices: at least the proposed, rivals, ablations, extensions and series
-    points:           `evaluation.operating_points` of this split
+    points:           `evaluation.mark_undertrained` of this split
     differences:      `comparison.differences` of this split
     exit_differences: `comparison.exit_differences` of this split
     """
@@ -151,6 +155,10 @@ class Evidence:
         frame = self.differences
         pair = (frame["system"] == system) & (frame["against"] == other)
         return frame[pair & frame["target_speedup"].isin(of_other["target_speedup"])]
+
+    def is_undertrained(self, systems: Collection[str]) -> bool:
+        """Whether an exit of one of these systems lies far below a linear probe."""
+        return bool(self.points["undertrained"][self.points["system"].isin(systems)].any())
 
     def answers(self, system: str, target: float) -> np.ndarray:
         """Predicted labels at a target, `[replicates, examples]`."""
@@ -206,8 +214,14 @@ def _at_targets(claim: Claim, roles: Roles, system: str, other: str, evidence: E
     """Score of a system less that of the other, at each target."""
     return [
         Statistic(
-            *(claim, f"{roles.less(system, other)}, at {row.target_speedup:g}×", ">", 0),
-            *(row.difference, row.low, row.high),
+            claim=claim,
+            label=f"{roles.less(system, other)}, at {row.target_speedup:g}×",
+            side=">",
+            bound=0,
+            value=row.difference,
+            low=row.low,
+            high=row.high,
+            undertrained=evidence.is_undertrained([other]),
         )
         for row in evidence.gaps(system, other).itertuples()
     ]
@@ -225,7 +239,8 @@ def _change(claim: Claim, side: str, roles: Roles, system: str, other: str, evid
         score = evidence.score(answers)
         arms.append((lambda weights, s=score: np.diff(s(weights), axis=0)[0], len(answers[0])))
     label = f"{roles.less(system, other)}, at {high:g}× less at {low:g}×"
-    return [Statistic(claim, label, side, 0, *evidence.estimate(arms))]
+    undertrained = evidence.is_undertrained([other])
+    return [Statistic(claim, label, side, 0, *evidence.estimate(arms), undertrained)]
 
 
 def _series(roles: Roles, evidence: Evidence):
@@ -245,7 +260,8 @@ def _series(roles: Roles, evidence: Evidence):
             arms.append((lambda weights, s=score: s(weights).mean(axis=0), len(answers[0])))
         depths = listed([f"{depth:g}" for depth in layers])
         label = f"{better} − {worse}, mean over depths {depths}"
-        found.append(Statistic(SERIES, label, ">", 0, *evidence.estimate(arms)))
+        undertrained = evidence.is_undertrained(roles.series[worse])
+        found.append(Statistic(SERIES, label, ">", 0, *evidence.estimate(arms), undertrained))
     return found
 
 

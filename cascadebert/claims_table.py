@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from cascadebert.claims import CLAIMS, LITTLE, VERDICTS, Statistic
-from cascadebert.evaluation import NOT_RUN
+from cascadebert.claims import CLAIMS, LITTLE, UNDERTRAINED, VERDICTS, Statistic
+from cascadebert.evaluation import BELOW, NOT_RUN
 from cascadebert.grid import NOTHING, ONE_EXAMPLE, places, sizes
 from cascadebert.typeset import Cell, Display, Footnotes
 from cascadebert.wording import bracket, signed
@@ -39,7 +39,8 @@ def to_frame(found: Sequence[Statistic], points: pd.DataFrame) -> pd.DataFrame:
 
 def _worst(verdicts: Sequence[str]) -> str:
     """One statistic that does not hold refutes a claim; one that is undecided leaves it open."""
-    return min(verdicts, key=list(VERDICTS.values()).index)
+    refuted, undecided, holds = VERDICTS.values()
+    return min(verdicts, key=[refuted, undecided, UNDERTRAINED, holds].index)
 
 
 def table_claims(
@@ -86,7 +87,9 @@ def table_claims(
         f"The paper's claims, one by one{sizes(table)}. A statistic holds where its whole 95% "
         "interval (brackets; bootstrap over examples and seeds, paired over examples) meets the "
         "condition, does not hold where no part of the interval does, and is undecided otherwise. "
-        "A claim holds where all its statistics do and does not where one does not. Differences "
+        "A claim holds where all its statistics do and does not where one does not. Nothing holds "
+        f"against a rival of which an exit lies more than {BELOW} points below a linear probe on "
+        "its own states: that rival is undertrained. Differences "
         "are in percentage points of score, DIS, ECE or accuracy; the slope in points of DIS a "
         f"layer. That little accuracy is at most {LITTLE} point is our convention. Nothing is "
         f"corrected for the number of statistics.{left_out}"

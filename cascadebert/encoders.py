@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from cascadebert.errors import UserError, explained
 from cascadebert.files import replacing
@@ -124,31 +123,6 @@ def layer_flops(config, tokens: int) -> float:
 def layer_cost(encoder: str | os.PathLike, reference: str | os.PathLike, tokens: int) -> float:
     """What one layer of `encoder` costs in layers of `reference`: 1 where their widths agree."""
     return layer_flops(load_config(encoder), tokens) / layer_flops(load_config(reference), tokens)
-
-
-class Pooler(nn.Module):
-    """The first token's state through a dense layer and tanh, as in BERT: [b, t, d] -> [b, d]."""
-
-    def __init__(self, model: nn.Module):
-        """Starts from the pooler of `model` where it has one of BERT's form, else at random."""
-        super().__init__()
-        width = model.config.hidden_size
-        self.dense = nn.Linear(width, width)
-        trained = getattr(getattr(model.base_model, "pooler", None), "dense", None)
-        if isinstance(trained, nn.Linear):
-            self.dense.load_state_dict(trained.state_dict())
-        else:
-            initialise(self.dense, model.config)
-
-    def forward(self, states):
-        return self.dense(states[:, 0]).tanh()
-
-
-def initialise(linear: nn.Linear, config) -> nn.Linear:
-    """Weights as the encoder's own new layers get them, biases zero."""
-    nn.init.normal_(linear.weight, std=getattr(config, "initializer_range", 0.02))
-    nn.init.zeros_(linear.bias)
-    return linear
 
 
 def _load_weights(auto_class, encoder: str | os.PathLike, config):

@@ -21,9 +21,10 @@ from cascadebert.tasks import Task
 CURVE_POINTS = 25
 POINTS = (
     *("task", "system", "split", "target_speedup", "speedup", "metric", "score", "low", "high"),
-    *("n", "replicates", "candidate", "knob", "note"),
+    *("n", "replicates", "candidate", "knob", "note", "undertrained"),
 )
 NOT_RUN = "not run"
+BELOW = 2  # points below a linear probe at which an exit counts as undertrained: our convention
 EXIT_MEASURES = ("accuracy", "dis", "ece", "confidence_correct", "confidence_wrong")
 
 
@@ -41,7 +42,7 @@ def operating_points(
     score, speedup and knob (if several thresholds, joined by spaces) are means over replicates; low
     and high bound the 95% interval of the score (`intervals.interval`). Where even the nearest
     speed-up on dev is off by more than `tolerance` of the target, score and speedup are NaN and the
-    note says so. A system without a knob has a row only for the target that its one speed-up is
+    note says so. The column `undertrained` is for `mark_undertrained`. A system without a knob has a row only for the target that its one speed-up is
     nearest to, if within tolerance.
     """
     on_dev = {target: float(np.mean(speedups)) for target, speedups in choice.speedups.items()}
@@ -72,6 +73,7 @@ def operating_points(
                     "replicates": len(system.candidates[choice.candidate]),
                     "candidate": choice.candidate,
                     "note": note,
+                    "undertrained": False,
                     **point_at.get(target, {}),
                 }
             )
@@ -102,6 +104,7 @@ def not_run(
             "replicates": replicates,
             "candidate": "",
             "note": NOT_RUN,
+            "undertrained": False,
         }
         for split in splits
         for target in (sorted(targets) if rule.knob else [float("nan")])
@@ -272,6 +275,58 @@ def exit_measures(
             for m, measure in enumerate(EXIT_MEASURES)
         ]
     return pd.DataFrame(rows)
+
+
+def probe_gaps(
+    system: SystemPredictions, probes: SystemPredictions, choice: Choice, splits: Sequence[str]
+) -> pd.DataFrame:
+    """Accuracy of each exit of the chosen candidate beside a linear probe on the states it reads.
+
+    probes: the same system, with the probes' logits in place of the exits' own
+
+    Columns: task, system, split, exit (from 1), cost, accuracy, probe (both in percent, means over
+    replicates), gap (accuracy less probe), undertrained (whether the gap is below -BELOW), n,
+    replicates.
+    """
+    rows = []
+    for split in splits:
+        own, probed = (
+            np.mean([_accuracies(of[split]) for of in each.candidates[choice.candidate]], axis=0)
+            for each in (system, probes)
+        )
+        replicates = system.candidates[choice.candidate]
+        rows += [
+            {
+                "task": system.task,
+                "system": system.system,
+                "split": split,
+                "exit": e + 1,
+                "cost": cost,
+                "accuracy": own[e],
+                "probe": probed[e],
+                "gap": own[e] - probed[e],
+                "undertrained": own[e] - probed[e] < -BELOW,
+                "n": len(system.labels(split)),
+                "replicates": len(replicates),
+            }
+            for e, cost in enumerate(replicates[0][split].costs)
+        ]
+    return pd.DataFrame(rows)
+
+
+def _accuracies(predictions: Predictions) -> np.ndarray:
+    """Percent, `[exits]`."""
+    return 100 * (predictions.predicted == predictions.labels[:, None]).mean(axis=0)
+
+
+def mark_undertrained(points: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+    """Operating points whose column `undertrained` says whether an exit of the system is, there.
+
+    gaps: `probe_gaps` of these systems
+    """
+    keys = ["task", "system", "split"]
+    found = gaps[gaps["undertrained"]].set_index(keys).index
+    return points.assign(undertrained=points.set_index(keys).index.isin(found))
 
 
 def exit_values(predictions: Predictions, weights: np.ndarray) -> np.ndarray:

@@ -93,6 +93,12 @@ class System:
     extends: str | None
     published: str | None
 
+    @property
+    def pooling(self) -> str:
+        """What its exits read of an encoder's states, see `heads.pool`."""
+        (run, *_), *_ = self.candidates.values()
+        return run.option("pooling", "first")
+
 
 class Experiment:
     """A checked configuration and what follows from it.
@@ -119,9 +125,31 @@ class Experiment:
     def _system(self, key: str, entry: dict) -> System:
         method, title = entry.pop("method"), entry.pop("title")
         related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
+        training = entry.pop("training", {})
         module = system(method)
+        if "pooling" in module.OPTIONS["properties"] and (pooling := self._pooling(entry)):
+            entry.setdefault("pooling", pooling)
         candidates = module.candidates(entry, self.config["difficulty"]["margins"])
+        if training:
+            candidates = {
+                label: [self._trained_with(key, run, training) for run in runs]
+                for label, runs in candidates.items()
+            }
         return System(key, title, module.EXIT_RULE, candidates, **related)
+
+    def _pooling(self, entry: dict) -> str | None:
+        """What exits on the entry's encoder read, if the encoder says it."""
+        encoder = self.config["encoders"][entry["encoder"]]
+        return encoder.get("pooling") if isinstance(encoder, dict) else None
+
+    def _trained_with(self, key: str, run: Run, training: dict) -> Run:
+        changed = run.trained_with(training)
+        if changed == run:
+            raise UserError(
+                f"configuration, systems.{key}.training: {run.method} fine-tunes no model of its "
+                f"own, it trains heads on {run.parents[0].name}; delete `training` here"
+            )
+        return changed
 
     def encoder(self, name: str) -> str:
         """The folder of an encoder."""

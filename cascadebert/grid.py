@@ -4,9 +4,11 @@ A table's frame has the operating points of its systems (`evaluation.operating_p
 paper's numbers beside them (`published.beside`) and, where there are ablations, the columns GAIN.
 """
 
+from collections.abc import Collection
+
 import pandas as pd
 
-from cascadebert.evaluation import NOT_RUN
+from cascadebert.evaluation import BELOW, NOT_RUN
 from cascadebert.typeset import Cell, Display, Footnotes, Row
 from cascadebert.wording import bracket, reason, signed
 
@@ -17,6 +19,10 @@ PAPER = ["paper_score", "paper_speedup"]
 SAME_SPLIT = "thresholds chosen on this split"
 INCOMPLETE = "no average without all columns"
 ONE_EXAMPLE = "no interval of a single example"
+MEAN = "its exits read the mean of all tokens' states; those of the others the first token's"
+UNDERTRAINED = (
+    f"undertrained: an exit lies more than {BELOW} points below a linear probe on its states"
+)
 
 Place = tuple[str, str]  # task, split
 
@@ -39,10 +45,15 @@ def tidy(frame: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
 
 
 def grid(
-    caption: str, table: pd.DataFrame, titles: dict[str, str], ablations: dict[str, str]
+    caption: str,
+    table: pd.DataFrame,
+    titles: dict[str, str],
+    ablations: dict[str, str],
+    averaging: Collection[str] = (),
 ) -> Display:
     """Blocks by target speed-up, a row a system, columns of tasks.
 
+    averaging: the systems whose exits read the mean of all tokens' states
     Where a system of `ablations` is followed by the one without DAR, a row with the gain is next.
     """
     columns = places(table)
@@ -63,7 +74,8 @@ def grid(
                 place: NOT_RUN if (system, *place) in absent else "no operating point"
                 for place in columns
             }
-            lines.append([Cell(titles[system]), *_scores(found, best, where, nothing, notes)])
+            label = Cell(titles[system], mark=notes.mark(MEAN) if system in averaging else "")
+            lines.append([label, *_scores(found, best, where, nothing, notes)])
             if full_of.get(system) in systems:
                 found = {place: at.get((target, full_of[system], *place)) for place in columns}
                 lines.append([Cell("gain by DAR"), *_gains(found, notes)])
@@ -109,6 +121,8 @@ def _scores(
             mark = ""
         if not interval:
             interval, mark = NOTHING, notes.mark(ONE_EXAMPLE)
+        if row is not None and row["undertrained"]:
+            mark = ", ".join(filter(None, [mark, notes.mark(UNDERTRAINED)]))
         if alone:
             cells.append(Cell(score + paper(theirs[0]), bold, mark))
             cells.append(Cell(interval, mark=mark))

@@ -14,6 +14,8 @@ from scipy.special import softmax
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
 
+PROBES = "probes"  # in a folder of predictions: the same of linear probes
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:

@@ -26,20 +26,20 @@ def load_system(
     task: Task,
     key: str,
     splits: Sequence[str] | None = None,
+    place: str = "",
 ) -> SystemPredictions:
     """A system's candidates on the development split and others of a task.
 
     predictions: the experiment's folder predictions/
     splits:      default, those that are scored
+    place:       where in a run's folder they are: PROBES for what linear probes say at its exits
     """
     system = experiment.systems[key]
     splits = {DEV, *(scored_splits(task) if splits is None else splits)}
 
     def load(runs, replicate: int, split: str) -> Predictions:
-        files = [
-            Path(predictions, task.name, run.name, f"seed{replicate}", f"{split}.npz")
-            for run in runs
-        ]
+        folders = [Path(predictions, task.name, run.name, f"seed{replicate}") for run in runs]
+        files = [folder / place / f"{split}.npz" for folder in folders]
         return reduce(Predictions.followed_by, map(Predictions.load, files))
 
     return SystemPredictions(

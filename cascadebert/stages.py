@@ -16,7 +16,9 @@ from cascadebert.difficulty import fold_of
 from cascadebert.encoders import check_family, layer_cost, load_config, load_tokenizer
 from cascadebert.errors import UserError
 from cascadebert.files import replacing
-from cascadebert.predictions import Predictions
+from cascadebert.head_training import train_heads
+from cascadebert.predictions import PROBES, Predictions
+from cascadebert.probes import predict_with_probes
 from cascadebert.records import MACHINE, ORIGIN, machine, origin
 from cascadebert.seeds import derive_seed
 from cascadebert.store import Store, fingerprint
@@ -156,19 +158,23 @@ def train_run(
         seed = derive_seed(base_seed, task.name, run.name, replicate)
         model = new_model(run, encoder, task.labels, parents, seed)
         check_reads(model, encoder, data)
-        scores = train(
-            model,
-            data,
-            np.arange(len(data)),
-            dev,
-            task.metric,
-            settings,
-            seed,
-            f"{task.name}/{run.name} replicate {replicate}",
-            difficult,
-            run.option("margin"),
-            checkpoint,
-        )
+        name = f"{task.name}/{run.name} replicate {replicate}"
+        if run.frozen:
+            scores = train_heads(model, data, dev, task.metric, seed, name, checkpoint)
+        else:
+            scores = train(
+                model,
+                data,
+                np.arange(len(data)),
+                dev,
+                task.metric,
+                settings,
+                seed,
+                name,
+                difficult,
+                run.option("margin"),
+                checkpoint,
+            )
         model.save(draft)
         epochs = pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores})
         epochs.to_csv(draft / "epochs.csv", index=False)
@@ -191,21 +197,27 @@ def predict_run(
     trained: Path,
     reference: File,
     max_length: int,
+    seed: int,
     folder: File,
 ) -> None:
     """Writes the logits of all exits on every split but train to <folder>/<split>.npz.
 
-    Beside them, origin.json says which weights gave them, and where (`records.origin`).
+    <folder>/probes has the same of linear probes on the states that the exits read, and
+    origin.json says which weights gave them, and where (`records.origin`).
+
+    seed: draws the training examples of the probes where there are more than they need
     """
     model = new_model(run, encoder, task.labels, parents, seed=0)
     model.load(trained)
     costs = np.array(model.depths) * layer_cost(encoder, reference, max_length)
+    splits = {split: TokenizedSplit.load(tokens / f"{split}.npz") for split in task.splits}
+    logits, probes = predict_with_probes(model, splits, derive_seed(seed, task.name, "probes"))
     with replacing(folder) as draft:
-        for split in task.splits:
-            if split != "train":
-                data = TokenizedSplit.load(tokens / f"{split}.npz")
-                logits = predict(model, data)
-                Predictions(logits, costs, data.ids, data.labels).save(draft / f"{split}.npz")
+        for place, found in ((draft, logits), (draft / PROBES, probes)):
+            place.mkdir(exist_ok=True)
+            for split, of_split in found.items():
+                data = splits[split]
+                Predictions(of_split, costs, data.ids, data.labels).save(place / f"{split}.npz")
         (draft / ORIGIN).write_text(json.dumps(origin(trained)) + "\n")
 
 

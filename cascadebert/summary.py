@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cascadebert.claims import VERDICTS
+from cascadebert.claims import UNDERTRAINED, VERDICTS
 from cascadebert.claims_table import ALL
-from cascadebert.evaluation import NOT_RUN
+from cascadebert.evaluation import BELOW, NOT_RUN
 from cascadebert.grid import METRICS, SAME_SPLIT
 from cascadebert.tables import reference_system
 from cascadebert.typeset import Cell, Display, rst_escape, to_rst
@@ -275,6 +275,14 @@ class Page:
                 f"{worst['task']} at {worst['target_speedup']:g}×: {worst['speedup']:.2f}×)."
             )
         texts += [
+            f"{self.titles[row.system]} is undertrained on {row.task} ({row.split}): one of its "
+            f"exits lies more than {BELOW} points below a linear probe on the states that it "
+            "reads. Nothing here says how good the method is."
+            for row in points[points["undertrained"]]
+            .drop_duplicates(["task", "split", "system"])
+            .itertuples()
+        ]
+        texts += [
             f"{self.titles[row.system]} at {row.target_speedup:g}× on {row.task}: "
             f"{reason(row.note)}."
             for row in points[points["score"].isna() & (points["note"] != NOT_RUN)].itertuples()
@@ -288,7 +296,8 @@ class Page:
 def _claims(claims: pd.DataFrame) -> str:
     """How often each claim holds."""
     verdicts = claims[(claims["statistic"] == ALL) & (claims["task"] != ALL)]
-    counts = pd.crosstab(verdicts["claim"], verdicts["verdict"]).reindex(
+    found = verdicts["verdict"].replace(UNDERTRAINED, VERDICTS[0])
+    counts = pd.crosstab(verdicts["claim"], found).reindex(
         verdicts["claim"].unique(), columns=list(VERDICTS.values())[::-1], fill_value=0
     )
     lines = [[claim, *map(str, row)] for claim, *row in counts.itertuples()]

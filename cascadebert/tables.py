@@ -6,9 +6,11 @@ systems of the table to their names, in the order of the rows; `ablations` maps 
 one without DAR. Scores are in percent.
 """
 
+from collections.abc import Collection
+
 import pandas as pd
 
-from cascadebert.evaluation import NOT_RUN
+from cascadebert.evaluation import BELOW, NOT_RUN
 from cascadebert.grid import (
     GAIN,
     METRICS,
@@ -93,18 +95,25 @@ def table1_data(
     return pd.DataFrame(rows), Display(caption, list(map(Cell, header)), [lines], 2, notes)
 
 
-def table2_main(points: pd.DataFrame, titles: dict[str, str]) -> Table:
-    """Score and real speed-up of every system at every target speed-up."""
+def table2_main(
+    points: pd.DataFrame, titles: dict[str, str], averaging: Collection[str] = ()
+) -> Table:
+    """Score and real speed-up of every system at every target speed-up.
+
+    averaging: here and below, the systems whose exits read the mean of all tokens' states
+    """
     opening = "Score (percent) and real speed-up of each system at the target speed-ups"
-    return _systems(opening, tidy(points, titles), titles, 2)
+    return _systems(opening, tidy(points, titles), titles, 2, averaging)
 
 
-def table3_distillation(points: pd.DataFrame, titles: dict[str, str]) -> Table:
+def table3_distillation(
+    points: pd.DataFrame, titles: dict[str, str], averaging: Collection[str] = ()
+) -> Table:
     """Students of a fixed depth beside the cascade at their speed-up."""
     opening = (
         "Distilled students, each of a fixed cost, and the cascade at the speed-up of the students."
     )
-    return _contest(opening, points, titles, 3)
+    return _contest(opening, points, titles, 3, averaging)
 
 
 def table4_dar(
@@ -181,7 +190,10 @@ def table5_calibration(
 
 
 def table6_backbone(
-    points: pd.DataFrame, titles: dict[str, str], backbone: dict[str, str]
+    points: pd.DataFrame,
+    titles: dict[str, str],
+    backbone: dict[str, str],
+    averaging: Collection[str] = (),
 ) -> Table:
     """The cascade where there is no small model of the family: the large one's first layers.
 
@@ -197,19 +209,64 @@ def table6_backbone(
             " The paper's backbone is RoBERTa; where an experiment has none, this is the closest "
             "that it can show."
         )
-    return _contest(opening, points, titles, 6)
+    return _contest(opening, points, titles, 6, averaging)
 
 
-def table7_fastbert(points: pd.DataFrame, titles: dict[str, str]) -> Table:
+def table7_fastbert(
+    points: pd.DataFrame, titles: dict[str, str], averaging: Collection[str] = ()
+) -> Table:
     """FastBERT, whose heads are small models themselves, beside the cascade."""
     opening = (
         "FastBERT and the cascade. Speed-ups count encoder layers only: the work of FastBERT's "
         "heads, with self-attention over all tokens, is left out, in its favour."
     )
-    return _contest(opening, points, titles, 7)
+    return _contest(opening, points, titles, 7, averaging)
 
 
-def _contest(opening: str, points: pd.DataFrame, titles: dict[str, str], number: int) -> Table:
+def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, str]) -> Table:
+    """Accuracy of every exit beside that of a linear probe on the states that the exit reads.
+
+    gaps:    `evaluation.probe_gaps` of all systems and tasks
+    pooling: system -> "first" or "mean", what its exits read of an encoder's states
+    """
+    table = tidy(gaps, titles)
+    table["pooling"] = table["system"].map(pooling)
+    columns, notes, blocks = places(table), Footnotes(), []
+    at = table.set_index(["system", "exit", "task", "split"])
+    for system in dict.fromkeys(table["system"]):
+        lines = []
+        exits = table[table["system"] == system].drop_duplicates("exit")
+        for number, cost in zip(exits["exit"], exits["cost"], strict=True):
+            cells = []
+            for place in columns:
+                if (system, number, *place) not in at.index:
+                    cells.append(Cell(NOTHING, mark=notes.mark(NOT_RUN)))
+                    continue
+                row = at.loc[(system, number, *place)]
+                mark = notes.mark("undertrained") if row["undertrained"] else ""
+                cells.append(Cell(f"{row['accuracy']:.1f} / {row['probe']:.1f}", mark=mark))
+            opening = [Cell(titles[system]), Cell(pooling[system])] if not lines else [Cell()] * 2
+            lines.append([*opening, Cell(f"{cost:g}"), *cells])
+        blocks.append(lines)
+    caption = (
+        "Accuracy (percent) of every exit, and after the stroke that of a linear probe: a logistic "
+        "regression on the states of the training examples that the exit reads, whose penalty the "
+        f"development split chose{sizes(table)}. An exit that lies more than {BELOW} points below "
+        "its probe is undertrained: a better one could be put on the same states. Pooling: what "
+        "the exits read, the first token's state or the mean over all tokens. Cost: in layers of "
+        "the reference model."
+    )
+    header = ["System", "Pooling", "Cost", *("\n".join(place) for place in columns)]
+    return table, Display(caption, list(map(Cell, header)), blocks, 2, notes)
+
+
+def _contest(
+    opening: str,
+    points: pd.DataFrame,
+    titles: dict[str, str],
+    number: int,
+    averaging: Collection[str],
+) -> Table:
     """A grid of the targets at which systems can be compared, and of 1x, the full model."""
     table = tidy(points, titles)
     standing = table[table["score"].notna()].groupby("target_speedup")["system"].nunique()
@@ -222,10 +279,16 @@ def _contest(opening: str, points: pd.DataFrame, titles: dict[str, str], number:
         " Score (percent) and real speed-up at each target at which at least two of the systems "
         "stand"
     )
-    return _systems(opening, table, titles, number)
+    return _systems(opening, table, titles, number, averaging)
 
 
-def _systems(opening: str, table: pd.DataFrame, titles: dict[str, str], number: int) -> Table:
+def _systems(
+    opening: str,
+    table: pd.DataFrame,
+    titles: dict[str, str],
+    number: int,
+    averaging: Collection[str],
+) -> Table:
     shown = set(table["system"][table["target_speedup"].notna()])
     noted = set(table["system"][table["note"] == NOT_RUN])
     absent = [key for key in titles if key not in shown]
@@ -239,7 +302,7 @@ def _systems(opening: str, table: pd.DataFrame, titles: dict[str, str], number: 
         f"{_sentence('Not near any of these targets', far)}{not_run}"
         f"{_paper(table, number)}"
     )
-    return table, grid(caption, table, titles, {})
+    return table, grid(caption, table, titles, {}, averaging)
 
 
 def _sentence(opening: str, systems: list[str]) -> str:

@@ -134,9 +134,11 @@ def run_difficulty(w):
 
 def run_settings(w):
     """How the run is trained; the weight of DAR concerns only those that have it."""
-    if EXPERIMENT.runs[w.run].labeller is None:
-        return config["training"]
-    return {**config["training"], "difficulty_weight": config["difficulty"]["weight"]}
+    run = EXPERIMENT.runs[w.run]
+    settings = {**config["training"], **dict(run.training)}
+    if run.labeller is None:
+        return settings
+    return {**settings, "difficulty_weight": config["difficulty"]["weight"]}
 
 
 def all_predictions(task):
@@ -159,7 +161,7 @@ def all_label_runs():
     return [file for file in files if not config["only_finished"] or os.path.exists(file)]
 
 
-EVALUATION = ["operating_points", "curves", "exits", "differences", "exit_differences"]
+EVALUATION = ["operating_points", "curves", "exits", "probes", "differences", "exit_differences"]
 
 
 def evaluation(name, tasks=TASKS):
@@ -170,6 +172,8 @@ def evaluation(name, tasks=TASKS):
 evaluations = {name: evaluation(name) for name in EVALUATION}
 
 titles = {key: system.title for key, system in EXPERIMENT.systems.items()}
+pooling = {key: system.pooling for key, system in EXPERIMENT.systems.items()}
+averaging = [key for key, read in pooling.items() if read == "mean"]
 
 TABLES = {
     "table1_data": "1: data and margins",
@@ -180,6 +184,7 @@ TABLES = {
     "table6_backbone": "6: without a pre-trained small model",
     "table7_fastbert": "7: against FastBERT",
     "appendix_c": "C: one more model, expected and measured",
+    "probes": "Every exit beside a linear probe: is it trained to the end?",
     "claims": "The paper's claims, one by one",
     "provenance": "what the results were made from and by",
 }

@@ -24,7 +24,10 @@ for number, members in enumerate(PACKS["label_runs"]):
             ),
             members=members,
             folds=len(EXPERIMENT.folds),
-            settings=config["training"],
+            settings=lambda w: {
+                **config["training"],
+                **dict(EXPERIMENT.labellers[w.labeller].training),
+            },
             seed=config["seed"],
             store=STORE,
         message:

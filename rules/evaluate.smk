@@ -18,6 +18,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             operating_points=f"{RESULTS}/evaluation/{{task}}/operating_points.csv",
             curves=f"{RESULTS}/evaluation/{{task}}/curves.csv",
             exits=f"{RESULTS}/evaluation/{{task}}/exits.csv",
+            probes=f"{RESULTS}/evaluation/{{task}}/probes.csv",
             differences=f"{RESULTS}/evaluation/{{task}}/differences.csv",
             exit_differences=f"{RESULTS}/evaluation/{{task}}/exit_differences.csv",
             choices=[f"{RESULTS}/evaluation/{{task}}/choices/{system}.json" for system in systems],

@@ -37,6 +37,7 @@ rule table2_main:
         "../environment.yml"
     params:
         titles=titled(ROWS["table2_main"]),
+        averaging=averaging,
         published=PUBLISHED,
     message:
         "Table 2: score at equal speed"
@@ -59,6 +60,7 @@ if "table3_distillation" in TABLES:
             "../environment.yml"
         params:
             titles=titled(ROWS["table3_distillation"]),
+            averaging=averaging,
             published=PUBLISHED,
         message:
             "Table 3: against distilled students"
@@ -126,6 +128,7 @@ if "table6_backbone" in TABLES:
             "../environment.yml"
         params:
             titles=titled(ROWS["table6_backbone"]),
+            averaging=averaging,
             encoders=copied_encoders(backbone()),
             published=PUBLISHED,
         message:
@@ -149,11 +152,32 @@ if "table7_fastbert" in TABLES:
             "../environment.yml"
         params:
             titles=titled(ROWS["table7_fastbert"]),
+            averaging=averaging,
             published=PUBLISHED,
         message:
             "Table 7: against FastBERT"
         script:
             "../workflow_scripts/table7_fastbert.py"
+
+
+rule probes:
+    input:
+        probes=evaluations["probes"],
+    output:
+        **tabulated("probes"),
+    log:
+        f"{RESULTS}/logs/probes.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/probes.tsv"
+    conda:
+        "../environment.yml"
+    params:
+        titles=titles,
+        pooling=pooling,
+    message:
+        "every exit beside a linear probe"
+    script:
+        "../workflow_scripts/probes.py"
 
 
 rule claims:

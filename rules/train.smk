@@ -51,6 +51,7 @@ rule predict:
         encoder=run_encoder_folder,
         reference=lambda w, input: copied(EXPERIMENT.reference, input.reference),
         max_length=config["training"]["max_length"],
+        seed=config["seed"],
     message:
         "{wildcards.task}: logits of all exits of {wildcards.run}"
     script:

@@ -47,11 +47,11 @@ def test_every_exit_is_the_head_of_its_layer_whatever_the_padding(
     assert len(set(lengths.tolist())) > 2
     with torch.no_grad():
         logits = model(inputs).numpy()
-    heads = [*map(weights, model.students), weights(model.backbone["teacher"])]
+    heads = [*map(weights, model.heads), weights(model.backbone.head)]
     for i, length in enumerate(lengths):
         alone = {name: values[i : i + 1, :length] for name, values in inputs.items()}
         with torch.no_grad():
-            outputs = model.backbone["encoder"](**alone, output_hidden_states=True)
+            outputs = model.backbone.encoder(**alone, output_hidden_states=True)
         for layer, head in enumerate(heads, start=1):
             states = outputs.hidden_states[layer][0].double().numpy()
             np.testing.assert_allclose(logits[i, layer - 1], by_hand(head, states), atol=1e-5)
@@ -86,7 +86,7 @@ def test_students_learn_the_teachers_distribution_without_labels(encoders, batch
     assert loss.item() == pytest.approx(expected / len(probabilities), rel=1e-3)
     assert loss.item() > 1e-3
     loss.backward()
-    assert all(p.grad.abs().sum() > 0 for p in model.students.parameters() if p.ndim == 2)
+    assert all(p.grad.abs().sum() > 0 for p in model.heads.parameters() if p.ndim == 2)
     assert all(p.grad is None for p in model.backbone.parameters())
 
 
@@ -105,10 +105,10 @@ def test_stage_one_trains_the_model_and_stage_two_the_students_alone(encoders, t
 
     model, changed = fit(TEACHER)
     assert model.depths == [4]
-    assert {name.split(".")[1] for name in changed} == {"encoder", "teacher"}
+    assert {name.split(".")[0] for name in changed} == {"encoder", "head"}
     model, changed = fit(STUDENTS)
     assert model.depths == [1, 2, 3, 4]
-    assert changed == {f"students.{name}" for name in model.students.state_dict()}
+    assert changed == {f"heads.{name}" for name in model.heads.state_dict()}
 
 
 def test_the_last_exit_is_what_stage_one_trained(encoders, batch, tmp_path):
@@ -134,5 +134,5 @@ def test_the_runs_of_both_stages():
 def test_stage_one_starts_from_the_pre_trained_encoder(encoders, tmp_path):
     model = untrained(TEACHER, encoders, tmp_path)
     original = load_encoder(encoders["bert-4"]).state_dict()
-    for name, value in model.backbone["encoder"].state_dict().items():
+    for name, value in model.encoder.state_dict().items():
         assert torch.equal(value, original[name])

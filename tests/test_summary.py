@@ -55,7 +55,7 @@ def made_up(score=82.0, rival=80.0, gain=(0.5, 0.2, 0.8), dis=(2.0, 1.0, 3.0), e
         return {"task": "t", "system": system, "split": "test", "target_speedup": target,
                 "speedup": speedup, "metric": "accuracy", "score": score, "low": score - 1,
                 "high": score + 1, "n": 1500, "replicates": 3, "candidate": "", "knob": 0.5,
-                "note": note}  # fmt: skip
+                "note": note, "undertrained": False}  # fmt: skip
 
     points = [
         point("full", 1.0, 85.0, 1.0),

@@ -110,7 +110,7 @@ def test_deebert_trains_off_ramps_only(encoders, batch, tmp_path):
     torch.testing.assert_close(loss, by_hand)
     loss.backward()
     assert all(p.grad is None for p in model.backbone.parameters())
-    assert all(p.grad is not None for p in model.ramps.parameters())
+    assert all(p.grad is not None for p in model.heads.parameters())
     # its last exit is the fine-tuned model itself, with no dropout even while off-ramps train
     backbone = tmp_path / "finetune-bert-4"
     classifier = AutoModelForSequenceClassification.from_pretrained(backbone).eval()
@@ -118,7 +118,7 @@ def test_deebert_trains_off_ramps_only(encoders, batch, tmp_path):
         torch.testing.assert_close(logits[:, -1], classifier(**inputs).logits)
     # every off-ramp starts from the fine-tuned pooler and reads its own layer
     pooler = model.backbone.base_model.pooler.dense.weight
-    assert all(torch.equal(ramp[0].dense.weight, pooler) for ramp in model.ramps)
+    assert all(torch.equal(ramp[0].dense.weight, pooler) for ramp in model.heads)
 
 
 def test_pabee_weighs_its_exits_by_depth(encoders, batch):

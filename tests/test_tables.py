@@ -50,8 +50,8 @@ def cells_without_reason(display: Display) -> list[Cell]:
 def points_of(rows: list[dict], **common) -> pd.DataFrame:
     base = {"task": "t", "split": "test", "metric": "accuracy", "target_speedup": 2.0}
     base |= {"speedup": 2.0, "low": 70.0, "high": 90.0, "n": 10, "replicates": 1}
-    base |= {"candidate": "", "knob": 0.5, "note": "", "paper_score": np.nan}
-    base |= {"paper_speedup": np.nan} | common
+    base |= {"candidate": "", "knob": 0.5, "note": "", "undertrained": False}
+    base |= {"paper_score": np.nan, "paper_speedup": np.nan} | common
     return pd.DataFrame([base | row for row in rows])
 
 
@@ -130,6 +130,7 @@ def without(system: str, task: str = "movies", tasks: tuple = ("movies",)) -> di
     targets = TARGETS if len(COSTS[system]) > 1 else [np.nan]
     row = here.iloc[0][["task", "split", "metric", "n", "replicates"]]
     rows = [{**row, "system": system, "target_speedup": t, "note": NOT_RUN} for t in targets]
+    rows = [{**row, "undertrained": False} for row in rows]
     made["points"] = pd.concat([made["points"], pd.DataFrame(rows)], ignore_index=True)
     return made
 

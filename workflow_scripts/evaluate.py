@@ -3,10 +3,18 @@ from job import job
 
 from cascadebert.choice import choose
 from cascadebert.comparison import differences, exit_differences
-from cascadebert.evaluation import curve, exit_measures, not_run, operating_points
+from cascadebert.evaluation import (
+    curve,
+    exit_measures,
+    mark_undertrained,
+    not_run,
+    operating_points,
+    probe_gaps,
+)
 from cascadebert.exits import RULES
 from cascadebert.experiment import Experiment
 from cascadebert.files import replacing
+from cascadebert.predictions import PROBES
 from cascadebert.results import load_system, scored_splits
 from cascadebert.tasks import Task
 
@@ -18,6 +26,10 @@ with job(snakemake):
 
     systems = {
         key: load_system(experiment, snakemake.params.predictions, task, key)
+        for key in snakemake.params.systems
+    }
+    probes = {
+        key: load_system(experiment, snakemake.params.predictions, task, key, place=PROBES)
         for key in snakemake.params.systems
     }
     choices = {key: choose(system, snakemake.params.targets) for key, system in systems.items()}
@@ -42,10 +54,12 @@ with job(snakemake):
         for key, system in experiment.systems.items()
         if key not in systems
     ]
+    gaps = pd.concat(probe_gaps(systems[k], probes[k], choices[k], splits) for k in systems)
     comparisons = [pair for pair in experiment.comparisons if set(pair) <= set(systems)]
     ablations = {pair[0]: pair[1] for pair in comparisons if pair in experiment.ablations.items()}
     tables = {
-        "operating_points": pd.concat([*points, *absent]),
+        "operating_points": mark_undertrained(pd.concat([*points, *absent]), gaps),
+        "probes": gaps,
         "curves": pd.concat(curve(systems[key], choices[key], splits, **common) for key in systems),
         "exits": pd.concat(
             exit_measures(systems[key], choices[key], splits, **common) for key in systems

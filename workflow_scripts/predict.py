@@ -19,5 +19,6 @@ with job(snakemake):
             Path(models[i]),
             snakemake.params.reference,
             snakemake.params.max_length,
+            snakemake.params.seed,
             folder,
         )

@@ -10,5 +10,6 @@ from cascadebert.typeset import write_table
 with job(snakemake):
     params = snakemake.params
     [points] = frames(snakemake, "operating_points")
-    made = table2_main(beside(points, 2, params.published), params.titles)
+    points = beside(points, 2, params.published)
+    made = table2_main(points, params.titles, params.averaging)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

@@ -10,5 +10,6 @@ from cascadebert.typeset import write_table
 with job(snakemake):
     params = snakemake.params
     [points] = frames(snakemake, "operating_points")
-    made = table3_distillation(beside(points, 3, params.published), params.titles)
+    points = beside(points, 3, params.published)
+    made = table3_distillation(points, params.titles, params.averaging)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

@@ -14,5 +14,5 @@ with job(snakemake):
     points = beside(points, 6, params.published)
     encoders = params.encoders.items()
     backbone = {name: load_config(encoder).model_type for name, encoder in encoders}
-    made = table6_backbone(points, params.titles, backbone)
+    made = table6_backbone(points, params.titles, backbone, params.averaging)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

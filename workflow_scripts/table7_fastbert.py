@@ -10,5 +10,6 @@ from cascadebert.typeset import write_table
 with job(snakemake):
     params = snakemake.params
     [points] = frames(snakemake, "operating_points")
-    made = table7_fastbert(beside(points, 7, params.published), params.titles)
+    points = beside(points, 7, params.published)
+    made = table7_fastbert(points, params.titles, params.averaging)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

@@ -11,6 +11,8 @@ from cascadebert.drawing import CURVES, Look, common_legend, panel_grid, styled
 from cascadebert.grid import METRICS
 from cascadebert.tables import reference_system
 
+DAGGER = "† undertrained (pale)"
+
 
 def figure_tradeoff(
     curves: pd.DataFrame,
@@ -26,7 +28,8 @@ def figure_tradeoff(
     proposed:       key of the system that is drawn on top
     bands:          draw the curves' own 95% intervals
 
-    A system with a single speed-up is a lone marker, the full model's score a thin line. Without
+    A system with an undertrained exit in one of the panels has a dagger in the legend, and there
+    its curve is pale. A system with a single speed-up is a lone marker, the full model's score a thin line. Without
     bands, which few curves leave room for, a bar in the corner is as long as the median 95%
     interval of the drawn operating points.
     """
@@ -40,6 +43,10 @@ def figure_tradeoff(
     single = [system for system in titles if sizes.get(system, 0) == 1]
     looks = {system: CURVES[rank % len(CURVES)] for rank, system in enumerate(movable)}
     looks |= {system: "hdp<8>*"[rank % 7] for rank, system in enumerate(single)}
+    weak = points[points["undertrained"]]
+    weak = set(zip(weak["system"], weak["task"], weak["split"], strict=True))
+    marked = {system for system, *_ in weak}
+    labels = {system: titles[system] + " †" * (system in marked) for system in looks}
     with styled():
         figure, axes = panel_grid(len(panels), [2.2], legend_entries=len(looks))
         for ax, (task, split) in zip(axes[0], panels, strict=True):
@@ -49,7 +56,8 @@ def figure_tradeoff(
                 line = here[here["system"] == system].sort_values("speedup")
                 # The proposed system above the others, single markers above all lines.
                 above = 3 + len(looks) - rank if system in movable else 4 + len(looks)
-                _draw_system(ax, line, look, zorder=above, label=titles[system])
+                pale = {"alpha": 0.35} if (system, task, split) in weak else {}
+                _draw_system(ax, line, look, zorder=above, label=labels[system], **pale)
                 if bands and system in movable:
                     _draw_band(ax, line, look)
             here_full = (full_scores["task"] == task) & (full_scores["split"] == split)
@@ -62,7 +70,9 @@ def figure_tradeoff(
             ax.set_title(f"{task} ({split})", loc="left")
             if not bands:
                 _interval_bar(ax, of_panel)
-        common_legend(figure, axes[0], [titles[system] for system in looks])
+        common_legend(figure, axes[0], list(labels.values()))
+        if marked:
+            figure.legend(title=DAGGER, handles=[], loc="outside lower left")
     return figure
 
 

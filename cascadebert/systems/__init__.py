@@ -11,9 +11,11 @@ A system is a list of exits with a cost, and a rule that picks one. Its module s
                    exits follow one another
     Model          a torch module, if runs name this module as their method:
                    Model(run, encoder, labels, parents) is ready to be trained, from the folders
-                   of the encoder and of the run's trained parents;
+                   of the encoder and of the run's trained parents; a `heads.FrozenExits` where the
+                   run is frozen;
                    .forward(inputs) gives logits `[batch, exits, labels]`, float32;
                    .depths is the number of layers executed up to each exit;
+                   .pooling is what a linear probe of these layers reads, see `heads.pool`;
                    .objective(inputs, gold, step, steps) gives the logits and the loss that
                    training minimises in that step, from 0 to steps - 1;
                    .save(folder) and .load(folder) write and read what was trained
@@ -23,7 +25,7 @@ and nothing else in the project knows its name.
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 
@@ -31,24 +33,28 @@ from types import ModuleType
 class Run:
     """One training, shared by all systems that need the same.
 
-    method:  the module of `cascadebert.systems` that trains it
-    encoder: the encoder's name in the configuration
-    options: (name, value) pairs that the method understands; `margin`, which every method does,
-             adds difficulty-aware regularisation with that margin
-    parents: runs that are trained before and that this one starts from or learns from
+    method:   the module of `cascadebert.systems` that trains it
+    encoder:  the encoder's name in the configuration
+    options:  (name, value) pairs that the method understands; `margin`, which every method does,
+              adds difficulty-aware regularisation with that margin
+    parents:  runs that are trained before and that this one starts from or learns from
+    frozen:   the first parent's model stays as it is, and only heads on it are trained
+    training: (name, value) pairs that replace settings of the section `training`; a frozen run has
+              settings of its own (`head_training`), and carries those of its parents for its name
     """
 
     method: str
     encoder: str
     options: tuple[tuple[str, object], ...] = ()
     parents: tuple["Run", ...] = ()
+    frozen: bool = False
+    training: tuple[tuple[str, object], ...] = ()
 
     @property
     def name(self) -> str:
         """Names the run's folder: `finetune-bert-12`, `finetune-bert-12-layers6`."""
-        return "-".join(
-            [self.method, self.encoder, *(f"{name}{value}" for name, value in self.options)]
-        )
+        details = [f"{name}{value}" for name, value in (*self.options, *self.training)]
+        return "-".join([self.method, self.encoder, *details])
 
     def option(self, name: str, default=None):
         return dict(self.options).get(name, default)
@@ -63,7 +69,24 @@ class Run:
         if self.option("margin") is None:
             return None
         layers = tuple(option for option in self.options if option[0] == "layers")
-        return Run("finetune", self.encoder, layers)
+        return Run("finetune", self.encoder, layers, training=self.training)
+
+    def trained_with(self, training: dict[str, object]) -> "Run":
+        """The run with these settings for whatever it fine-tunes itself.
+
+        That is the run; of a frozen one, its parents of the same method. The same run is returned
+        where there is nothing of the kind.
+        """
+        settings = tuple(sorted(training.items()))
+        if not self.frozen:
+            return replace(self, training=settings)
+        parents = tuple(
+            parent.trained_with(training) if parent.method == self.method else parent
+            for parent in self.parents
+        )
+        if parents == self.parents:
+            return self
+        return replace(self, parents=parents, training=settings)
 
 
 def names() -> list[str]:

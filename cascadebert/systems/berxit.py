@@ -4,19 +4,20 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cascadebert.encoders import Pooler, initialise, load_classifier
+from cascadebert.encoders import load_classifier
+from cascadebert.heads import POOLING, off_ramps, pool, pooling_option
 from cascadebert.systems import Run
 from cascadebert.weights import load_weights, save_weights
 
 EXIT_RULE = "entropy"
 OPTIONS = {
     "required": ["encoder"],
-    "properties": {"encoder": {"type": "string", "format": "encoder"}},
+    "properties": {"encoder": {"type": "string", "format": "encoder"}, "pooling": POOLING},
 }
 
 
 def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
-    return {"": [Run("berxit", options["encoder"])]}
+    return {"": [Run("berxit", options["encoder"], pooling_option(options))]}
 
 
 class Model(nn.Module):
@@ -25,21 +26,17 @@ class Model(nn.Module):
     def __init__(self, run, encoder, labels, parents=()):
         super().__init__()
         self.classifier = load_classifier(encoder, labels)
-        config = self.classifier.config
-        self.ramps = nn.ModuleList(
-            nn.Sequential(
-                Pooler(self.classifier),
-                nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1)),
-                initialise(nn.Linear(config.hidden_size, len(labels)), config),
-            )
-            for _ in range(config.num_hidden_layers - 1)
-        )
-        self.depths = list(range(1, config.num_hidden_layers + 1))
+        self.ramps = off_ramps(self.classifier, len(labels))
+        self.depths = list(range(1, self.classifier.config.num_hidden_layers + 1))
+        self.pooling = run.option("pooling", "first")
 
     def forward(self, inputs):
         outputs = self.classifier(**inputs, output_hidden_states=True)
         states = outputs.hidden_states[1:-1]  # the first are the embeddings
-        logits = [ramp(layer) for ramp, layer in zip(self.ramps, states, strict=True)]
+        logits = [
+            ramp(pool(layer, inputs["attention_mask"], self.pooling))
+            for ramp, layer in zip(self.ramps, states, strict=True)
+        ]
         return torch.stack([*logits, outputs.logits], dim=1).float()
 
     def objective(self, inputs, gold, step, steps):

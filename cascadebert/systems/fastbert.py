@@ -5,20 +5,22 @@ from torch import nn
 from torch.nn.functional import cross_entropy, kl_div
 
 from cascadebert.encoders import load_encoder
+from cascadebert.heads import POOLING, FrozenExits, pool, pooling_option
 from cascadebert.systems import Run
 from cascadebert.weights import load_weights, save_weights
 
 EXIT_RULE = "normalised entropy"
 OPTIONS = {
     "required": ["encoder"],
-    "properties": {"encoder": {"type": "string", "format": "encoder"}},
+    "properties": {"encoder": {"type": "string", "format": "encoder"}, "pooling": POOLING},
 }
 
 
 def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
     # Its own stage one and not the full model's run, since the teacher's head is another one.
-    teacher = Run("fastbert", options["encoder"], (("stage", "teacher"),))
-    return {"": [Run("fastbert", options["encoder"], parents=(teacher,))]}
+    encoder, pooling = options["encoder"], pooling_option(options)
+    teacher = Run("fastbert", encoder, (("stage", "teacher"), *pooling))
+    return {"": [Run("fastbert", encoder, pooling, (teacher,), frozen=True)]}
 
 
 class Head(nn.Module):
@@ -28,8 +30,9 @@ class Head(nn.Module):
     would let next to nothing of the states through.
     """
 
-    def __init__(self, config, labels: int):
+    def __init__(self, config, labels: int, pooling: str = "first"):
         super().__init__()
+        self.pooling = pooling
         # 128 at BERT's 768, so that at any width a head works 2.5% of what a layer does; even,
         # because of the two attention heads.
         width = 2 * round(config.hidden_size / 12)
@@ -46,69 +49,82 @@ class Head(nn.Module):
     def forward(self, states, attention_mask):
         """Logits `[batch, labels]` from states `[batch, tokens, width]`; padding has mask 0."""
         narrow = self.narrow(states).tanh()
-        # Of what attention gives only the first token's is read, so only that is computed.
+        # Attention is computed only for the tokens whose result is read.
+        asking = narrow[:, :1] if self.pooling == "first" else narrow
         attended, _ = self.attention(
-            narrow[:, :1], narrow, narrow, key_padding_mask=attention_mask == 0, need_weights=False
+            asking, narrow, narrow, key_padding_mask=attention_mask == 0, need_weights=False
         )
-        return self.classify(self.dense(attended[:, 0]).tanh())
+        pooled = pool(attended, attention_mask, self.pooling)
+        return self.classify(self.dense(pooled).tanh())
 
 
-class Model(nn.Module):
-    """Stage one, without parents: the encoder and the teacher's head on its last layer.
+class Teacher(nn.Module):
+    """Stage one: the encoder and the teacher's head on its last layer, fine-tuned."""
 
-    Stage two: both are frozen, and every layer but the last has a student's head.
-    """
-
-    def __init__(self, run, encoder, labels, parents=()):
+    def __init__(self, run, encoder, labels):
         super().__init__()
-        encoder = load_encoder(encoder)
-        config = encoder.config
-        teacher = Head(config, len(labels))
-        self.backbone = nn.ModuleDict({"encoder": encoder, "teacher": teacher})
-        self.students = nn.ModuleList()
-        self.depths = [config.num_hidden_layers]
-        if parents:
-            load_weights(self.backbone, parents[0])
-            self.backbone.requires_grad_(False)
-            self.students.extend(
-                Head(config, len(labels)) for _ in range(config.num_hidden_layers - 1)
-            )
-            self.depths = list(range(1, config.num_hidden_layers + 1))
-
-    def train(self, mode: bool = True):
-        super().train(mode)
-        if self.students:
-            self.backbone.eval()  # frozen, it gives the students what it gives at inference
-        return self
+        self.encoder = load_encoder(encoder)
+        self.head = Head(self.encoder.config, len(labels), run.option("pooling", "first"))
+        self.pooling = "mean"  # of a probe: the head attends to all tokens
+        self.depths = [self.encoder.config.num_hidden_layers]
 
     def forward(self, inputs):
-        encoder, teacher = self.backbone["encoder"], self.backbone["teacher"]
-        states = encoder(**inputs, output_hidden_states=True).hidden_states
-        heads = [*self.students, teacher]
-        logits = [
-            head(layer, inputs["attention_mask"])
-            for head, layer in zip(heads, states[-len(heads) :], strict=True)
-        ]
-        return torch.stack(logits, dim=1).float()
+        states = self.encoder(**inputs).last_hidden_state
+        return self.head(states, inputs["attention_mask"])[:, None].float()
 
     def objective(self, inputs, gold, step, steps):
-        """Stage one: cross-entropy. Stage two: the students' KL divergences, summed (Eq. 6).
+        logits = self(inputs)
+        return logits, cross_entropy(logits[:, 0], gold)
+
+    def save(self, folder):
+        save_weights(self, folder)
+
+    def load(self, folder):
+        load_weights(self, folder)
+
+
+class Students(FrozenExits):
+    """Stage two: a student's head on every layer but the last of the frozen teacher.
+
+    They learn the teacher's distribution by its KL divergence; `head_training` trains them until
+    they stop improving.
+    """
+
+    def __init__(self, run, encoder, labels, parents):
+        teacher = Teacher(run, encoder, labels)
+        teacher.load(parents[0])
+        config, pooling = teacher.encoder.config, run.option("pooling", "first")
+        students = nn.ModuleList(
+            Head(config, len(labels), pooling) for _ in range(config.num_hidden_layers - 1)
+        )
+        super().__init__(teacher, students, config.num_hidden_layers, teacher.pooling)
+
+    @torch.no_grad()
+    def read(self, inputs):
+        """The states of all tokens, since every head attends to all of them."""
+        mask = inputs["attention_mask"]
+        states = self.backbone.encoder(**inputs, output_hidden_states=True).hidden_states
+        last = self.backbone.head(states[-1], mask)
+        between = torch.stack(states[1:-1], dim=2)  # the first are the embeddings
+        return {"states": between.float(), "attention_mask": mask, "last": last.float()}
+
+    def answer(self, head, states, attention_mask):
+        return head(states, attention_mask)
+
+    def objective(self, inputs, gold, step, steps):
+        """The students' KL divergences, summed (Eq. 6).
 
         Eq. 5 prints KL(student || teacher). The authors' public code minimises, as distillation
         usually does, KL(teacher || student), and so do we.
         """
         logits = self(inputs)
-        if not self.students:
-            return logits, cross_entropy(logits[:, 0], gold)
         log_probabilities = logits.log_softmax(dim=-1)
         students, teacher = log_probabilities[:, :-1], log_probabilities[:, -1:]
         return logits, kl_div(
             students, teacher.expand_as(students), log_target=True, reduction="batchmean"
         )
 
-    def save(self, folder):
-        """What was trained; in stage two the backbone lies in the parent run's folder."""
-        save_weights(self.students or self.backbone, folder)
 
-    def load(self, folder):
-        load_weights(self.students or self.backbone, folder)
+def Model(run, encoder, labels, parents=()):
+    """The model of either stage."""
+    return Students(run, encoder, labels, parents) if parents else Teacher(run, encoder, labels)

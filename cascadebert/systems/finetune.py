@@ -28,6 +28,7 @@ class Model(nn.Module):
         super().__init__()
         self.classifier = load_classifier(encoder, labels, run.option("layers"))
         self.depths = [self.classifier.config.num_hidden_layers]
+        self.pooling = "first"
 
     def forward(self, inputs):
         return self.classifier(**inputs).logits[:, None].float()

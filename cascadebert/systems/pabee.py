@@ -4,19 +4,20 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cascadebert.encoders import Pooler, initialise, load_encoder
+from cascadebert.encoders import load_encoder
+from cascadebert.heads import POOLING, Pooler, initialise, pool, pooling_option
 from cascadebert.systems import Run
 from cascadebert.weights import load_weights, save_weights
 
 EXIT_RULE = "patience"
 OPTIONS = {
     "required": ["encoder"],
-    "properties": {"encoder": {"type": "string", "format": "encoder"}},
+    "properties": {"encoder": {"type": "string", "format": "encoder"}, "pooling": POOLING},
 }
 
 
 def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
-    return {"": [Run("pabee", options["encoder"])]}
+    return {"": [Run("pabee", options["encoder"], pooling_option(options))]}
 
 
 class Model(nn.Module):
@@ -33,12 +34,14 @@ class Model(nn.Module):
             for _ in range(config.num_hidden_layers)
         )
         self.depths = list(range(1, config.num_hidden_layers + 1))
+        self.pooling = run.option("pooling", "first")
 
     def forward(self, inputs):
         states = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
+        pooled = [pool(layer, inputs["attention_mask"], self.pooling) for layer in states]
         logits = [
-            classifier(self.dropout(self.pooler(layer)))
-            for classifier, layer in zip(self.classifiers, states, strict=True)
+            classifier(self.dropout(self.pooler(state)))
+            for classifier, state in zip(self.classifiers, pooled, strict=True)
         ]
         return torch.stack(logits, dim=1).float()
 

@@ -1,0 +1,39 @@
+"""Linear exits: a logistic regression on the states after every layer of a fine-tuned model.
+
+A linear probe (Alain and Bengio 2016, "Understanding intermediate layers using linear classifier
+probes") is the first early exit that one would try. The model is fine-tuned as usual and frozen;
+training is a convex problem, which is solved exactly and takes a second.
+"""
+
+from torch import nn
+
+from cascadebert.encoders import load_classifier
+from cascadebert.heads import POOLING, FrozenExits
+from cascadebert.systems import Run
+
+EXIT_RULE = "entropy"
+OPTIONS = {
+    "required": ["encoder"],
+    "properties": {
+        "encoder": {"type": "string", "format": "encoder"},
+        "pooling": {**POOLING, "description": "the state that is read; default: mean"},
+    },
+}
+
+
+def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+    backbone = Run("finetune", options["encoder"])
+    pooling = (("pooling", options.get("pooling", "mean")),)
+    return {"": [Run("linear", options["encoder"], pooling, (backbone,), frozen=True)]}
+
+
+class Model(FrozenExits):
+    """A linear layer after every layer but the last, where the model's own classifier is."""
+
+    def __init__(self, run, encoder, labels, parents):
+        backbone = load_classifier(parents[0], labels)
+        config = backbone.config
+        exits = nn.ModuleList(
+            nn.Linear(config.hidden_size, len(labels)) for _ in range(config.num_hidden_layers - 1)
+        )
+        super().__init__(backbone, exits, config.num_hidden_layers, run.option("pooling"))
