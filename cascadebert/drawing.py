@@ -64,6 +64,11 @@ CURVES = [
     Look(ORANGE, "v", (0, (7, 2)), 0.12),
     Look(GREEN, "P", (0, (3, 1, 1, 1, 1, 1)), 0.02),
     Look(PURPLE, "X", (0, (2, 2)), 0.05),
+    Look("0.45", "<", (0, (1, 3)), 0.08),
+    Look(BLUE, ">", (0, (8, 1, 1, 1)), 0.11),
+    Look(GREEN, "p", (0, (1, 1, 3, 1)), 0.04),
+    Look(VERMILION, "h", (0, (2, 1)), 0.07),
+    Look("0.3", "d", (0, (6, 3)), 0.1),
 ]
 PAIR = [Look(BLACK, "o", fill="0.25"), Look(ORANGE, "s", (0, (4, 1.5)), fill="#FBE3B3")]
 EASY = {"label": "right (easy)", "facecolor": "#BFE0F5", "edgecolor": BLUE, "fill": True}

@@ -42,8 +42,8 @@ def operating_points(
     score, speedup and knob (if several thresholds, joined by spaces) are means over replicates; low
     and high bound the 95% interval of the score (`intervals.interval`). Where even the nearest
     speed-up on dev is off by more than `tolerance` of the target, score and speedup are NaN and the
-    note says so. The column `undertrained` is for `mark_undertrained`. A system without a knob has a row only for the target that its one speed-up is
-    nearest to, if within tolerance.
+    note says so. A system without a knob has a row only for the target that its one speed-up is
+    nearest to, if within tolerance. The column `undertrained` is for `mark_undertrained`.
     """
     on_dev = {target: float(np.mean(speedups)) for target, speedups in choice.speedups.items()}
     targets = sorted(on_dev)

@@ -284,6 +284,7 @@ def check(config: dict) -> None:
         options = system(entry["method"]).OPTIONS
         common = schema["properties"]["systems"]["additionalProperties"]
         whole = {
+            "$defs": schema["$defs"],
             "type": "object",
             "additionalProperties": False,
             "required": common["required"] + options.get("required", []),

@@ -37,6 +37,7 @@ class Settings:
     warmup: float
     clip: float
     precision: str
+    exit_rate: float
     difficulty_weight: float = 0.0
 
     @classmethod
@@ -68,12 +69,23 @@ def autocast(precision: str, where: torch.device) -> torch.autocast:
 
 
 def adamw(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW with decoupled weight decay; none on biases and LayerNorm, which have one dimension."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """AdamW with decoupled weight decay; none on biases and LayerNorm, which have one dimension.
+
+    The parts that the model names in `added_exits` learn at `exit_rate` times the learning rate.
+    """
+    added = {p for part in getattr(model, "added_exits", list)() for p in part.parameters()}
+    groups = []
+    for rate, inside in ((1.0, False), (settings.exit_rate, True)):
+        trained = [p for p in model.parameters() if p.requires_grad and (p in added) == inside]
+        groups += [
+            {
+                "params": [p for p in trained if p.ndim > 1],
+                "weight_decay": settings.weight_decay,
+                "rate": rate,
+            },
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "rate": rate},
+        ]
+    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
@@ -137,7 +149,7 @@ def train(
         for batch in batches[max(0, progress.done - epoch * in_epoch) :]:
             step = progress.done
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps, settings)
+                group["lr"] = group["rate"] * learning_rate(step, steps, settings)
             batch = rows[batch]
             inputs = {key: value.to(where) for key, value in data.batch(batch).items()}
             gold = torch.from_numpy(data.labels[batch]).to(where)

@@ -28,6 +28,7 @@ SETTINGS = Settings(
     warmup=0.1,
     clip=1.0,
     precision="fp32",
+    exit_rate=1.0,
 )
 
 GOOD = [

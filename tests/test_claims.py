@@ -98,6 +98,36 @@ def score(evidence, key, target) -> float:
     return 100 * right / total
 
 
+def test_nothing_holds_against_a_rival_that_is_undertrained():
+    systems = [cascade("cascade"), deebert(first=0.5, last=0.6), deebert("weak", 0.5, 0.6)]
+    roles, evidence = look(systems, rivals=["deebert", "weak"])
+    evidence.points["undertrained"] = evidence.points["system"] == "weak"
+    found = [s for s in statistics(roles, evidence) if s.claim in (claims.BEATS, claims.GROWS)]
+    beats = {s.label: s.verdict for s in found if s.claim == claims.BEATS}
+    assert len(beats) == 6
+    for label, verdict in beats.items():
+        assert verdict == (claims.UNDERTRAINED if "WEAK" in label else "holds")
+    table = to_frame(found, evidence.points)
+    [whole] = table["verdict"][(table["statistic"] == ALL) & (table["claim"] == claims.BEATS.name)]
+    assert whole == claims.UNDERTRAINED
+    # What refutes a claim refutes it against an undertrained rival all the more.
+    systems = [cascade("cascade", small=0.5, full=0.55), deebert(first=0.9, last=0.95)]
+    roles, evidence = look(systems, rivals=["deebert"])
+    evidence.points["undertrained"] = evidence.points["system"] == "deebert"
+    found = [s for s in statistics(roles, evidence) if s.claim == claims.BEATS]
+    assert {s.verdict for s in found} == {"does not hold"}
+
+
+def test_undertrained_off_ramps_cannot_lose_to_first_layers():
+    systems = [cascade("cascade"), deebert(first=0.5, last=0.6), single("four", 4, 0.9)]
+    series = {"ramps": ["deebert"], "first": ["four"]}
+    for weak in (False, True):
+        roles, evidence = look(systems, rivals=["deebert"], series=series)
+        evidence.points["undertrained"] = (evidence.points["system"] == "deebert") & weak
+        [found] = [s for s in statistics(roles, evidence) if s.claim == claims.SERIES]
+        assert found.verdict == (claims.UNDERTRAINED if weak else "holds")
+
+
 @pytest.mark.parametrize(
     ("side", "bound", "low", "high", "verdict"),
     [

@@ -33,11 +33,14 @@ def test_the_default_is_the_papers_line_up():
         "finetune-bert-12-layers4",
         "finetune-bert-12-layers3",
         "deebert-bert-12",
-        "pabee-bert-12",
+        "deebert-bert-12-poolingmean",
+        "linear-bert-12-poolingmean",
+        "pabee-bert-12-epochs4",
         "finetune-bert-2",
-        *(f"finetune-bert-2-margin{margin}" for margin in (0.1, 0.3, 0.5, 0.7)),
+        "kd-bert-2-teacherbert-12",
+        *(f"finetune-bert-2-margin{margin}" for margin in (0.1, 0.3, 0.5)),
     }
-    assert list(experiment.systems["cascadebert"].candidates) == ["0.1", "0.3", "0.5", "0.7"]
+    assert list(experiment.systems["cascadebert"].candidates) == ["0.1", "0.3", "0.5"]
     assert experiment.ablations == {"cascadebert": "cascadebert-without-dar"}
     order = list(experiment.runs)
     assert order.index("finetune-bert-12") < order.index("deebert-bert-12")
@@ -46,6 +49,16 @@ def test_the_default_is_the_papers_line_up():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        (
+            "systems.pabee.training.epoch",
+            3,
+            r"pabee\.training: .*'epoch'.*allowed keys: epochs, le",
+        ),
+        ("systems.pabee.training.epochs", 0, r"pabee\.training\.epochs: 0 is less than"),
+        ("systems.pabee.training", {}, r"systems\.pabee\.training: \{\} should be non-empty"),
+        ("systems.pabee.training", {"max_length": 9}, r"pabee\.training: .*'max_length'"),
+        ("systems.deebert.pooling", "max", r"deebert\.pooling: 'max' is not one of \['first', "),
+        ("systems.bert-6l.pooling", "mean", r"systems\.bert-6l: .*'pooling'.*allowed keys"),
         ("trainig", {}, r"top level.*'trainig'.*allowed keys: experiment, seed, tasks"),
         ("training.epoch", 3, r"training: .*'epoch'.*allowed keys: epochs, learning_rate"),
         ("training.epochs", 0, r"training\.epochs: 0 is less than the minimum of 1"),
@@ -219,3 +232,43 @@ def test_what_is_compared_has_every_pair_once():
         ("three", "three-plain"),
         ("two", "two-plain"),
     ]
+
+
+def test_pooling_is_the_encoders_unless_a_system_says_otherwise():
+    mean = {"model": "models/bert-12x128", "pooling": "mean"}
+    config = changed("encoders.bert-12", mean)
+    config["systems"]["deebert-first"] = {
+        **config["systems"]["deebert"],
+        "title": "DeeBERT, first",
+        "pooling": "first",
+    }
+    experiment = Experiment(config)
+    assert experiment.systems["deebert"].pooling == experiment.systems["pabee"].pooling == "mean"
+    assert experiment.systems["deebert-first"].pooling == "first"
+    assert experiment.systems["bert-12l"].pooling == "first"  # it has the encoder's own head
+    assert "deebert-bert-12-poolingmean" in experiment.runs
+    # Both put off-ramps on one and the same fine-tuned model.
+    backbones = {
+        experiment.runs[run].parents for run in ("deebert-bert-12", "deebert-bert-12-poolingmean")
+    }
+    assert len(backbones) == 1
+
+
+def test_a_system_trains_what_is_its_own_with_settings_of_its_own():
+    config = changed("systems.fastbert", {"method": "fastbert", "title": "F", "encoder": "bert-12"})
+    config["systems"]["fastbert"]["training"] = {"epochs": 5}
+    config["systems"]["cascadebert"]["training"] = {"learning_rate": 1e-4}
+    experiment = Experiment(config)
+    [students] = experiment.systems["fastbert"].candidates[""]
+    assert students.name == "fastbert-bert-12-epochs5"
+    assert [parent.training for parent in students.parents] == [(("epochs", 5),)]
+    small, large = experiment.systems["cascadebert"].candidates["0.1"]
+    assert small.name == "finetune-bert-2-margin0.1-learning_rate0.0001"
+    assert small.labeller.training == large.training == (("learning_rate", 1e-4),)
+    # Others' models stay as they are.
+    assert experiment.systems["bert-12l"].candidates[""][0].training == ()
+    config["systems"]["deebert"]["training"] = {"epochs": 5}
+    with pytest.raises(
+        UserError, match=r"systems\.deebert\.training: .* trains heads on finetune-b"
+    ):
+        Experiment(config)

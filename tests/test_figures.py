@@ -302,3 +302,21 @@ def test_without_dar_there_is_nothing_to_draw(figure, tmp_path):
         made = figure(panels, TITLES)
         assert "No system" in made.texts[0].get_text()
         save_figure(made, tmp_path / "figure")
+
+
+def test_an_undertrained_systems_curve_is_pale_where_it_is_and_called_so():
+    f = frames(("movies", "qnli"))
+    points = f["points"].copy()
+    points["undertrained"] = (points["system"] == "pabee") & (points["task"] == "qnli")
+    figure = figure_tradeoff(f["curves"], points, TITLES, "cascadebert")
+    pale = {
+        ax.get_title(loc="left"): {
+            line.get_label() for line in ax.lines if line.get_alpha() is not None
+        }
+        for ax in figure.axes
+    }
+    assert pale == {"movies (test)": set(), "qnli (test)": {"PABEE (undertrained)"}}
+    [legend] = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert "PABEE (undertrained)" in labels
+    assert "DeeBERT" in labels

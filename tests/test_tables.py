@@ -507,3 +507,47 @@ def test_where_the_paper_counts_two_splits_as_one_it_says_so():
     assert dev.text == "800\npaper 20k"
     assert notes[dev.mark] == "in the paper mnli-m and mnli-mm together"
     assert display.rows[0][-1].text == "0.3"  # no system is called the paper's
+
+
+def test_undertrained_systems_and_what_exits_read_are_marked():
+    rows = [
+        {"system": "a", "score": 80.0, "undertrained": True},
+        {"system": "b", "score": 70.0},
+    ]
+    for common in ({}, {"task": "u"}):
+        points = pd.concat(
+            [points_of(rows), points_of(rows[1:], **common)] if common else [points_of(rows)]
+        )
+        _, display = tables.table2_main(points, {"a": "A", "b": "B"}, averaging=["b"])
+        notes = {mark: note for note, mark in display.notes.items()}
+        a, b = display.rows[-2:]
+        assert notes[a[2].mark] == grid.UNDERTRAINED
+        assert not a[1].mark
+        assert not b[2].mark
+        assert notes[b[1].mark] == grid.MEAN
+
+
+def test_the_table_of_probes_has_every_exit_beside_its_probe():
+    rows = []
+    for task, gap in (("t", -0.5), ("u", -3)):
+        for system, costs in {"ramps": (1, 2, 3), "whole": (3,)}.items():
+            for exit, cost in enumerate(costs, start=1):
+                row = {"task": task, "system": system, "split": "test", "exit": exit}
+                own = 80 + cost + (gap if system == "ramps" and exit == 1 else 0)
+                row |= {"cost": float(cost), "accuracy": own, "probe": 80.0 + cost, "n": 9}
+                row |= {"gap": own - 80 - cost, "undertrained": own < 78 + cost, "replicates": 2}
+                rows.append(row)
+    rows = [row for row in rows if (row["task"], row["system"]) != ("u", "whole")]
+    titles, pooling = {"ramps": "Ramps", "whole": "Whole"}, {"ramps": "mean", "whole": "first"}
+    table, display = tables.table_probes(pd.DataFrame(rows), titles, pooling)
+    assert len(table) == 7
+    assert [[cell.text for cell in row] for row in display.rows] == [
+        ["Ramps", "mean", "1", "80.5 / 81.0", "78.0 / 81.0"],
+        ["", "", "2", "82.0 / 82.0", "82.0 / 82.0"],
+        ["", "", "3", "83.0 / 83.0", "83.0 / 83.0"],
+        ["Whole", "first", "3", "83.0 / 83.0", grid.NOTHING],
+    ]
+    notes = {mark: note for note, mark in display.notes.items()}
+    assert notes[display.rows[0][4].mark] == "undertrained"
+    assert notes[display.rows[3][4].mark] == NOT_RUN
+    assert not cells_without_reason(display)

@@ -11,8 +11,6 @@ from cascadebert.drawing import CURVES, Look, common_legend, panel_grid, styled
 from cascadebert.grid import METRICS
 from cascadebert.tables import reference_system
 
-DAGGER = "† undertrained (pale)"
-
 
 def figure_tradeoff(
     curves: pd.DataFrame,
@@ -28,10 +26,10 @@ def figure_tradeoff(
     proposed:       key of the system that is drawn on top
     bands:          draw the curves' own 95% intervals
 
-    A system with an undertrained exit in one of the panels has a dagger in the legend, and there
-    its curve is pale. A system with a single speed-up is a lone marker, the full model's score a thin line. Without
-    bands, which few curves leave room for, a bar in the corner is as long as the median 95%
-    interval of the drawn operating points.
+    A system with an undertrained exit in one of the panels is called so in the legend, and its
+    curve there is pale. A system with a single speed-up is a lone marker, the full model's score a
+    thin line. Without bands, which few curves leave room for, a bar in the corner is as long as the
+    median 95% interval of the drawn operating points.
     """
     full = reference_system(points)
     full_scores = points[points["system"] == full]
@@ -46,7 +44,7 @@ def figure_tradeoff(
     weak = points[points["undertrained"]]
     weak = set(zip(weak["system"], weak["task"], weak["split"], strict=True))
     marked = {system for system, *_ in weak}
-    labels = {system: titles[system] + " †" * (system in marked) for system in looks}
+    labels = {system: titles[system] + " (undertrained)" * (system in marked) for system in looks}
     with styled():
         figure, axes = panel_grid(len(panels), [2.2], legend_entries=len(looks))
         for ax, (task, split) in zip(axes[0], panels, strict=True):
@@ -71,8 +69,6 @@ def figure_tradeoff(
             if not bands:
                 _interval_bar(ax, of_panel)
         common_legend(figure, axes[0], list(labels.values()))
-        if marked:
-            figure.legend(title=DAGGER, handles=[], loc="outside lower left")
     return figure
 
 

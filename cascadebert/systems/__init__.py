@@ -18,7 +18,9 @@ A system is a list of exits with a cost, and a rule that picks one. Its module s
                    .pooling is what a linear probe of these layers reads, see `heads.pool`;
                    .objective(inputs, gold, step, steps) gives the logits and the loss that
                    training minimises in that step, from 0 to steps - 1;
-                   .save(folder) and .load(folder) write and read what was trained
+                   .save(folder) and .load(folder) write and read what was trained;
+                   .added_exits(), if there is one, lists the parts that the system adds to the
+                   encoder, which learn at a higher rate (`training.exit_rate`)
 
 and nothing else in the project knows its name.
 """

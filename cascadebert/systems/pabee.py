@@ -51,6 +51,9 @@ class Model(nn.Module):
         weighted = sum(j * cross_entropy(logits[:, j - 1], gold) for j in self.depths)
         return logits, weighted / sum(self.depths)
 
+    def added_exits(self):
+        return [self.pooler, self.classifiers]
+
     def save(self, folder):
         save_weights(self, folder)
 
