@@ -148,6 +148,7 @@ def _load_weights(auto_class, encoder: str | os.PathLike, config):
             f"({config.num_hidden_layers} layers of width {config.hidden_size}) asks for; the two "
             "files must be of one model"
         )
+    model.untrained = new
     return model
 
 

@@ -36,18 +36,45 @@ class Pooler(nn.Module):
     """A dense layer and tanh on a pooled state, as in BERT: `[..., width]` -> the same shape."""
 
     def __init__(self, model: nn.Module):
-        """Starts from the pooler of `model` where it has one of BERT's form, else at random."""
+        """Starts from the pre-trained pooler of `model`, or as the identity if there is none.
+
+        BERT's small random weights would let next to nothing of the states through.
+        """
         super().__init__()
         width = model.config.hidden_size
         self.dense = nn.Linear(width, width)
-        trained = getattr(getattr(model.base_model, "pooler", None), "dense", None)
-        if isinstance(trained, nn.Linear):
-            self.dense.load_state_dict(trained.state_dict())
+        if has_pooler(model):
+            self.dense.load_state_dict(model.base_model.pooler.dense.state_dict())
         else:
-            initialise(self.dense, model.config)
+            nn.init.eye_(self.dense.weight)
+            nn.init.zeros_(self.dense.bias)
 
     def forward(self, state):
         return self.dense(state).tanh()
+
+
+class Scaling(nn.Module):
+    """(state - mean) / deviation, feature by feature; until it is set, the state as it is."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def set(self, states) -> None:
+        """Takes mean and deviation from states `[examples, width]`."""
+        self.mean.copy_(states.mean(dim=0))
+        self.deviation.copy_(states.std(dim=0).clamp(min=1e-6))
+
+    def forward(self, state):
+        return (state - self.mean) / self.deviation
+
+
+def has_pooler(model: nn.Module) -> bool:
+    """Whether the encoder came with a pre-trained pooler of BERT's form."""
+    dense = getattr(getattr(model.base_model, "pooler", None), "dense", None)
+    is_new = any("pooler" in name for name in getattr(model, "untrained", ()))
+    return isinstance(dense, nn.Linear) and not is_new
 
 
 def initialise(linear: nn.Linear, config) -> nn.Linear:

@@ -23,6 +23,7 @@ from cascadebert.training import predict
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty
 EXAMPLES = 10_000  # a probe of more would say the same
+SAMPLE = 1024  # examples whose states give the scale of each feature
 BATCH = 128
 NEVER = -30.0  # logit of a label that no training example has
 
@@ -113,6 +114,16 @@ def read_exits(model: nn.Module, data: TokenizedSplit) -> tuple[np.ndarray, np.n
     for rows, batch in zip(sorted_batches(data.lengths, BATCH), batches, strict=True):
         states[rows] = batch
     return logits, states
+
+
+def scale_exits(model: nn.Module, data: TokenizedSplit, seed: int) -> None:
+    """Sets the `heads.Scaling` of a model's exits, where they need one, from training examples."""
+    if getattr(model, "unscaled", False):
+        rows = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]
+        _, states = read_exits(model, data.take(rows))
+        # The last exit may be the model's own and need none.
+        for e, scale in enumerate(model.scales):
+            scale.set(torch.from_numpy(states[:, e]))
 
 
 @contextmanager

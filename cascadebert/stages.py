@@ -18,7 +18,7 @@ from cascadebert.errors import UserError
 from cascadebert.files import replacing
 from cascadebert.head_training import train_heads
 from cascadebert.predictions import PROBES, Predictions
-from cascadebert.probes import predict_with_probes
+from cascadebert.probes import predict_with_probes, scale_exits
 from cascadebert.records import MACHINE, ORIGIN, machine, origin
 from cascadebert.seeds import derive_seed
 from cascadebert.store import Store, fingerprint
@@ -162,6 +162,7 @@ def train_run(
         if run.frozen:
             scores = train_heads(model, data, dev, task.metric, seed, name, checkpoint)
         else:
+            scale_exits(model, data, seed)
             scores = train(
                 model,
                 data,

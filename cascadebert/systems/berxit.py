@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cascadebert.encoders import load_classifier
-from cascadebert.heads import POOLING, off_ramps, pool, pooling_option
+from cascadebert.heads import POOLING, Scaling, has_pooler, off_ramps, pool, pooling_option
 from cascadebert.systems import Run
 from cascadebert.weights import load_weights, save_weights
 
@@ -21,12 +21,17 @@ def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
 
 
 class Model(nn.Module):
-    """An off-ramp after every layer but the last, where the model's own classifier is."""
+    """An off-ramp after every layer but the last, where the model's own classifier is.
+
+    Off-ramps on an encoder that came without a pooler start from scaled states, as in PABEE.
+    """
 
     def __init__(self, run, encoder, labels, parents=()):
         super().__init__()
         self.classifier = load_classifier(encoder, labels)
         self.ramps = off_ramps(self.classifier, len(labels))
+        self.scales = nn.ModuleList(Scaling(self.classifier.config.hidden_size) for _ in self.ramps)
+        self.unscaled = not has_pooler(self.classifier)
         self.depths = list(range(1, self.classifier.config.num_hidden_layers + 1))
         self.pooling = run.option("pooling", "first")
 
@@ -34,8 +39,8 @@ class Model(nn.Module):
         outputs = self.classifier(**inputs, output_hidden_states=True)
         states = outputs.hidden_states[1:-1]  # the first are the embeddings
         logits = [
-            ramp(pool(layer, inputs["attention_mask"], self.pooling))
-            for ramp, layer in zip(self.ramps, states, strict=True)
+            ramp(scale(pool(layer, inputs["attention_mask"], self.pooling)))
+            for ramp, scale, layer in zip(self.ramps, self.scales, states, strict=True)
         ]
         return torch.stack([*logits, outputs.logits], dim=1).float()
 

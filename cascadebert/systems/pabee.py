@@ -5,7 +5,15 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cascadebert.encoders import load_encoder
-from cascadebert.heads import POOLING, Pooler, initialise, pool, pooling_option
+from cascadebert.heads import (
+    POOLING,
+    Pooler,
+    Scaling,
+    has_pooler,
+    initialise,
+    pool,
+    pooling_option,
+)
 from cascadebert.systems import Run
 from cascadebert.weights import load_weights, save_weights
 
@@ -21,13 +29,21 @@ def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
 
 
 class Model(nn.Module):
-    """A classifier after every layer, behind one pooler that all layers share."""
+    """A classifier after every layer, behind one pooler that all layers share.
+
+    An encoder that came without a pooler gets one that starts from scaled states: those of an early
+    layer may differ so little from text to text that nothing would be learnt from them.
+    """
 
     def __init__(self, run, encoder, labels, parents=()):
         super().__init__()
         self.encoder = load_encoder(encoder)
         config = self.encoder.config
         self.pooler = Pooler(self.encoder)
+        self.scales = nn.ModuleList(
+            Scaling(config.hidden_size) for _ in range(config.num_hidden_layers)
+        )
+        self.unscaled = not has_pooler(self.encoder)
         self.dropout = nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1))
         self.classifiers = nn.ModuleList(
             initialise(nn.Linear(config.hidden_size, len(labels)), config)
@@ -40,8 +56,8 @@ class Model(nn.Module):
         states = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
         pooled = [pool(layer, inputs["attention_mask"], self.pooling) for layer in states]
         logits = [
-            classifier(self.dropout(self.pooler(state)))
-            for classifier, state in zip(self.classifiers, pooled, strict=True)
+            classifier(self.dropout(self.pooler(scale(state))))
+            for classifier, scale, state in zip(self.classifiers, self.scales, pooled, strict=True)
         ]
         return torch.stack(logits, dim=1).float()
 
