@@ -88,7 +88,8 @@ def predict_with_probes(
     if len(train) > EXAMPLES:
         chosen = np.random.default_rng(seed).permutation(len(train))[:EXAMPLES]
         train = train.take(np.sort(chosen))
-    _, states = read_exits(model, train)
+    # A probe is no worse for reduced precision; what it is compared with has full precision.
+    _, states = read_exits(model, train, precision="auto")
     read = {split: read_exits(model, data) for split, data in splits.items() if split != "train"}
     logits = {split: of_split for split, (of_split, _) in read.items()}
     classes = next(iter(logits.values())).shape[-1]
@@ -103,13 +104,15 @@ def predict_with_probes(
     return logits, probes
 
 
-def read_exits(model: nn.Module, data: TokenizedSplit) -> tuple[np.ndarray, np.ndarray]:
+def read_exits(
+    model: nn.Module, data: TokenizedSplit, precision: str = "fp32"
+) -> tuple[np.ndarray, np.ndarray]:
     """Logits `[examples, exits, labels]` and the pooled states of the exits' layers.
 
     Both float32; the states are `[examples, exits, width]`.
     """
     with _kept_states(model) as batches:
-        logits = predict(model, data, BATCH)
+        logits = predict(model, data, BATCH, precision)
     states = np.empty((*logits.shape[:2], batches[0].shape[-1]), dtype=np.float32)
     for rows, batch in zip(sorted_batches(data.lengths, BATCH), batches, strict=True):
         states[rows] = batch

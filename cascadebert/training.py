@@ -73,7 +73,8 @@ def adamw(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
 
     The parts that the model names in `added_exits` learn at `exit_rate` times the learning rate.
     """
-    added = {p for part in getattr(model, "added_exits", list)() for p in part.parameters()}
+    parts = model.added_exits() if hasattr(model, "added_exits") else []
+    added = {p for part in parts for p in part.parameters()}
     groups = []
     for rate, inside in ((1.0, False), (settings.exit_rate, True)):
         trained = [p for p in model.parameters() if p.requires_grad and (p in added) == inside]

@@ -22,7 +22,7 @@ from cascadebert.head_training import (
 )
 from cascadebert.heads import FrozenExits, pool
 from cascadebert.predictions import Predictions
-from cascadebert.probes import fit_linear
+from cascadebert.probes import fit_linear, read_exits, scale_exits
 from cascadebert.systems import system
 from cascadebert.systems.theseus import stack
 from cascadebert.tokens import TokenizedSplit, tokenize
@@ -88,6 +88,31 @@ def test_an_exit_reads_the_mean_of_its_layers_states(method, encoders, batch, tm
                     ramps = model.ramps if method == "berxit" else model.heads
                     expected = ramps[layer - 1](mean)
                 torch.testing.assert_close(logits[i, layer - 1], expected)
+
+
+@pytest.mark.parametrize("method", ["pabee", "berxit"])
+def test_exits_on_an_encoder_without_a_pooler_start_from_scaled_states(
+    method, encoders, splits, tmp_path
+):
+    data = splits["train"]
+    with_pooler = untrained(run_of(method, "first"), encoders, tmp_path)
+    before = predict(with_pooler, splits["dev"])
+    scale_exits(with_pooler, data, seed=0)
+    assert np.array_equal(predict(with_pooler, splits["dev"]), before)
+
+    model = untrained(run_of(method, "first", "electra-4"), encoders, tmp_path)
+    dense = model.pooler.dense if method == "pabee" else model.ramps[0][0].dense
+    assert torch.equal(dense.weight, torch.eye(32))
+    _, states = read_exits(model, data)
+    scale_exits(model, data, seed=0)
+    for e, scale in enumerate(model.scales):
+        scaled = scale(torch.from_numpy(states[:, e]))
+        torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(32), atol=1e-3, rtol=0)
+        torch.testing.assert_close(scaled.std(dim=0), torch.ones(32), atol=1e-3, rtol=0)
+    model.save(tmp_path / "run")
+    other = untrained(run_of(method, "first", "electra-4"), encoders, tmp_path, seed=1)
+    other.load(tmp_path / "run")
+    assert np.array_equal(predict(other, splits["dev"]), predict(model, splits["dev"]))
 
 
 def test_a_standardised_layer_computes_the_same_and_folds_back():

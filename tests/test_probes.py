@@ -47,7 +47,7 @@ def test_probes_are_logistic_regressions_on_training_states(
     model = untrained(Run("pabee", "bert-4"), encoders, tmp_path).eval()
     logits, probes = predict_with_probes(model, splits, seed=0)
     assert set(logits) == set(probes) == {"dev", "test"}
-    _, of_train = read_exits(model, splits["train"])
+    _, of_train = read_exits(model, splits["train"], precision="auto")
     _, of_test = read_exits(model, splits["test"])
     for e in range(4):
         mean, deviation = of_train[:, e].mean(axis=0), of_train[:, e].std(axis=0)

@@ -46,6 +46,30 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(encoders, 
     assert first == again != other
 
 
+@pytest.mark.parametrize("method", ["pabee", "berxit", "finetune"])
+def test_added_exits_learn_at_a_rate_of_their_own(method, encoders, task, splits):
+    settings = replace(SETTINGS, epochs=1, learning_rate=1e-4, exit_rate=10.0, weight_decay=0.0)
+
+    def moved(settings) -> dict[str, float]:
+        """How far each part of the model went, relatively to a step of Adam."""
+        model = new_model(Run(method, "bert-2"), encoders["bert-2"], task.labels, (), 0)
+        added = {p for part in getattr(model, "added_exits", list)() for p in part.parameters()}
+        before = [p.detach().clone() for p in model.parameters()]
+        rows = np.arange(settings.batch_size)  # a single step
+        train(model, splits["train"], rows, splits["dev"], "accuracy", settings, 0, "one step")
+        groups = {"added": [], "encoder": []}
+        for p, old in zip(model.parameters(), before, strict=True):
+            groups["added" if p in added else "encoder"].append((p - old).abs().max().item())
+        return {name: max(steps, default=0) for name, steps in groups.items()}
+
+    fast, slow = moved(settings), moved(replace(settings, exit_rate=1.0))
+    assert fast["encoder"] == pytest.approx(slow["encoder"]) == pytest.approx(1e-4, rel=0.01)
+    if method == "finetune":
+        assert fast["added"] == 0  # its classifier is the encoder's own
+    else:
+        assert fast["added"] == pytest.approx(10 * slow["added"], rel=0.01)
+
+
 def test_dar_lowers_the_confidence_of_difficult_examples(encoders, task, splits):
     """Here difficult is a sentence that has words of both sentiments."""
     data = splits["train"]
