@@ -127,7 +127,23 @@ class Page:
         return (
             f"At equal target speed-ups {rst_escape(self.name)} is better than another system in "
             f"{verdicts.count(1)} of {len(verdicts)} comparisons, worse in {verdicts.count(-1)}, "
-            f"and undecided in {verdicts.count(0)}."
+            f"and undecided in {verdicts.count(0)}. {self._highest_of_all()}"
+        )
+
+    def _highest_of_all(self) -> str:
+        """At how many targets, over all places, no other system has a higher score as printed."""
+        targets = set(self.rivals["target_speedup"])
+        scored = self.points[self.points["target_speedup"].isin(targets)].dropna(subset="score")
+        blocks = scored.assign(score=scored["score"].round(1)).groupby(
+            ["task", "split", "target_speedup"]
+        )
+        highest = [
+            (block.loc[block["system"] == self.proposed, "score"] == block["score"].max()).any()
+            for _, block in blocks
+        ]
+        return (
+            f"No other system has a higher score at {sum(highest)} of {len(highest)} target "
+            "speed-ups."
         )
 
     def answers(self, place) -> list[tuple[str, str]]:

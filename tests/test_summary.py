@@ -108,6 +108,8 @@ def test_it_says_plainly_where_the_cascade_does_not_win():
     assert "better than another system in 1 of 1 comparisons, worse in 0" in wins
     assert "At 3× it is worse than Rival. The highest score there is not its 82.0" in loses
     assert "84.0 (Rival)" in loses
+    assert "No other system has a higher score at 1 of 1 target speed-ups." in wins
+    assert "No other system has a higher score at 0 of 1 target speed-ups." in loses
     assert "better than another system in 0 of 1 comparisons, worse in 1" in loses
     assert "not told apart from Rival" in open_
 
@@ -214,3 +216,11 @@ def test_the_figure_is_embedded_below_the_text(tmp_path):
     assert max(map(len, text.split("base64,")[1].splitlines())) < 200
     rendered = core.publish_parts(text, writer="html")["html_body"]
     assert 'src="data:image/png;base64,iVBO' in rendered.replace("\n", "")
+
+
+def test_it_warns_of_undertrained_rivals():
+    f = made_up()
+    assert "undertrained" not in as_report(page(f, NAMES, {"cascade": "plain"}, "cascade"))
+    f["points"]["undertrained"] = f["points"]["system"] == "rival"
+    told = as_report(page(f, NAMES, {"cascade": "plain"}, "cascade"))
+    assert "Rival is undertrained on t (test): one of its exits lies more than 2 points" in told

@@ -35,7 +35,8 @@ READ_FOR = {
     "tokens/words/bert-4/*": "predictions/words/{run}/seed0",
     "difficulty/words/finetune-bert-2/*.parquet": "difficulty/words/finetune-bert-2.parquet",
     "models/words/{run}/*/*": "predictions/words/{run}/seed0",
-    "predictions/words/{run}/*/*": "evaluation/words/exits.csv",
+    "predictions/words/{run}/*/*.*": "evaluation/words/exits.csv",
+    "predictions/words/{run}/*/probes/*": "evaluation/words/probes.csv",
 }
 
 
