@@ -26,7 +26,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python benchmarks/wall_clock.py

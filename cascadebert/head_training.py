@@ -1,6 +1,8 @@
 """Training heads on a frozen model (`heads.FrozenExits`) until they stop improving."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +15,7 @@ from cascadebert.probes import fit_linear
 from cascadebert.tokens import TokenizedSplit, sorted_batches
 from cascadebert.training import Settings, device, train
 
-# A head is small and its states are standardised, so that it bears a higher rate than an encoder.
-# With these settings off-ramps reach the accuracy of a linear probe on every embedded task; more
-# steps change nothing.
+# A head is small and its states are standardised: it bears a higher rate than an encoder does.
 SETTINGS = Settings(
     epochs=0,  # by the number of examples: `head_settings`
     learning_rate=2e-3,
@@ -94,7 +94,7 @@ def train_heads(
     states = np.concatenate([_states(model, seen, rows) for rows in np.array_split(sample, 32)])
     mean, deviation = states.mean(axis=0), states.std(axis=0)
     deviation[deviation == 0] = 1
-    with standardised(model, mean, deviation):
+    with on_standardised_states(model, mean, deviation):
         rows, settings = np.arange(len(data)), head_settings(len(data))
         return train(
             model, seen, rows, seen_dev, metric, settings, seed, name, checkpoint=checkpoint
@@ -112,10 +112,8 @@ def head_settings(examples: int) -> Settings:
 def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | TokenizedSplit:
     """The states of a split, or the split itself where they would take more than ON_DISK."""
     one = model.read(_on_device(data.batch(np.array([0]))))
-    _, tokens, *shape = one["states"].shape
-    pooled = tokens == 1 and data.lengths[0] > 1
-    lengths = np.ones_like(data.lengths) if pooled else data.lengths
-    shape = (int(lengths.sum()), *shape)
+    lengths = data.lengths if model.reads_tokens else np.ones_like(data.lengths)
+    shape = (int(lengths.sum()), *one["states"].shape[2:])
     size = 4 * int(np.prod(shape))
     if size > ON_DISK:
         return data
@@ -148,27 +146,24 @@ def fold(layer: nn.Linear, mean: torch.Tensor, deviation: torch.Tensor) -> None:
         layer.bias -= layer.weight @ mean
 
 
-class standardised:
-    """While it lasts, the model's heads read standardised states.
+@contextmanager
+def on_standardised_states(
+    model: FrozenExits, mean: np.ndarray, deviation: np.ndarray
+) -> Iterator[None]:
+    """While it lasts, the heads read standardised states; what they compute does not change.
 
     mean, deviation: `[heads, width]`
     """
-
-    def __init__(self, model: FrozenExits, mean: np.ndarray, deviation: np.ndarray):
-        self.model = model
-        self.scales = [torch.from_numpy(x).float().to(device()) for x in (mean, deviation)]
-
-    def __enter__(self):
-        self._apply(standardise)
-        self.model.scales = self.scales
-
-    def __exit__(self, *error):
-        self.model.scales = None
-        self._apply(fold)
-
-    def _apply(self, change) -> None:
-        for layer, mean, deviation in zip(self.model.first_layers(), *self.scales, strict=True):
-            change(layer, mean, deviation)
+    scale = [torch.from_numpy(x).float().to(device()) for x in (mean, deviation)]
+    for layer, *of_head in zip(model.first_layers(), *scale, strict=True):
+        standardise(layer, *of_head)
+    model.scale = scale
+    try:
+        yield
+    finally:
+        model.scale = None
+        for layer, *of_head in zip(model.first_layers(), *scale, strict=True):
+            fold(layer, *of_head)
 
 
 def _solve(model: FrozenExits, data: FrozenStates, dev: FrozenStates) -> None:

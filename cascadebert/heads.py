@@ -108,6 +108,8 @@ class FrozenExits(nn.Module):
     `read` makes of them.
     """
 
+    reads_tokens = False  # whether heads read the states of all tokens, or pooled ones
+
     def __init__(self, backbone: nn.Module, heads: nn.ModuleList, depth: int, pooling: str):
         """heads: one for each of the first depth - 1 layers, from its states to logits"""
         super().__init__()
@@ -115,7 +117,7 @@ class FrozenExits(nn.Module):
         self.heads = heads
         self.depths = list(range(1, depth + 1))
         self.pooling = pooling
-        self.scales = None  # while heads are trained: mean and deviation of their states
+        self.scale = None  # while heads are trained: mean and deviation of their states
 
     def train(self, mode: bool = True):
         super().train(mode)
@@ -143,8 +145,8 @@ class FrozenExits(nn.Module):
     def forward(self, inputs):
         seen = inputs if "states" in inputs else self.read(inputs)
         states, mask = seen["states"], seen["attention_mask"]
-        if self.scales is not None:
-            mean, deviation = self.scales
+        if self.scale is not None:
+            mean, deviation = self.scale
             states = (states - mean) / deviation
         logits = [self.answer(head, states[:, :, i], mask) for i, head in enumerate(self.heads)]
         return torch.stack([*logits, seen["last"]], dim=1).float()

@@ -1,6 +1,7 @@
 """What several rooms' tests need: tiny encoders in Hugging Face layout, and a small task."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 from cascadebert.encoders import load_tokenizer
 from cascadebert.stages import new_model
@@ -64,9 +66,30 @@ NEUTRAL = [
 ]
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Whole workflows first: of parallel workers none is left with a long test at the end."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that all workers of pytest-xdist share, made by the first that needs it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with FileLock(root / f"{name}.lock"):
+        if not folder.exists():
+            draft = root / f"{name}.draft"
+            draft.mkdir()
+            make(draft)
+            draft.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory) -> dict[str, str]:
-    return make_encoders(tmp_path_factory.mktemp("encoders"))
+    folder = made_once(tmp_path_factory, "encoders", make_encoders)
+    return {path.name: str(path) for path in sorted(folder.iterdir())}
 
 
 def make_encoders(folder: Path) -> dict[str, str]:

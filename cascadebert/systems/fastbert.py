@@ -93,6 +93,8 @@ class Students(FrozenExits):
     they stop improving.
     """
 
+    reads_tokens = True
+
     def __init__(self, run, encoder, labels, parents):
         teacher = Teacher(run, encoder, labels)
         teacher.load(parents[0])

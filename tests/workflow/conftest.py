@@ -1,11 +1,13 @@
 """The small experiment that several tests run, in one way or another."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cascadebert.tasks import Task
+from tests.conftest import made_once
 from tests.workflow.command import snakemake
 
 
@@ -61,7 +63,13 @@ def write(folder: Path, config: dict, task) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, config, task) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    result = snakemake(folder, "--configfile", str(write(folder, config, task)))
-    assert result.returncode == 0, result.stderr
-    return folder
+    """A worker's own copy of the finished experiment, since some tests go on with it."""
+
+    def run(folder: Path) -> None:
+        result = snakemake(folder, "--configfile", str(write(folder, config, task)))
+        assert result.returncode == 0, result.stderr
+
+    once = made_once(tmp_path_factory, "finished", run)
+    own = tmp_path_factory.mktemp("own") / "finished"
+    subprocess.run(["cp", "--archive", str(once), str(own)], check=True)
+    return own
