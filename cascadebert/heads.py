@@ -27,9 +27,11 @@ def pool(states, attention_mask, pooling: str):
     """
     if pooling == "first":
         return states[:, 0]
-    weights = attention_mask.to(states.dtype)
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    return torch.einsum("bt,bt...->b...", weights, states)
+    # A sum and not a matrix product, which autocast would compute in reduced precision.
+    weights = attention_mask.to(states.dtype).reshape(
+        *attention_mask.shape, *[1] * (states.ndim - 2)
+    )
+    return (weights * states).sum(dim=1) / weights.sum(dim=1)
 
 
 class Pooler(nn.Module):

@@ -40,6 +40,15 @@ def test_a_probe_reads_the_states_of_every_exit(method, encoders, splits, tmp_pa
         np.testing.assert_allclose(states[:5, e], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["fastbert", "linear", "pabee"])
+def test_training_states_may_be_read_in_reduced_precision(method, encoders, splits, tmp_path):
+    model = untrained(run_of(method, "bert-4", pooling="mean"), encoders, tmp_path).eval()
+    _, whole = read_exits(model, splits["dev"])
+    _, reduced = read_exits(model, splits["dev"], precision="bf16")
+    assert reduced.dtype == np.float32
+    assert 0 < np.abs(whole - reduced).max() < 0.1
+
+
 def test_probes_are_logistic_regressions_on_training_states(
     encoders, splits, tmp_path, monkeypatch
 ):
