@@ -39,7 +39,7 @@ def made(tmp_path_factory, task, encoders) -> Path:
     models = folder / "models/words/finetune-bert-2/seed0"
     train_run(task, tokens, SMALL, encoder, [], None, settings, 1, 0, store, models)
     out = folder / "predictions/words/finetune-bert-2/seed0"
-    predict_run(task, tokens, SMALL, encoder, [], models, encoder, 64, out)
+    predict_run(task, tokens, SMALL, encoder, [], models, encoder, 64, 7, out)
     return folder
 
 

@@ -34,7 +34,7 @@ def configuration(*tasks: str, encoder: str = "any", **submission) -> dict:
     config["tasks"] = {task: {"source": SOURCES[task]} for task in tasks}
     if "movies" in tasks:
         config["tasks"]["movies"] |= {"columns": {"text": 0, "label": 1}, "labels": ["bad", "good"]}
-    config["encoders"] = {"bert-2": encoder, "bert-12": encoder}
+    config["encoders"] = {"bert-2": {"model": encoder, "tokenizer": "bert-12"}, "bert-12": encoder}
     config["replicates"] = 2
     config["submission"] = {"system": "cascadebert-without-dar", "speedup": 2} | submission
     return config
