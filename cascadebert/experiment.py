@@ -217,6 +217,13 @@ class Experiment:
             )
 
     @cached_property
+    def predicted(self) -> list[str]:
+        """The runs of which systems consist; the others are only started from or learnt from."""
+        candidates = [runs for s in self.systems.values() for runs in s.candidates.values()]
+        inside = {run.name for runs in candidates for run in runs}
+        return [name for name in self.runs if name in inside]
+
+    @cached_property
     def ablations(self) -> dict[str, str]:
         """Systems with DAR and the same without: {"cascadebert": "cascadebert-without-dar"}."""
         return {s.ablation_of: s.key for s in self.systems.values() if s.ablation_of}

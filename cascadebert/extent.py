@@ -12,7 +12,7 @@ from cascadebert.wording import listed
 class Extent:
     """What there is of an experiment.
 
-    runs:    task -> the runs of which it has predictions
+    runs:    task -> the runs of which it has predictions, of those that systems consist of
     systems: task -> the systems all of whose candidates are among these runs
     missing: what the whole experiment has beyond that, in sentences
     """
@@ -24,7 +24,7 @@ class Extent:
 
 def whole(experiment: Experiment) -> Extent:
     return Extent(
-        {task: list(experiment.runs) for task in experiment.tasks},
+        {task: experiment.predicted for task in experiment.tasks},
         {task: list(experiment.systems) for task in experiment.tasks},
         [],
     )
@@ -44,7 +44,7 @@ def finished(experiment: Experiment, predicted: Callable[[str, str, int], bool])
     for task in experiment.tasks:
         there = [
             run
-            for run in experiment.runs
+            for run in experiment.predicted
             if all(predicted(task, run, replicate) for replicate in experiment.replicates)
         ]
         of_task = [

@@ -143,7 +143,7 @@ def test_nothing_is_trained_whatever_is_missing(tmp_path):
     (tmp_path / "models").symlink_to(ROOT / "models")
     for task in experiment.tasks:
         (results / "data" / task).mkdir(parents=True)
-        for run in experiment.runs:
+        for run in experiment.predicted:
             for replicate in experiment.replicates:
                 (results / "predictions" / task / run / f"seed{replicate}").mkdir(parents=True)
     flags = ("--configfile", str(path), *FLAG)
@@ -154,7 +154,7 @@ def test_nothing_is_trained_whatever_is_missing(tmp_path):
 
     for task in experiment.tasks:  # the middle model of the longer cascade, and one layer
         shutil.rmtree(results / "predictions" / task / "finetune-bert-6-margin0.3")
-    shutil.rmtree(results / "predictions/movies/finetune-bert-12-layers7/seed1")
+    shutil.rmtree(results / "predictions/movies/finetune-bert-12-layers1/seed1")
     jobs = planned(tmp_path, *flags)
     assert not set(jobs) & {*TRAINING, "appendix_c", "figure5_tradeoff"}
     assert jobs["figure2_layers"] == 1
