@@ -24,7 +24,7 @@ class Extent:
 
 def whole(experiment: Experiment) -> Extent:
     return Extent(
-        {task: experiment.predicted for task in experiment.tasks},
+        dict.fromkeys(experiment.tasks, experiment.predicted),
         {task: list(experiment.systems) for task in experiment.tasks},
         [],
     )
