@@ -1,5 +1,6 @@
 """Where exits look, and heads on a frozen model: their states, their training, their execution."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -208,6 +209,8 @@ def test_converged_heads_are_at_scikit_learns_optimum(solved, monkeypatch):
     heads = nn.ModuleList(heads if solved else [nn.Sequential(head) for head in heads])
     model = FrozenExits(backbone, heads, depth=3, pooling="first")
     monkeypatch.setattr("cascadebert.probes.STRENGTHS", (1e4,))
+    unpenalised = replace(head_training.SETTINGS, weight_decay=0.0)
+    monkeypatch.setattr(head_training, "SETTINGS", unpenalised)
     train_heads(model, data, data, "accuracy", 0, "noisy")
     logits = predict(model, data)
     for e in range(2):

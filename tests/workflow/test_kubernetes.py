@@ -95,7 +95,7 @@ def test_jobs_find_their_files_in_the_bucket(clone, storage, finished, tmp_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         storage.download_file(item.key, str(path))
     made, expected = read_all(found / PREDICTIONS), read_all(finished / PREDICTIONS)
-    assert len(made) == 4 * 2 * 2  # runs, replicates, splits
+    assert len(made) == 4 * 2 * 2 * 2  # runs, replicates, splits, exits and their probes
     assert made.items() <= expected.items()
     results = found / "results/small"
     assert "cascadebert" in (results / "tables/table2_main.csv").read_text()
