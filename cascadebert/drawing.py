@@ -135,10 +135,10 @@ def common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -
         labels,
         loc="outside lower center",
         ncols=columns,
-        columnspacing=1.0,
-        handlelength=2.4,
+        columnspacing=0.7,
+        handlelength=2.0,
         borderaxespad=0.1,
-        handletextpad=0.5,
+        handletextpad=0.4,
     )
 
 

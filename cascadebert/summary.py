@@ -131,7 +131,7 @@ class Page:
         )
 
     def _highest_of_all(self) -> str:
-        """At how many targets, over all places, no other system has a higher score as printed."""
+        """At how many targets, over all places, its score is the highest as printed."""
         targets = set(self.rivals["target_speedup"])
         scored = self.points[self.points["target_speedup"].isin(targets)].dropna(subset="score")
         blocks = scored.assign(score=scored["score"].round(1)).groupby(
@@ -142,8 +142,8 @@ class Page:
             for _, block in blocks
         ]
         return (
-            f"No other system has a higher score at {sum(highest)} of {len(highest)} target "
-            "speed-ups."
+            f"Its score is the highest, alone or shared, at {sum(highest)} of {len(highest)} "
+            "target speed-ups."
         )
 
     def answers(self, place) -> list[tuple[str, str]]:

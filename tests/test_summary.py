@@ -108,8 +108,8 @@ def test_it_says_plainly_where_the_cascade_does_not_win():
     assert "better than another system in 1 of 1 comparisons, worse in 0" in wins
     assert "At 3× it is worse than Rival. The highest score there is not its 82.0" in loses
     assert "84.0 (Rival)" in loses
-    assert "No other system has a higher score at 1 of 1 target speed-ups." in wins
-    assert "No other system has a higher score at 0 of 1 target speed-ups." in loses
+    assert "Its score is the highest, alone or shared, at 1 of 1 target speed-ups." in wins
+    assert "Its score is the highest, alone or shared, at 0 of 1 target speed-ups." in loses
     assert "better than another system in 0 of 1 comparisons, worse in 1" in loses
     assert "not told apart from Rival" in open_
 
