@@ -11,7 +11,7 @@ from torch import nn
 
 from cascadebert.checkpoint import Checkpoint
 from cascadebert.heads import FrozenExits
-from cascadebert.probes import fit_linear
+from cascadebert.probes import BATCH, fit_linear
 from cascadebert.tokens import TokenizedSplit, sorted_batches
 from cascadebert.training import Settings, device, train
 
@@ -92,9 +92,10 @@ def train_heads(
         _solve(model, seen, seen_dev)
         return []
     sample = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]
-    states = np.concatenate([_states(model, seen, rows) for rows in np.array_split(sample, 32)])
-    mean, deviation = states.mean(axis=0), states.std(axis=0)
-    deviation[deviation == 0] = 1
+    batches = [sample[i : i + BATCH] for i in range(0, len(sample), BATCH)]
+    states = np.concatenate([_states(model, seen, rows) for rows in batches])
+    # The bound keeps what is constant but for rounding from being blown up.
+    mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
     with on_standardised_states(model, mean, deviation):
         rows, settings = np.arange(len(data)), head_settings(len(data))
         return train(
@@ -125,7 +126,7 @@ def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | Toke
             states = np.memmap(file, np.float32, "w+", shape=shape)
     last = np.empty((len(data), one["last"].shape[-1]), dtype=np.float32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    for rows in sorted_batches(data.lengths, 128):
+    for rows in sorted_batches(data.lengths, BATCH):
         seen = {key: value.cpu() for key, value in model.read(_on_device(data.batch(rows))).items()}
         last[rows] = seen["last"].numpy()
         for row, of_text in zip(rows, seen["states"].numpy(), strict=True):

@@ -42,8 +42,8 @@ def fit_linear(
     Returns weight `[classes, width]` and bias `[classes]`, float64, which read raw states.
     """
     states = np.asarray(states, dtype=np.float64)
-    mean, deviation = states.mean(axis=0), states.std(axis=0)
-    deviation[deviation == 0] = 1
+    # The bound keeps what is constant but for rounding from being blown up.
+    mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
     weight, bias = np.zeros((classes, states.shape[1])), np.full(classes, NEVER)
     present = np.unique(labels)
     if len(present) == 1:

@@ -253,7 +253,8 @@ def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, 
         "regression on the states of the training examples that the exit reads, whose penalty the "
         f"development split chose{sizes(table)}. An exit that lies more than {BELOW} points below "
         "its probe is undertrained: a better one could be put on the same states. Pooling: what "
-        "the exits read, the first token's state or the mean over all tokens. Cost: in layers of "
+        "the exits read, the first token's state or the mean over all tokens; the probe of a head "
+        "that attends to all tokens reads the mean in either case. Cost: in layers of "
         "the reference model."
     )
     header = ["System", "Pooling", "Cost", *("\n".join(place) for place in columns)]

@@ -148,6 +148,14 @@ def test_states_are_computed_once_and_heads_alone_are_trained(
     assert all((predicted[:, e] == learnt).mean() > 0.6 for e in range(3))
 
 
+@pytest.mark.parametrize("method", ["deebert", "fastbert", "linear"])
+def test_a_handful_of_examples_is_enough(method, encoders, splits, tmp_path):
+    model = untrained(run_of(method, "mean"), encoders, tmp_path)
+    few = splits["train"].take(np.arange(5))
+    train_heads(model, few, splits["dev"], "accuracy", 0, method)
+    assert np.isfinite(predict(model, splits["test"])).all()
+
+
 @pytest.mark.parametrize("method", ["deebert", "fastbert"])
 def test_states_too_large_for_memory_or_disk_train_the_same_heads(
     method, encoders, splits, tmp_path, monkeypatch
