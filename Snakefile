@@ -12,13 +12,13 @@ min_version("9.0")
 # The library lies beside this file, whether or not it is installed.
 sys.path.insert(0, workflow.basedir)
 
-from cascadebert.errors import UserError
-from cascadebert.experiment import Experiment, refuse_repeated_keys, resolve
-from cascadebert.extent import finished, whole
-from cascadebert.files import replacing
-from cascadebert.gpus import devices
-from cascadebert.submission import submitted
-from cascadebert.tasks import source_files
+from cascadebert.core.errors import UserError
+from cascadebert.experiment.configuration import Experiment, refuse_repeated_keys, resolve
+from cascadebert.experiment.extent import finished, whole
+from cascadebert.core.files import replacing
+from cascadebert.training.gpus import devices
+from cascadebert.reporting.submission import submitted
+from cascadebert.data import source_files
 
 
 configfile: f"{workflow.basedir}/config.yaml"

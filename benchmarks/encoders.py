@@ -16,15 +16,15 @@ import pandas as pd
 import torch
 import yaml
 
-from cascadebert.encoders import load_tokenizer
-from cascadebert.experiment import resolve
-from cascadebert.metrics import score
-from cascadebert.seeds import derive_seed
-from cascadebert.stages import new_model
+from cascadebert.core.seeds import derive_seed
+from cascadebert.data import load_task
+from cascadebert.data.scores import score
+from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.experiment.configuration import resolve
 from cascadebert.systems import Run
-from cascadebert.tasks import load_task
-from cascadebert.tokens import tokenize
-from cascadebert.training import Settings, predict, train
+from cascadebert.training.loop import Settings, predict, train
+from cascadebert.training.stages import new_model
 
 ROOT = Path(__file__).parent.parent
 

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 import yaml
 
-from cascadebert.checkpoint import SAVE_SECONDS, Checkpoint
-from cascadebert.encoders import load_tokenizer
-from cascadebert.stages import new_model
+from cascadebert.data import load_task
+from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems import Run
-from cascadebert.tasks import load_task
-from cascadebert.tokens import tokenize
-from cascadebert.training import Settings, train
+from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint
+from cascadebert.training.loop import Settings, train
+from cascadebert.training.stages import new_model
 
 ROOT = Path(__file__).parent.parent
 TOKENIZER = str(ROOT / "models/bert-12x128")

@@ -16,10 +16,10 @@ import torch
 import yaml
 from tabulate import tabulate
 
-from cascadebert.cascade import Cascade
-from cascadebert.choice import Choice
-from cascadebert.experiment import Experiment
-from cascadebert.tasks import Task
+from cascadebert.data import Task
+from cascadebert.deployment.cascade import Cascade
+from cascadebert.evaluation.choice import Choice
+from cascadebert.experiment.configuration import Experiment
 
 
 def main():

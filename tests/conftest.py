@@ -13,12 +13,12 @@ import pytest
 import torch
 from filelock import FileLock
 
-from cascadebert.encoders import load_tokenizer
-from cascadebert.stages import new_model
+from cascadebert.data import Task
+from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems import Run
-from cascadebert.tasks import Task
-from cascadebert.tokens import tokenize
-from cascadebert.training import Settings
+from cascadebert.training.loop import Settings
+from cascadebert.training.stages import new_model
 
 torch.set_num_threads(1)
 

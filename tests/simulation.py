@@ -5,12 +5,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from cascadebert.choice import SystemPredictions, choose
-from cascadebert.comparison import differences, exit_differences
-from cascadebert.evaluation import curve, exit_measures, operating_points
-from cascadebert.exits import RULES
-from cascadebert.predictions import Predictions
-from cascadebert.seeds import derive_seed
+from cascadebert.core.seeds import derive_seed
+from cascadebert.evaluation.choice import SystemPredictions, choose
+from cascadebert.evaluation.comparison import differences, exit_differences
+from cascadebert.evaluation.exits import RULES
+from cascadebert.evaluation.points import curve, exit_measures, operating_points
+from cascadebert.training.predictions import Predictions
 
 TITLES = {
     "bert-12l": "BERT-12L",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cascadebert.predictions import Predictions
+from cascadebert.training.predictions import Predictions
 
 
 def predictions(

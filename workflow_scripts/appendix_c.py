@@ -5,10 +5,10 @@ from chosen import load_choices, load_systems
 from frames import frames
 from job import job
 
-from cascadebert.appendix_c import appendix_c, gains
-from cascadebert.results import scored_splits
-from cascadebert.tasks import Task
-from cascadebert.typeset import write_table
+from cascadebert.data import Task
+from cascadebert.evaluation.appendix_c import gains
+from cascadebert.reporting.appendix_c import appendix_c
+from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     extensions, complete = snakemake.params.extensions, snakemake.params.complete
@@ -24,7 +24,7 @@ with job(snakemake):
                 [systems[key] for key in complete if key in systems],
                 choices,
                 points[points["task"] == task.name],
-                scored_splits(task),
+                task.scored_splits,
                 seed=snakemake.params.seed,
                 resamples=snakemake.params.resamples,
             )

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from cascadebert.choice import Choice, SystemPredictions
-from cascadebert.experiment import Experiment
-from cascadebert.predictions import Predictions
-from cascadebert.results import load_system
-from cascadebert.tasks import Task
+from cascadebert.data import Task
+from cascadebert.evaluation.choice import Choice, SystemPredictions
+from cascadebert.evaluation.results import load_system
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.training.predictions import Predictions
 
 
 def load_choices(snakemake, task: Task) -> dict[str, Choice]:

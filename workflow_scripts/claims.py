@@ -5,13 +5,12 @@ from chosen import load_choices, load_systems
 from frames import frames
 from job import job
 
-from cascadebert.claims import Evidence, Roles, statistics
-from cascadebert.claims_table import table_claims, to_frame
-from cascadebert.evaluation import NOT_RUN
-from cascadebert.experiment import Experiment
-from cascadebert.results import scored_splits
-from cascadebert.tasks import Task
-from cascadebert.typeset import write_table
+from cascadebert.data import Task
+from cascadebert.evaluation.claims import Evidence, Roles, statistics
+from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.reporting.claims import table_claims, to_frame
+from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     names = ("operating_points", "differences", "exit_differences")
@@ -21,7 +20,7 @@ with job(snakemake):
     for task in map(Task.load, snakemake.input.data):
         choices = load_choices(snakemake, task)
         systems = load_systems(snakemake, task, choices)
-        for split in scored_splits(task):
+        for split in task.scored_splits:
             here = [f[(f["task"] == task.name) & (f["split"] == split)] for f in measured]
             drawn = {"seed": snakemake.params.seed, "resamples": snakemake.params.resamples}
             evidence = Evidence(split, systems, choices, *here, **drawn)

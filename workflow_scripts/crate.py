@@ -3,7 +3,7 @@ from pathlib import Path
 
 from job import job
 
-from cascadebert.crate import write_crate
+from cascadebert.reporting.crate import write_crate
 
 with job(snakemake):
     record = json.loads(Path(snakemake.input.record).read_text(encoding="utf-8"))

@@ -2,9 +2,9 @@ import logging
 
 from job import job
 
-from cascadebert.difficulty import combine
-from cascadebert.files import replacing
-from cascadebert.tasks import Task
+from cascadebert.core.files import replacing
+from cascadebert.data import Task
+from cascadebert.training.difficulty import combine
 
 with job(snakemake):
     ids = Task.load(snakemake.input.data).splits["train"]["id"].to_numpy(dtype=str)

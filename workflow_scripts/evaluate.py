@@ -1,9 +1,12 @@
 import pandas as pd
 from job import job
 
-from cascadebert.choice import choose
-from cascadebert.comparison import differences, exit_differences
-from cascadebert.evaluation import (
+from cascadebert.core.files import replacing
+from cascadebert.data import Task
+from cascadebert.evaluation.choice import choose
+from cascadebert.evaluation.comparison import differences, exit_differences
+from cascadebert.evaluation.exits import RULES
+from cascadebert.evaluation.points import (
     curve,
     exit_measures,
     mark_undertrained,
@@ -11,17 +14,14 @@ from cascadebert.evaluation import (
     operating_points,
     probe_gaps,
 )
-from cascadebert.exits import RULES
-from cascadebert.experiment import Experiment
-from cascadebert.files import replacing
-from cascadebert.predictions import PROBES
-from cascadebert.results import load_system, scored_splits
-from cascadebert.tasks import Task
+from cascadebert.evaluation.results import load_system
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.training.predictions import PROBES
 
 with job(snakemake):
     experiment = Experiment(snakemake.config)
     task = Task.load(snakemake.input.data)
-    splits = scored_splits(task)
+    splits = task.scored_splits
     common = {"seed": snakemake.params.seed, "resamples": snakemake.params.resamples}
 
     systems = {

@@ -4,7 +4,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "0")  # jobs that fetch may reach the hu
 
 from job import job
 
-from cascadebert.encoders import fetch
+from cascadebert.encoders.loading import fetch
 
 with job(snakemake):
     fetch(snakemake.params.model, snakemake.output.model)

@@ -4,12 +4,11 @@ import pandas as pd
 from chosen import load_choices, load_systems, of_split
 from job import job
 
-from cascadebert.drawing import save_figure
-from cascadebert.figures import figure2_layers
-from cascadebert.layerwise import accuracy_where_emitted
-from cascadebert.results import scored_splits
-from cascadebert.seeds import derive_seed
-from cascadebert.tasks import Task
+from cascadebert.core.seeds import derive_seed
+from cascadebert.data import Task
+from cascadebert.evaluation.layerwise import accuracy_where_emitted
+from cascadebert.reporting.drawing import save_figure
+from cascadebert.reporting.figures import figure2_layers
 
 with job(snakemake):
     emits, series = snakemake.params.emits, snakemake.params.series
@@ -18,7 +17,7 @@ with job(snakemake):
     for task in map(Task.load, snakemake.input.data):
         choices = load_choices(snakemake, task)
         systems = load_systems(snakemake, task, choices)
-        for split in scored_splits(task):
+        for split in task.scored_splits:
             predictions = {key: of_split(systems[key], choices[key], split) for key in systems}
             taken = [
                 systems[emits].rule.exit_index(replicate, knob)

@@ -3,9 +3,9 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.drawing import save_figure
-from cascadebert.figures import figure3_dis
-from cascadebert.layerwise import dis_by_layer
+from cascadebert.evaluation.layerwise import dis_by_layer
+from cascadebert.reporting.drawing import save_figure
+from cascadebert.reporting.figures import figure3_dis
 
 with job(snakemake):
     (exits,) = frames(snakemake, "exits")

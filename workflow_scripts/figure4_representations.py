@@ -4,21 +4,20 @@ import pandas as pd
 from chosen import load_choices
 from job import job
 
-from cascadebert.drawing import save_figure
-from cascadebert.experiment import Experiment
-from cascadebert.figures import Panel, figure4_representations
-from cascadebert.metrics import score
-from cascadebert.predictions import Predictions
-from cascadebert.representations import States, silhouette, tsne
-from cascadebert.results import scored_splits
-from cascadebert.tasks import Task
+from cascadebert.data import Task
+from cascadebert.data.scores import score
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.reporting.drawing import save_figure
+from cascadebert.reporting.figures import Panel, figure4_representations
+from cascadebert.training.predictions import Predictions
+from cascadebert.training.representations import States, silhouette, tsne
 
 with job(snakemake):
     experiment = Experiment(snakemake.config)
     files = {(Path(p).parent.name, Path(p).stem): p for p in snakemake.input.states}
     panels, rows = [], []
     for task in map(Task.load, snakemake.input.data):
-        split, of_task = scored_splits(task)[0], []
+        split, of_task = task.scored_splits[0], []
         for key, choice in load_choices(snakemake, task).items():
             run = experiment.systems[key].candidates[choice.candidate][0].name
             drawn = States.load(files[task.name, run])

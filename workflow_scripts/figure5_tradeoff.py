@@ -3,8 +3,8 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.drawing import save_figure
-from cascadebert.figures import figure_tradeoff
+from cascadebert.reporting.drawing import save_figure
+from cascadebert.reporting.figures import figure_tradeoff
 
 with job(snakemake):
     curves, points = frames(snakemake, "curves", "operating_points")

@@ -3,8 +3,8 @@ from pathlib import Path
 from job import job
 from panels import panels
 
-from cascadebert.drawing import save_figure
-from cascadebert.figures import figure_confidence
+from cascadebert.reporting.drawing import save_figure
+from cascadebert.reporting.figures import figure_confidence
 
 with job(snakemake):
     figure = figure_confidence(panels(snakemake), snakemake.params.titles)

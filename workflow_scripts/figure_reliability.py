@@ -3,8 +3,8 @@ from pathlib import Path
 from job import job
 from panels import panels
 
-from cascadebert.drawing import save_figure
-from cascadebert.figures import figure_reliability
+from cascadebert.reporting.drawing import save_figure
+from cascadebert.reporting.figures import figure_reliability
 
 with job(snakemake):
     figure = figure_reliability(panels(snakemake), snakemake.params.titles)

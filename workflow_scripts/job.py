@@ -18,9 +18,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face 
 # The library lies beside the scripts, whether or not it is installed.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from cascadebert.checksums import Ledger
-from cascadebert.errors import UserError, explained
-from cascadebert.gpus import take_slot
+from cascadebert.core.checksums import Ledger
+from cascadebert.core.errors import UserError, explained
+from cascadebert.training.gpus import take_slot
 
 
 @contextmanager

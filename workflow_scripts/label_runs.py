@@ -2,11 +2,11 @@ from pathlib import Path
 
 from job import job
 
-from cascadebert.experiment import Experiment
-from cascadebert.stages import label_run
-from cascadebert.store import Store
-from cascadebert.tasks import Task
-from cascadebert.training import Settings
+from cascadebert.data import Task
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.training.loop import Settings
+from cascadebert.training.stages import label_run
+from cascadebert.training.store import Store
 
 with job(snakemake):
     store = Store(snakemake.params.store, snakemake.config["save_seconds"])

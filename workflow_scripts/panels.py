@@ -2,8 +2,7 @@
 
 from chosen import load_choices, load_systems, of_split
 
-from cascadebert.results import scored_splits
-from cascadebert.tasks import Task
+from cascadebert.data import Task
 
 
 def panels(snakemake) -> dict:
@@ -13,7 +12,7 @@ def panels(snakemake) -> dict:
     for task in map(Task.load, snakemake.input.data):
         choices = load_choices(snakemake, task)
         systems = load_systems(snakemake, task, choices)
-        for split in scored_splits(task):
+        for split in task.scored_splits:
             for pair in ablations.items():
                 if not set(pair) <= set(systems):
                     continue

@@ -2,9 +2,9 @@ from pathlib import Path
 
 from job import job
 
-from cascadebert.experiment import Experiment
-from cascadebert.stages import predict_run
-from cascadebert.tasks import Task
+from cascadebert.data import Task
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.training.stages import predict_run
 
 with job(snakemake):
     run = Experiment(snakemake.config).runs[snakemake.wildcards.run]

@@ -4,7 +4,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "0")  # jobs that fetch may reach the hu
 
 from job import job
 
-from cascadebert.tasks import load_task
+from cascadebert.data import load_task
 
 with job(snakemake):
     name = snakemake.wildcards.task

@@ -1,7 +1,7 @@
 from job import job
 
-from cascadebert.checkpoint import Checkpoint
 from cascadebert.pretraining.family import make_encoder
+from cascadebert.training.checkpoint import Checkpoint
 
 with job(snakemake):
     make_encoder(

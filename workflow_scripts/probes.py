@@ -3,8 +3,8 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.tables import table_probes
-from cascadebert.typeset import write_table
+from cascadebert.reporting.tables import table_probes
+from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     [gaps] = frames(snakemake, "probes")

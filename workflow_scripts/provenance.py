@@ -3,9 +3,9 @@ from pathlib import Path
 
 from job import job
 
-from cascadebert.files import replacing
-from cascadebert.provenance import provenance, table_provenance
-from cascadebert.typeset import write_table
+from cascadebert.core.files import replacing
+from cascadebert.reporting.provenance import provenance, table_provenance
+from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     record = provenance(

@@ -2,9 +2,9 @@ from pathlib import Path
 
 from job import job
 
-from cascadebert.experiment import Experiment
-from cascadebert.representations import represent_run
-from cascadebert.tasks import Task
+from cascadebert.data import Task
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.training.representations import represent_run
 
 with job(snakemake):
     represent_run(

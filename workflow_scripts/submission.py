@@ -1,7 +1,7 @@
 from job import job
 
-from cascadebert.experiment import Experiment
-from cascadebert.submission import write_submission
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.reporting.submission import write_submission
 
 with job(snakemake):
     write_submission(Experiment(snakemake.config), snakemake.params.results, snakemake.output.zip)

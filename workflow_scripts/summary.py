@@ -2,8 +2,8 @@ import pandas as pd
 from frames import frames
 from job import job
 
-from cascadebert.files import replacing
-from cascadebert.summary import summary
+from cascadebert.core.files import replacing
+from cascadebert.reporting.summary import summary
 
 with job(snakemake):
     page = summary(

@@ -4,9 +4,9 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.published import data_table
-from cascadebert.tables import table1_data
-from cascadebert.typeset import write_table
+from cascadebert.experiment.published import data_table
+from cascadebert.reporting.tables import table1_data
+from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     params = snakemake.params

@@ -3,9 +3,9 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.published import beside
-from cascadebert.tables import table2_main
-from cascadebert.typeset import write_table
+from cascadebert.experiment.published import beside
+from cascadebert.reporting.tables import table2_main
+from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     params = snakemake.params

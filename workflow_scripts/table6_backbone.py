@@ -3,10 +3,10 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.encoders import load_config
-from cascadebert.published import beside
-from cascadebert.tables import table6_backbone
-from cascadebert.typeset import write_table
+from cascadebert.encoders.loading import load_config
+from cascadebert.experiment.published import beside
+from cascadebert.reporting.tables import table6_backbone
+from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     params = snakemake.params

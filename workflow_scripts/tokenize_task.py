@@ -1,7 +1,7 @@
 from job import job
 
-from cascadebert.stages import tokenize_task
-from cascadebert.tasks import Task
+from cascadebert.data import Task
+from cascadebert.training.stages import tokenize_task
 
 with job(snakemake):
     tokenize_task(

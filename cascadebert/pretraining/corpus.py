@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cascadebert.errors import UserError
-from cascadebert.tasks.hub import load_dataset
+from cascadebert.core.errors import UserError
+from cascadebert.data.hub import load_dataset
 
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 

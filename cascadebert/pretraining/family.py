@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 from transformers import BertConfig, BertModel
 
-from cascadebert.checkpoint import Checkpoint, stopping_on_sigterm
-from cascadebert.encoders import load_encoder, load_tokenizer
-from cascadebert.errors import UserError
-from cascadebert.files import replacing
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
+from cascadebert.core.seeds import derive_seed
+from cascadebert.encoders.loading import load_encoder, load_tokenizer
+from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.pretraining import corpus, loop
 from cascadebert.pretraining.card import model_card
 from cascadebert.pretraining.loop import Schedule
@@ -34,8 +35,7 @@ from cascadebert.pretraining.vocabulary import (
     train_wordpiece,
     write_sentences,
 )
-from cascadebert.seeds import derive_seed
-from cascadebert.weights import load_weights, save_weights
+from cascadebert.training.checkpoint import Checkpoint, stopping_on_sigterm
 
 # Sentences from which the teacher's principal axes and the first word embeddings are taken.
 SPACE_SENTENCES = 2_000

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import torch
 
-from cascadebert.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
-from cascadebert.files import replacing
+from cascadebert.core.files import replacing
+from cascadebert.core.seeds import derive_seed
 from cascadebert.pretraining import objectives
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import Student
 from cascadebert.pretraining.teacher import Outputs
 from cascadebert.pretraining.vocabulary import Tokens
-from cascadebert.seeds import derive_seed
-from cascadebert.training import autocast
+from cascadebert.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from cascadebert.training.loop import autocast
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
-from cascadebert.encoders import load_config, load_tokenizer
-from cascadebert.errors import UserError
+from cascadebert.core.errors import UserError
+from cascadebert.encoders.loading import load_config, load_tokenizer
 from cascadebert.pretraining.teacher import Outputs, Space
 from cascadebert.pretraining.vocabulary import Tokens
 

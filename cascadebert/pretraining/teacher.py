@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from cascadebert.encoders import load_encoder, load_tokenizer
-from cascadebert.errors import UserError
-from cascadebert.files import replacing
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
+from cascadebert.encoders.loading import load_encoder, load_tokenizer
 from cascadebert.pretraining.vocabulary import check_tokenizer
-from cascadebert.training import arithmetic
+from cascadebert.training.loop import arithmetic
 
 _BATCH_TOKENS = 4096
 

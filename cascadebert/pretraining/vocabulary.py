@@ -10,8 +10,8 @@ import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
-from cascadebert.errors import UserError
-from cascadebert.files import replacing
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

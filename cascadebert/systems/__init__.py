@@ -2,7 +2,7 @@
 
 A system is a list of exits with a cost, and a rule that picks one. Its module says
 
-    EXIT_RULE      a name of `cascadebert.exits.RULES`
+    EXIT_RULE      a name of `cascadebert.evaluation.exits.RULES`
     OPTIONS        JSON schema of what its entry in the configuration may set; names of encoders
                    have `format: encoder`
     candidates(options, margins)
@@ -93,7 +93,7 @@ class Run:
 
 def names() -> list[str]:
     """All systems there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
 
 
 def system(name: str) -> ModuleType:

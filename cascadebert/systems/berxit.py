@@ -4,10 +4,17 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cascadebert.encoders import load_classifier
-from cascadebert.heads import POOLING, Scaling, has_pooler, off_ramps, pool, pooling_option
+from cascadebert.encoders.loading import load_classifier
+from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.systems import Run
-from cascadebert.weights import load_weights, save_weights
+from cascadebert.systems.shared.heads import (
+    POOLING,
+    Scaling,
+    has_pooler,
+    off_ramps,
+    pool,
+    pooling_option,
+)
 
 EXIT_RULE = "entropy"
 OPTIONS = {

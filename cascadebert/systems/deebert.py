@@ -1,8 +1,8 @@
 """DeeBERT (Xin et al., ACL 2020): off-ramps trained on a frozen, fine-tuned model."""
 
-from cascadebert.encoders import load_classifier
-from cascadebert.heads import POOLING, FrozenExits, off_ramps, pooling_option
+from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems import Run
+from cascadebert.systems.shared.heads import POOLING, FrozenExits, off_ramps, pooling_option
 
 EXIT_RULE = "entropy"
 OPTIONS = {

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, kl_div
 
-from cascadebert.encoders import load_encoder
-from cascadebert.heads import POOLING, FrozenExits, pool, pooling_option
+from cascadebert.encoders.loading import load_encoder
+from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.systems import Run
-from cascadebert.weights import load_weights, save_weights
+from cascadebert.systems.shared.heads import POOLING, FrozenExits, pool, pooling_option
 
 EXIT_RULE = "normalised entropy"
 OPTIONS = {

@@ -3,7 +3,7 @@
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cascadebert.encoders import load_classifier
+from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems import Run
 
 EXIT_RULE = "last"

@@ -6,7 +6,7 @@ pre-trained as such, this is BERT-PD, "pre-trained distillation" (Turc et al. 20
 
 from torch.nn.functional import cross_entropy, kl_div
 
-from cascadebert.encoders import load_classifier
+from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems import Run, finetune
 
 EXIT_RULE = "last"

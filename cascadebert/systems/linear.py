@@ -7,9 +7,9 @@ training is a convex problem, which is solved exactly and takes a second.
 
 from torch import nn
 
-from cascadebert.encoders import load_classifier
-from cascadebert.heads import POOLING, FrozenExits
+from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems import Run
+from cascadebert.systems.shared.heads import POOLING, FrozenExits
 
 EXIT_RULE = "entropy"
 OPTIONS = {

@@ -4,8 +4,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cascadebert.encoders import load_encoder
-from cascadebert.heads import (
+from cascadebert.encoders.loading import load_encoder
+from cascadebert.encoders.weights import load_weights, save_weights
+from cascadebert.systems import Run
+from cascadebert.systems.shared.heads import (
     POOLING,
     Pooler,
     Scaling,
@@ -14,8 +16,6 @@ from cascadebert.heads import (
     pool,
     pooling_option,
 )
-from cascadebert.systems import Run
-from cascadebert.weights import load_weights, save_weights
 
 EXIT_RULE = "patience"
 OPTIONS = {

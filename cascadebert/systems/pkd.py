@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import mse_loss, normalize
 
-from cascadebert.errors import UserError
+from cascadebert.core.errors import UserError
 from cascadebert.systems import Run, kd
 
 EXIT_RULE = "last"

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cascadebert.encoders import load_classifier
-from cascadebert.errors import UserError
+from cascadebert.core.errors import UserError
+from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems import Run, finetune
 
 EXIT_RULE = "last"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from cascadebert.experiment import Experiment, resolve
+from cascadebert.experiment.configuration import Experiment, resolve
 from tests.workflow.command import ROOT, planned, snakemake
 
 TASKS = ("good", "poor", "bad")

@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from tests.conftest import sentences
-from tests.test_tasks_sources import write_hub_dataset
+from tests.data.test_tasks_sources import write_hub_dataset
 from tests.workflow.command import ROOT, snakemake
 
 LABELS = ["entailment", "neutral", "contradiction"]

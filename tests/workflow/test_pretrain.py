@@ -14,7 +14,7 @@ import pytest
 import yaml
 from transformers import AutoModel, AutoTokenizer
 
-from tests.test_pretraining import prose
+from tests.pretraining.test_pretraining import prose
 
 ROOT = Path(__file__).parent.parent.parent
 

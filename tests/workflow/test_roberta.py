@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from cascadebert.cascade import Cascade
+from cascadebert.deployment.cascade import Cascade
 from tests.workflow.command import snakemake
 
 FIRST = {"encoder": "roberta", "layers": 1}  # RoBERTa has no small model (paper, Section 5.4)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from cascadebert.claims import ABLATION, CLAIMS, EARLY_EXIT
-from cascadebert.experiment import Experiment, resolve
+from cascadebert.evaluation.claims import ABLATION, CLAIMS, EARLY_EXIT
+from cascadebert.experiment.configuration import Experiment, resolve
 from tests.workflow.command import ROOT, planned, snakemake
 from tests.workflow.conftest import read_all, write
 

@@ -1,0 +1,79 @@
+"""Data sets of the Hugging Face hub, or local folders of their form."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from cascadebert.core.errors import UserError, explained
+from cascadebert.core.hub import answer_in_time, one_line
+from cascadebert.data.glue import GLUE, glue_splits
+from cascadebert.data.tables import Table
+
+
+def known_as(source: dict) -> str | None:
+    """Which of the GLUE tasks this is: of the download, of nyu-mll/glue or of a copy of it."""
+    if "glue" in source:
+        return source["glue"]
+    if Path(source.get("hub", "")).name != "glue":
+        return None
+    config = (source.get("config") or "").lower()
+    return {glue.lower().replace("-", ""): glue for glue in GLUE}.get(config)
+
+
+def load_dataset(name: str, config: str | None, base: Path = Path("."), **arguments):
+    """What `datasets.load_dataset` gives; UserError for whatever it raises.
+
+    name: of a data set of the hub, or a folder relative to `base`
+    """
+    import datasets  # slow to import, and no other source needs it
+
+    answer_in_time()
+    folder = base / name
+    try:
+        return datasets.load_dataset(str(folder) if folder.is_dir() else name, config, **arguments)
+    except Exception as error:  # whatever the hub, the network or a data set's files can raise
+        if explained(error, os.curdir):
+            raise
+        title = f"{name} ({config})" if config else name
+        raise UserError(
+            f"data set {title} could not be loaded ({one_line(error)}); correct its name and "
+            "configuration, make the hub reachable, or give a folder with the data set's files"
+        ) from error
+
+
+def hub_tables(source: dict, base: Path) -> dict[str, Table]:
+    """split -> its table.
+
+    source: hub (a data set's name, or a folder), config, revision, and splits (split -> its name
+            on the hub; else train, validation as dev, and test, as far as they are there)
+    """
+    import datasets
+
+    name, config = source["hub"], source.get("config")
+    title = f"{name} ({config})" if config else name
+    found = load_dataset(name, config, base, revision=source.get("revision"))
+    names = source.get("splits")
+    if names is None:
+        usual = {split: hub for split, (_, hub) in glue_splits(known_as(source) or "").items()}
+        names = {split: hub for split, hub in usual.items() if hub in found or split == "train"}
+    tables = {}
+    for split, hub_split in names.items():
+        if hub_split not in found:
+            raise UserError(
+                f"{title} has no split {hub_split!r} for {split}; name one of {', '.join(found)} "
+                f"in source.splits.{split}"
+            )
+        rows = found[hub_split]
+        columns = rows[:]
+        for column, feature in rows.features.items():
+            if isinstance(feature, datasets.ClassLabel):
+                # By name, not by number: the task may give its labels in another order.
+                columns[column] = [
+                    None if label is None or label < 0 else feature.int2str(label)
+                    for label in columns[column]
+                ]
+        cells = pd.DataFrame(columns, index=range(1, len(rows) + 1), dtype=object)
+        phrase = f"the official {hub_split} split of {title}"
+        tables[split] = Table(f"{title}, split {hub_split}", phrase, "row", cells)
+    return tables

@@ -1,0 +1,143 @@
+"""From a task's entry in the configuration to the task."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.seeds import derive_seed
+from cascadebert.data.examples import check_labels, examples
+from cascadebert.data.glue import GLUE, glue_columns, glue_tables
+from cascadebert.data.hub import hub_tables, known_as
+from cascadebert.data.package import package_table
+from cascadebert.data.splitting import draw_rows, draw_splits
+from cascadebert.data.tables import Table, parse, read_file
+from cascadebert.data.task import SPLITS, Task
+
+
+def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
+    """The task that an entry of the configuration describes.
+
+    spec: an entry that config/tasks.schema.yaml accepts; the schema says what each key means
+    seed: the experiment's; random splits and subsets depend on it and on the task's name
+    base: the folder that relative paths in `spec` are relative to
+
+    Raises UserError for anything wrong with the entry or with the data.
+    """
+    source = spec["source"]
+    glue = known_as(source)
+    if glue:
+        known = GLUE[glue]
+        spec = {
+            "columns": glue_columns(known.hub_columns if "hub" in source else known.file_columns),
+            "labels": list(known.labels),
+            "metric": known.metric,
+        } | spec
+    for key in ("columns", "labels"):
+        if key not in spec:
+            raise UserError(f"task {name}: `{key}` is missing; only for GLUE's tasks is it known")
+    columns, labels, metric = spec["columns"], spec["labels"], spec.get("metric", "accuracy")
+    incomplete = GLUE[glue].incomplete if glue else 0
+    if len(labels) != 2 and (metric == "f1" or "rating" in columns):
+        raise UserError(
+            f"task {name}: `labels` has {len(labels)} names, but "
+            f"{'a rating' if 'rating' in columns else 'metric f1'} needs two"
+        )
+
+    splits, sources = {}, {}
+    for split, table in _tables(source, spec.get("format", {}), base).items():
+        frame = examples(table, split, columns, labels, spec.get("neutral", 0.0), incomplete)
+        splits[split], sources[split] = frame, table.phrase
+        rows = len(table.cells) + table.broken
+        if left_out := rows - len(frame):
+            why = "neutral" if "rating" in columns else "incomplete"
+            sources[split] += f", without {left_out:,} {why} rows of {rows:,}"
+
+    if spec.get("split"):
+        _divide_train(name, splits, sources, spec["split"], derive_seed(seed, name, "split"))
+    if spec.get("hold_out"):
+        _hold_out(name, splits, sources, spec["hold_out"], derive_seed(seed, name, "split"))
+    if "dev" not in splits:
+        raise UserError(
+            f"task {name} has no dev split, on which thresholds are chosen; name its source, or "
+            "take a share of train with split: {dev: 0.1}"
+        )
+    for split, rows in (spec.get("limit") or {}).items():
+        if split not in splits:
+            raise UserError(f"task {name}: limit.{split}: its splits are {', '.join(splits)}")
+        if rows < len(splits[split]):
+            drawn = draw_rows(splits[split], rows, derive_seed(seed, name, "limit", split))
+            splits[split], sources[split] = drawn, f"{rows:,} rows of {sources[split]}"
+    for split, frame in splits.items():
+        if frame.empty:
+            raise UserError(f"task {name}: no row in its {split} split ({sources[split]})")
+    check_labels(name, labels, splits["train"], sources["train"])
+    order = sorted(splits, key=SPLITS.index)
+    splits, sources = ({split: parts[split] for split in order} for parts in (splits, sources))
+    return Task(name, labels, metric, splits, sources)
+
+
+def source_files(spec: dict) -> list[str]:
+    """The local files that a task is read from, as the entry names them; [] if it is fetched."""
+    source = spec["source"]
+    if "files" in source:
+        return list(source["files"].values())
+    if "glue" in source:
+        return sorted(str(path) for path in Path(source["folder"]).glob("*.tsv"))
+    return [source["archive"]] if source.get("archive") else []
+
+
+def _tables(source: dict, form: dict, base: Path) -> dict[str, Table]:
+    if "package" in source:
+        return {"train": package_table(source, form, base)}
+    if "hub" in source:
+        return hub_tables(source, base)
+    if "glue" in source:
+        return glue_tables(source, base)
+    return {
+        split: parse(read_file(base / path), str(base / path), path, form)
+        for split, path in source["files"].items()
+    }
+
+
+def _divide_train(
+    name: str,
+    splits: dict[str, pd.DataFrame],
+    sources: dict[str, str],
+    shares: dict[str, float],
+    seed: int,
+) -> None:
+    """Moves shares of train, in place, to splits that the source does not have."""
+    if already := splits.keys() & shares.keys():
+        raise UserError(
+            f"task {name}: split.{min(already)}: the source has that split; leave one of them out"
+        )
+    if sum(shares.values()) >= 1:
+        raise UserError(f"task {name}: the shares of `split` leave nothing to train on")
+    whole = sources["train"]
+    splits |= draw_splits(splits["train"], shares, seed)
+    for split, share in {**shares, "train": 1 - sum(shares.values())}.items():
+        sources[split] = f"{100 * share:.3g}% of {whole}"
+
+
+def _hold_out(
+    name: str,
+    splits: dict[str, pd.DataFrame],
+    sources: dict[str, str],
+    share: float,
+    seed: int,
+) -> None:
+    """In place: a share of train becomes dev, and the official dev splits the test splits."""
+    if "dev" not in splits:
+        raise UserError(f"task {name}: hold_out needs a source with a dev split, to be tested on")
+    if "test" in splits and splits["test"]["label"].notna().all():
+        raise UserError(
+            f"task {name}: hold_out is for tasks without a labelled test split, and this one has "
+            "one; leave hold_out out"
+        )
+    for dev, test in (("dev", "test"), ("dev_mismatched", "test_mismatched")):
+        splits.pop(test, None)
+        sources.pop(test, None)
+        if dev in splits:
+            splits[test], sources[test] = splits.pop(dev), sources.pop(dev)
+    _divide_train(name, splits, sources, {"dev": share}, seed)

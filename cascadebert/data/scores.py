@@ -1,0 +1,40 @@
+"""A task's score: accuracy, or F1 as in GLUE."""
+
+import numpy as np
+
+METRICS = ("accuracy", "f1")
+
+
+def score(metric, predicted, labels) -> float:
+    """The task's score in percent.
+
+    metric:            "accuracy", or "f1": F1 of label 1 as in GLUE, and 0 if that label neither
+                       occurs nor is predicted
+    predicted, labels: `[examples]`
+    """
+    numerator, denominator = score_terms(metric, predicted, labels)
+    if not numerator.size:
+        raise ValueError("no examples to score")
+    return float(percent(numerator.sum(), denominator.sum()))
+
+
+def score_terms(metric, predicted, labels) -> tuple[np.ndarray, np.ndarray]:
+    """What each example adds to the numerator and to the denominator of the score, as floats.
+
+    Both scores are ratios of sums over examples: F1 = 2 TP / (2 TP + FP + FN), and the denominator
+    counts the predicted positives and the real ones. Shapes broadcast.
+    """
+    predicted, labels = np.broadcast_arrays(predicted, labels)
+    if metric == "accuracy":
+        return (predicted == labels).astype(float), np.ones(labels.shape)
+    if metric == "f1":
+        positive = (predicted == 1).astype(float)
+        real = (labels == 1).astype(float)
+        return 2 * positive * real, positive + real
+    raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
+
+
+def percent(numerator, denominator) -> np.ndarray:
+    """100 numerator / denominator, and 0 where the denominator is 0."""
+    nothing = np.equal(denominator, 0)
+    return np.where(nothing, 0.0, 100 * numerator / np.where(nothing, 1, denominator))

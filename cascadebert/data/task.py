@@ -1,0 +1,86 @@
+"""What every later room knows of a task: its tables, its labels and its metric."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
+
+DEV = "dev"
+SPLITS = ("train", DEV, "test", "dev_mismatched", "test_mismatched")
+COLUMN_TYPES = {"id": "string", "text": "string", "text_pair": "string", "label": "Int64"}
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A data set, in one form whatever its source.
+
+    labels:  their names; label i of a table is `labels[i]`
+    metric:  "accuracy", or "f1" of the second label
+    splits:  some of SPLITS, train and dev among them -> a table of the columns id (unique in the
+             split), text, text_pair and label; text_pair is <NA> in every row of a task of single
+             texts, label is <NA> in every row of an unlabelled split
+    sources: split -> one phrase that says where it came from
+    """
+
+    name: str
+    labels: list[str]
+    metric: str
+    splits: dict[str, pd.DataFrame]
+    sources: dict[str, str]
+
+    @property
+    def scored_splits(self) -> list[str]:
+        """The labelled test splits; where there is none, the development splits."""
+        labelled = [name for name, table in self.splits.items() if table["label"].notna().all()]
+        tests = [split for split in labelled if split.startswith("test")]
+        return tests or [split for split in labelled if split.startswith(DEV)]
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Writes <split>.parquet for every split, and task.json, which describes them."""
+        description = {
+            "name": self.name,
+            "labels": self.labels,
+            "metric": self.metric,
+            "splits": {
+                split: {
+                    "rows": len(table),
+                    "labelled": bool(table["label"].notna().all()),
+                    "source": self.sources[split],
+                }
+                for split, table in self.splits.items()
+            },
+        }
+        with replacing(folder) as draft:
+            draft.mkdir()
+            for split, table in self.splits.items():
+                table.to_parquet(draft / f"{split}.parquet", index=False)
+            text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+            (draft / "task.json").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "Task":
+        """Raises UserError if the folder is damaged or holds no task."""
+        folder = Path(folder)
+        try:
+            described = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+            return cls(
+                described["name"],
+                described["labels"],
+                described["metric"],
+                {
+                    split: pd.read_parquet(folder / f"{split}.parquet").astype(COLUMN_TYPES)
+                    for split in described["splits"]
+                },
+                {split: about["source"] for split, about in described["splits"].items()},
+            )
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"{folder} is damaged or no task folder ({error}); delete it and run again"
+            ) from error

@@ -1,0 +1,142 @@
+"""Texts as token ids: encoded once for a task and a tokenizer, read back in batches."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
+
+# Examples are shuffled, then sorted by length within pools of this many batches: little padding is
+# left, and a batch is still a nearly random sample.
+POOL = 50
+
+
+@dataclass(frozen=True, eq=False)
+class TokenizedSplit:
+    """A split as the encoder reads it.
+
+    ids:      str `[examples]`
+    labels:   int64 `[examples]`, -1 where there is none
+    tokens:   int32 `[all tokens]`, the examples' token ids one after another
+    segments: uint8 `[all tokens]`, 0 for the text and 1 for its pair, or None where the encoder
+              does not tell them apart
+    offsets:  int64 `[examples + 1]`, example i is tokens[offsets[i]:offsets[i + 1]]
+    padding:  the id that pads a batch
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    tokens: np.ndarray
+    segments: np.ndarray | None
+    offsets: np.ndarray
+    padding: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def take(self, rows: np.ndarray) -> "TokenizedSplit":
+        """These rows as a split of their own."""
+        pieces = [slice(self.offsets[row], self.offsets[row + 1]) for row in rows]
+        return replace(
+            self,
+            ids=self.ids[rows],
+            labels=self.labels[rows],
+            tokens=np.concatenate([self.tokens[piece] for piece in pieces]),
+            segments=None
+            if self.segments is None
+            else np.concatenate([self.segments[piece] for piece in pieces]),
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+        )
+
+    def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """The encoder's inputs for these rows, `[rows, longest row]`, padded on the right."""
+        pieces = [slice(self.offsets[row], self.offsets[row + 1]) for row in rows]
+        width = max(piece.stop - piece.start for piece in pieces)
+        inputs = {
+            "input_ids": np.full((len(rows), width), self.padding, dtype=np.int64),
+            "attention_mask": np.zeros((len(rows), width), dtype=np.int64),
+        }
+        if self.segments is not None:
+            inputs["token_type_ids"] = np.zeros((len(rows), width), dtype=np.int64)
+        for i, piece in enumerate(pieces):
+            length = piece.stop - piece.start
+            inputs["input_ids"][i, :length] = self.tokens[piece]
+            inputs["attention_mask"][i, :length] = 1
+            if self.segments is not None:
+                inputs["token_type_ids"][i, :length] = self.segments[piece]
+        return {name: torch.from_numpy(array) for name, array in inputs.items()}
+
+    def save(self, path: str | os.PathLike) -> None:
+        arrays = {name: value for name, value in vars(self).items() if value is not None}
+        with replacing(path) as draft:
+            np.savez(draft, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "TokenizedSplit":
+        """Raises UserError if the file is damaged."""
+        try:
+            with np.load(Path(path), allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            arrays.setdefault("segments", None)
+            return cls(**arrays | {"padding": int(arrays["padding"])})
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
+
+
+def tokenize(
+    table: pd.DataFrame, tokenizer, max_length: int, chunk: int = 10_000
+) -> TokenizedSplit:
+    """Encodes a split (columns id, text, text_pair, label), texts cut at `max_length` tokens."""
+    pairs = table["text_pair"].notna().any()
+    tokens, segments, lengths = [], [], []
+    for start in range(0, len(table), chunk):
+        rows = table.iloc[start : start + chunk]
+        encoded = tokenizer(
+            rows["text"].tolist(),
+            rows["text_pair"].tolist() if pairs else None,
+            truncation=True,
+            max_length=max_length,
+        )
+        lengths += map(len, encoded["input_ids"])
+        tokens += [np.asarray(row, dtype=np.int32) for row in encoded["input_ids"]]
+        segments += [np.asarray(row, dtype=np.uint8) for row in encoded.get("token_type_ids", [])]
+    return TokenizedSplit(
+        ids=table["id"].to_numpy(dtype=str),
+        labels=table["label"].fillna(-1).to_numpy(dtype=np.int64),
+        tokens=np.concatenate(tokens),
+        segments=np.concatenate(segments) if segments else None,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        padding=tokenizer.pad_token_id,
+    )
+
+
+def shuffled_batches(
+    lengths: np.ndarray, batch_size: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """One epoch of training batches: every row once, in random order, batched by like length."""
+    order = generator.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), batch_size * POOL):
+        pool = order[start : start + batch_size * POOL]
+        pool = pool[np.argsort(-lengths[pool], kind="stable")]
+        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def sorted_batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Every row once, longest first: the least padding, for prediction."""
+    order = np.argsort(-lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]

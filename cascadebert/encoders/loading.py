@@ -1,0 +1,202 @@
+"""Pre-trained encoders, by hub name or local folder."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import torch
+
+from cascadebert.core.errors import UserError, explained
+from cascadebert.core.files import replacing
+from cascadebert.core.hub import answer_in_time, one_line
+
+HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
+
+# transformers takes seconds to import, and planning a workflow imports this module.
+
+
+def load_config(encoder: str | os.PathLike):
+    """The encoder's Hugging Face configuration. Raises UserError if there is no such encoder."""
+    from transformers import AutoConfig
+
+    return _from_pretrained(AutoConfig, encoder)
+
+
+def load_tokenizer(encoder: str | os.PathLike):
+    from transformers import AutoTokenizer
+
+    return _from_pretrained(AutoTokenizer, encoder)
+
+
+def check_family(encoder: str | os.PathLike, config) -> None:
+    """Raises UserError unless every system can be built on a model of that configuration.
+
+    Exits read the state of the first token, which has to have seen the others.
+    """
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    if config.is_encoder_decoder or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        raise UserError(
+            f"encoder {encoder} is a {config.model_type} model, which does not read a text in both "
+            "directions at once; name one in `encoders` that does, as BERT, RoBERTa, DistilBERT, "
+            "ELECTRA and most that were trained as masked language models do"
+        )
+
+
+def local_layers(encoder: str | os.PathLike) -> int | None:
+    """How many layers a local folder says it has; None if it is none, or says nothing.
+
+    For planning, which cannot wait for transformers.
+    """
+    try:
+        config = json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8"))
+        return int(config.get("num_hidden_layers") or config["n_layers"])  # DistilBERT's name
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def load_encoder(encoder: str | os.PathLike, layers: int | None = None):
+    """The encoder without a head, cut after its first `layers` layers if that is given."""
+    from transformers import AutoModel
+
+    return _load_weights(AutoModel, encoder, cut_config(encoder, layers))
+
+
+def load_classifier(encoder: str | os.PathLike, labels: list[str], layers: int | None = None):
+    """The encoder with a classification head: a new one, or the one it was fine-tuned with."""
+    from transformers import AutoModelForSequenceClassification
+
+    config = cut_config(encoder, layers)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: i for i, label in enumerate(labels)}
+    return _load_weights(AutoModelForSequenceClassification, encoder, config)
+
+
+def fetch(model: str, folder: str | os.PathLike) -> None:
+    """Puts a model of the hub into a folder, as safetensors, with its tokenizer.
+
+    What trains on it then needs no network. HUB there says which commit it was.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    torch.manual_seed(0)  # draws what the hub's files leave out, such as a pooler
+    encoder = load_encoder(model)
+    # The hub's cache names its folders by commit.
+    commit = Path(try_to_load_from_cache(model, "config.json")).parent.name
+    about = {"model": model, "commit": commit}
+    with replacing(folder) as draft:
+        encoder.save_pretrained(draft)
+        load_tokenizer(model).save_pretrained(draft)
+        (draft / HUB).write_text(json.dumps(about) + "\n")
+
+
+def cut_config(encoder: str | os.PathLike, layers: int | None):
+    """The configuration of the encoder's first `layers` layers (all, if None)."""
+    config = load_config(encoder)
+    if layers is not None:
+        if not 1 <= layers <= config.num_hidden_layers:
+            raise UserError(
+                f"{encoder} has {config.num_hidden_layers} layers; "
+                f"its first {layers} were asked for"
+            )
+        config.num_hidden_layers = layers
+    return config
+
+
+def layer_flops(config, tokens: int) -> float:
+    """Floating-point operations of one encoder layer for a text of `tokens` tokens.
+
+    Two for each multiply-add: four projections and two feed-forward matrices for every token, and
+    attention scores and their weighted sum for every pair of tokens.
+    """
+    width = config.hidden_size
+    # DistilBERT has a name of its own for the feed-forward width; who does not say it has BERT's.
+    inner = (
+        getattr(config, "intermediate_size", None)
+        or getattr(config, "hidden_dim", None)
+        or 4 * width
+    )
+    return 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
+
+
+def layer_cost(encoder: str | os.PathLike, reference: str | os.PathLike, tokens: int) -> float:
+    """What one layer of `encoder` costs in layers of `reference`: 1 where their widths agree."""
+    return layer_flops(load_config(encoder), tokens) / layer_flops(load_config(reference), tokens)
+
+
+def _load_weights(auto_class, encoder: str | os.PathLike, config):
+    """In full precision, whatever the files have: fp16 weights are a way to store them."""
+    # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
+    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    model, loaded = _from_pretrained(
+        auto_class,
+        encoder,
+        config=config,
+        dtype=torch.float32,
+        attn_implementation=attention,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    # A head or a pooler may be new, but not an embedding or a layer: those have numbers.
+    new = {*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])}
+    unmade = sorted(name for name in new if re.search(r"embedding|\.\d+\.", name))
+    if unmade:
+        raise UserError(
+            f"encoder {encoder}: its weights have no {unmade[0]} of the shape that its config.json "
+            f"({config.num_hidden_layers} layers of width {config.hidden_size}) asks for; the two "
+            "files must be of one model"
+        )
+    model.untrained = new
+    return model
+
+
+def _from_pretrained(auto_class, encoder: str | os.PathLike, **arguments):
+    from transformers.utils import logging
+
+    name = str(encoder)
+    # A path that was mistyped would otherwise be looked up on the hub, with a puzzling error.
+    if (name.startswith((".", "/")) or name.count("/") > 1) and not Path(name).is_dir():
+        raise UserError(f"encoder {name}: no such folder; correct the path in `encoders`")
+    answer_in_time()
+    verbosity = logging.get_verbosity()
+    # New heads and cut layers are intended here, and no log needs a bar for a second's loading.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        # Not to trust is said aloud: by default transformers asks the terminal.
+        return auto_class.from_pretrained(name, trust_remote_code=False, **arguments)
+    except Exception as error:  # whatever the hub, the network or an encoder's files can raise
+        if explained(error, os.curdir):
+            raise
+        raise UserError(f"encoder {name} {_refusal(name, auto_class, error)}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _refusal(name: str, auto_class, error: Exception) -> str:
+    """Why an encoder cannot be loaded, and what to do."""
+    said = one_line(error)
+    if "trust_remote_code" in said:
+        return (
+            "wants to run code that comes with it, which is never done here; name one in "
+            "`encoders` of a family that transformers itself knows"
+        )
+    if "file named model.safetensors" in said:
+        return (
+            "has no model.safetensors, and weights in other files (pytorch_model.bin) are never "
+            "read here, since reading them can run code. If you trust them, make a copy with "
+            f"AutoModel.from_pretrained({name!r}).save_pretrained(FOLDER), the same of "
+            "AutoTokenizer, and give that folder in `encoders`"
+        )
+    if Path(name).is_dir():
+        return (
+            f"could not be loaded as {auto_class.__name__} ({said}); the folder is damaged or not "
+            "in Hugging Face layout: download or make it again"
+        )
+    return (
+        f"could not be loaded as {auto_class.__name__}: it is no folder here, and no model of the "
+        f"hub that can be reached ({said}); correct its name in `encoders`, make the hub "
+        "reachable, or download it elsewhere and give the folder"
+    )

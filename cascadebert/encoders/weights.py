@@ -1,0 +1,30 @@
+"""Trained weights in safetensors files."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from cascadebert.core.errors import UserError
+
+FILE = "model.safetensors"
+
+
+def save_weights(module: nn.Module, folder: Path) -> None:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Cloned, since safetensors refuses tensors that share memory.
+    weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
+    save_file(weights, folder / FILE)
+
+
+def load_weights(module: nn.Module, folder: Path) -> None:
+    """Raises UserError if the file is damaged or of another model."""
+    path = Path(folder) / FILE
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise UserError(
+            f"{path} is damaged or of another model ({error}); delete it and run again"
+        ) from error

@@ -1,0 +1,187 @@
+"""When to stop: exit rules over the outputs of all exits, and what an exit costs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import entr
+
+from cascadebert.training.predictions import Predictions
+
+MOST_KNOBS = 1000  # of one threshold
+MOST_GRID = 4000  # of several: with two, 63 values each
+
+
+# One number, or one for each exit but the last.
+Knob = float | Sequence[float]
+
+
+def first_confident(confidence, threshold) -> np.ndarray:
+    """The first exit that is more confident than the threshold; else the last (Algorithm 1).
+
+    confidence: `[examples, exits]`
+    threshold:  a number, or one for each exit, `[exits]`, of which the last has no effect
+    Returns the exit's index, int64 `[examples]`.
+    """
+    return _first(np.asarray(confidence) > np.asarray(threshold))
+
+
+def first_certain(uncertainty, threshold) -> np.ndarray:
+    """The first exit whose uncertainty is below the threshold; else the last (DeeBERT, Alg. 1).
+
+    uncertainty: `[examples, exits]`, such as the entropy in nats
+    threshold:   a number, or one for each exit, `[exits]`, of which the last has no effect
+    Returns the exit's index, int64 `[examples]`.
+    """
+    return _first(np.asarray(uncertainty) < np.asarray(threshold))
+
+
+def first_patient(predictions, patience: int) -> np.ndarray:
+    """The first exit at which `patience` exits in a row agree with the one before them (PABEE).
+
+    A disagreement sets the count back to 0, so at least patience + 1 exits are computed; the last
+    one always emits.
+
+    predictions: labels, `[examples, exits]`
+    patience:    a whole number >= 1
+    Returns the exit's index, int64 `[examples]`.
+    """
+    if patience < 1 or patience != int(patience):
+        raise ValueError(f"patience must be a whole number of at least 1, not {patience}")
+    predictions = np.asarray(predictions)
+    agreeing = np.zeros(len(predictions), dtype=np.int64)
+    stops = np.zeros(predictions.shape, dtype=bool)
+    for exit_index in range(1, predictions.shape[1]):
+        agrees = predictions[:, exit_index] == predictions[:, exit_index - 1]
+        agreeing = np.where(agrees, agreeing + 1, 0)
+        stops[:, exit_index] = agreeing >= patience
+    return _first(stops)
+
+
+def speedup(exit_index, costs, full_cost: float) -> float:
+    """How much less is computed than by the full model: full_cost / mean cost of the exits taken.
+
+    exit_index: `[examples]`
+    costs:      `[exits]`, computed up to and including each exit, in any unit
+    full_cost:  cost of the full model, in the same unit
+    """
+    return float(full_cost / np.asarray(costs)[np.asarray(exit_index)].mean())
+
+
+def _first(emits: np.ndarray) -> np.ndarray:
+    if emits.ndim != 2:
+        raise ValueError(f"expected [examples, exits], not {emits.shape}")
+    emits[:, -1] = True
+    return emits.argmax(axis=1)
+
+
+@dataclass(frozen=True)
+class ExitRule:
+    """How a system stops, given a number or several (the knob) that trade speed for score.
+
+    name:   as in the configuration
+    knob:   what the number is, for tables; "" if there is none
+    signal: Predictions -> what the rule looks at, `[examples, exits]`
+    first:  (signal, knob) -> exit index `[examples]`
+    knobs:  Predictions -> every value of the knob worth trying, `[values]`, increasing, or
+            `[values, thresholds]`: together they reach (nearly) every speed-up that can be reached
+            on these examples
+    """
+
+    name: str
+    knob: str
+    signal: Callable[[Predictions], np.ndarray]
+    first: Callable[[np.ndarray, Knob], np.ndarray]
+    knobs: Callable[[Predictions], np.ndarray]
+
+    def exit_index(self, predictions: Predictions, knob: Knob) -> np.ndarray:
+        return self.first(self.signal(predictions), knob)
+
+
+def entropy(predictions: Predictions) -> np.ndarray:
+    """Of each exit's class probabilities, in nats, `[examples, exits]`."""
+    return entr(predictions.probabilities).sum(axis=-1)
+
+
+def normalised_entropy(predictions: Predictions) -> np.ndarray:
+    """Entropy over its largest possible value, in [0, 1], `[examples, exits]` (FastBERT, Eq. 3)."""
+    return entropy(predictions) / np.log(predictions.logits.shape[-1])
+
+
+def _confidence_knobs(predictions: Predictions) -> np.ndarray:
+    # Who has exited by exit k depends only on the highest confidence up to k.
+    highest = np.maximum.accumulate(predictions.confidence[:, :-1], axis=1)
+    return np.concatenate([[0.0], _midpoints(highest), [1.0]])
+
+
+def _confidences_knobs(predictions: Predictions) -> np.ndarray:
+    """Every combination of thresholds of all exits but the last."""
+    exits = predictions.confidence[:, :-1].T
+    if not len(exits):
+        return np.empty((1, 0))
+    # 1000 for a single threshold, like every other rule.
+    most = MOST_KNOBS if len(exits) == 1 else int(MOST_GRID ** (1 / len(exits)))
+    values = [np.concatenate([[0.0], _midpoints(of_exit, most), [1.0]]) for of_exit in exits]
+    return np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1)
+
+
+def _entropy_knobs(predictions: Predictions) -> np.ndarray:
+    return _uncertainty_knobs(entropy(predictions), np.log(predictions.logits.shape[-1]))
+
+
+def _normalised_knobs(predictions: Predictions) -> np.ndarray:
+    return _uncertainty_knobs(normalised_entropy(predictions), 1.0)
+
+
+def _uncertainty_knobs(uncertainty: np.ndarray, highest: float) -> np.ndarray:
+    lowest = np.minimum.accumulate(uncertainty[:, :-1], axis=1)
+    return np.concatenate([[0.0], _midpoints(lowest), [1.01 * highest]])
+
+
+def _midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
+    """Thresholds between the distinct values, thinned evenly by quantile to `most` at most.
+
+    Midpoints, because the same example computed in another batch differs in its last digits: a
+    threshold at a value that occurs would decide by that noise.
+    """
+    distinct = np.unique(values)
+    between = (distinct[:-1] + distinct[1:]) / 2
+    if len(between) > most:
+        between = between[np.linspace(0, len(between) - 1, most).round().astype(int)]
+    return between
+
+
+def _patience_knobs(predictions: Predictions) -> np.ndarray:
+    return np.arange(1, max(predictions.logits.shape[1], 2))
+
+
+CONFIDENCE = ExitRule(
+    "confidence", "confidence threshold", lambda p: p.confidence, first_confident, _confidence_knobs
+)
+CONFIDENCES = ExitRule(
+    "confidences",
+    "confidence thresholds, one for each exit but the last",
+    lambda p: p.confidence,
+    lambda signal, knob: first_confident(signal, [*knob, 1.0]),
+    _confidences_knobs,
+)
+ENTROPY = ExitRule("entropy", "entropy threshold", entropy, first_certain, _entropy_knobs)
+NORMALISED_ENTROPY = ExitRule(
+    "normalised entropy",
+    "threshold of normalised entropy",
+    normalised_entropy,
+    first_certain,
+    _normalised_knobs,
+)
+PATIENCE = ExitRule("patience", "patience", lambda p: p.predicted, first_patient, _patience_knobs)
+LAST = ExitRule(
+    "last",
+    "",
+    lambda p: p.confidence,
+    lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
+    lambda p: np.array([np.nan]),
+)
+RULES = {
+    rule.name: rule
+    for rule in (CONFIDENCE, CONFIDENCES, ENTROPY, NORMALISED_ENTROPY, PATIENCE, LAST)
+}

@@ -1,0 +1,98 @@
+"""Measures of confidence: difficulty inversion and calibration.
+
+Where a measure takes `weights`, each row of it says how often every example counts. A bootstrap
+passes its resamples there and gets one value for each of them.
+"""
+
+import numpy as np
+import pandas as pd
+
+
+def difficulty_inversion_score(confidence, correct, weights=None):
+    """How well confidence separates easy from difficult instances, in [0, 1] (paper, Eq. 1 to 3).
+
+    The proportion of all pairs of a correct ("easy") and a wrong ("difficult") instance in which
+    the difficult one does not have the higher confidence. Eq. 1 as printed counts the reverse. A
+    tie is no inversion; without ties this is the area under the ROC curve of confidence as a
+    predictor of correctness. O(n log n).
+
+    confidence: `[examples]`, any order-preserving scale
+    correct:    bool `[examples]`
+    weights:    `[..., examples]` or None
+    Returns a float, or `[...]` with weights; NaN if no instance is easy or none is difficult.
+    """
+    confidence, correct = _checked(confidence, correct)
+    counts = np.ones(confidence.shape) if weights is None else np.asarray(weights, float)
+    easy, difficult = counts[..., correct], counts[..., ~correct]
+    order = np.argsort(confidence[correct])
+    less_confident = np.searchsorted(confidence[correct][order], confidence[~correct])
+    # easy_below[..., k]: how often the k least confident easy instances occur
+    easy_below = np.zeros((*counts.shape[:-1], len(order) + 1))
+    np.cumsum(easy[..., order], axis=-1, out=easy_below[..., 1:])
+    inversions = (easy_below[..., less_confident] * difficult).sum(axis=-1)
+    pairs = easy.sum(axis=-1) * difficult.sum(axis=-1)
+    result = np.where(pairs > 0, 1 - inversions / np.where(pairs > 0, pairs, 1), np.nan)
+    return float(result) if weights is None else result
+
+
+def reliability_bins(confidence, correct, bins=10) -> pd.DataFrame:
+    """Confidence and accuracy in equal-width bins: what a reliability diagram shows.
+
+    Bins are closed on the right as in Guo et al. (2017), ((m-1)/bins, m/bins]; the first one
+    contains 0 as well. One row a bin: lower, upper, count, and the means confidence and accuracy,
+    NaN where the bin is empty.
+    """
+    confidence, correct = _checked(confidence, correct)
+    where = _bin_index(confidence, bins)
+    table = pd.DataFrame({"confidence": confidence, "accuracy": correct.astype(float)})
+    groups = table.groupby(where)
+    edges = np.arange(bins + 1) / bins
+    result = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:]})
+    result["count"] = np.bincount(where, minlength=bins)
+    return result.join(groups.mean())
+
+
+def expected_calibration_error(confidence, correct, bins=10, weights=None):
+    """The mean distance of accuracy from confidence over `bins` equal-width bins, in [0, 1].
+
+    Bins are those of `reliability_bins`, weighted by their size (Guo et al. 2017; the paper's
+    Appendix B).
+
+    confidence: `[examples]` in [0, 1]
+    correct:    bool `[examples]`
+    weights:    `[..., examples]` or None
+    Returns a float, or `[...]` with weights; NaN without examples.
+    """
+    confidence, correct = _checked(confidence, correct)
+    counts = np.ones(confidence.shape) if weights is None else np.asarray(weights, float)
+    gaps = np.zeros((len(confidence), bins))
+    gaps[np.arange(len(confidence)), _bin_index(confidence, bins)] = confidence - correct
+    total = counts.sum(axis=-1)
+    distance = np.abs(counts @ gaps).sum(axis=-1)
+    result = np.where(total > 0, distance / np.where(total > 0, total, 1), np.nan)
+    return float(result) if weights is None else result
+
+
+def _bin_index(confidence: np.ndarray, bins: int) -> np.ndarray:
+    # float32 softmax may exceed 1 by its rounding; the last bin takes that.
+    if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
+        raise ValueError("confidence must lie between 0 and 1")
+    return np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
+
+
+def _checked(confidence, correct) -> tuple[np.ndarray, np.ndarray]:
+    """float64 and bool `[examples]`, from lists, arrays or tensors."""
+    confidence, correct = (
+        np.asarray(values.tolist() if hasattr(values, "detach") else values)
+        for values in (confidence, correct)
+    )
+    if confidence.ndim != 1 or confidence.shape != correct.shape:
+        raise ValueError(
+            "confidence and correct must have one dimension and the same length, "
+            f"not {confidence.shape} and {correct.shape}"
+        )
+    if np.isnan(confidence).any():
+        raise ValueError("confidence is not a number somewhere")
+    if not np.isin(correct, (0, 1)).all():
+        raise ValueError("correct must be boolean")
+    return confidence.astype(float), correct.astype(bool)

@@ -1,0 +1,52 @@
+"""Reading an experiment's stored predictions back as systems."""
+
+import os
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+
+from cascadebert.data import Task
+from cascadebert.data.task import DEV
+from cascadebert.encoders.loading import load_config
+from cascadebert.evaluation.choice import SystemPredictions
+from cascadebert.evaluation.exits import RULES
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.training.predictions import Predictions
+
+
+def load_system(
+    experiment: Experiment,
+    predictions: str | os.PathLike,
+    task: Task,
+    key: str,
+    splits: Sequence[str] | None = None,
+    place: str = "",
+) -> SystemPredictions:
+    """A system's candidates on the development split and others of a task.
+
+    predictions: the experiment's folder predictions/
+    splits:      default, those that are scored
+    place:       where in a run's folder they are: PROBES for what linear probes say at its exits
+    """
+    system = experiment.systems[key]
+    splits = {DEV, *(task.scored_splits if splits is None else splits)}
+
+    def load(runs, replicate: int, split: str) -> Predictions:
+        folders = [Path(predictions, task.name, run.name, f"seed{replicate}") for run in runs]
+        files = [folder / place / f"{split}.npz" for folder in folders]
+        return reduce(Predictions.followed_by, map(Predictions.load, files))
+
+    return SystemPredictions(
+        task=task.name,
+        system=key,
+        rule=RULES[system.rule],
+        metric=task.metric,
+        full_cost=load_config(experiment.reference).num_hidden_layers,
+        candidates={
+            label: [
+                {split: load(runs, replicate, split) for split in splits}
+                for replicate in experiment.replicates
+            ]
+            for label, runs in system.candidates.items()
+        },
+    )

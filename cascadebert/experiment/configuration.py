@@ -1,0 +1,329 @@
+"""An experiment: one configuration, resolved and checked before any job starts."""
+
+import math
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from cascadebert.core.errors import UserError
+from cascadebert.encoders.loading import local_layers
+from cascadebert.experiment import published
+from cascadebert.systems import Run, names, system
+
+SCHEMAS = Path(__file__).parents[2] / "config"
+
+# YAML has .nan and .inf, which no bound of a schema refuses.
+NUMBERS = Draft202012Validator.TYPE_CHECKER
+Validator = extend(
+    Draft202012Validator,
+    type_checker=NUMBERS.redefine(
+        "number", lambda _, value: NUMBERS.is_type(value, "number") and math.isfinite(value)
+    ),
+)
+
+# An override that names its own does not want the default's as well.
+REPLACED = (
+    *("tasks", "encoders", "systems"),
+    *("tables", "layerwise", "representations", "submission"),
+)
+
+
+def refuse_repeated_keys(path: str | os.PathLike) -> None:
+    """Raises UserError if a mapping in a YAML file has a key twice: YAML keeps the last alone."""
+    try:
+        nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
+    except yaml.YAMLError:
+        return  # JSON, which Snakemake reads too and YAML not always
+    looked_at = set()
+    while nodes:
+        node = nodes.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in looked_at:
+            continue
+        looked_at.add(id(node))  # an alias is the node that it stands for
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+            continue
+        first = {}
+        for key, value in node.value:
+            nodes.append(value)
+            line = key.start_mark.line + 1
+            if (earlier := first.setdefault((key.tag, str(key.value)), line)) != line:
+                raise UserError(
+                    f"{path}, line {line}: the key {key.value!r} is there in line {earlier} too, "
+                    "which this one would replace; rename or delete one of them"
+                )
+
+
+def resolve(default: dict, override: dict) -> dict:
+    """The default configuration with an override laid over it.
+
+    Sections of the override that name tasks, encoders or systems take the place of the default's;
+    the others are merged key by key.
+    """
+    merged = dict(default)
+    for key, value in override.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict) and key not in REPLACED:
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the tables: how its candidates are trained and which rule picks an exit.
+
+    candidates: by label, the alternatives among which the development split chooses; each is a list
+                of runs whose exits follow one another
+    """
+
+    key: str
+    title: str
+    rule: str
+    candidates: dict[str, list[Run]]
+    ablation_of: str | None
+    extends: str | None
+    published: str | None
+
+    @property
+    def pooling(self) -> str:
+        """What its exits read of an encoder's states, see `heads.pool`."""
+        (run, *_), *_ = self.candidates.values()
+        return run.option("pooling", "first")
+
+
+class Experiment:
+    """A checked configuration and what follows from it.
+
+    Raises UserError with the path of the wrong key and what is allowed there.
+    """
+
+    def __init__(self, config: dict):
+        check(config)
+        self.config = config
+        self.name: str = config["experiment"]
+        self.tasks: list[str] = list(config["tasks"])
+        self.reference = self.encoder(config["reference"])
+        self.replicates = range(config["replicates"])
+        self.folds = range(config["difficulty"]["folds"])
+        self.seeds = range(config["difficulty"]["seeds"])
+        self.systems = {
+            key: self._system(key, dict(entry)) for key, entry in config["systems"].items()
+        }
+        # By name: all that has to be trained for a task, and the models that label difficulty.
+        self.runs = self._all_runs()
+        self.labellers = self._all_labellers()
+
+    def _system(self, key: str, entry: dict) -> System:
+        method, title = entry.pop("method"), entry.pop("title")
+        related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
+        training = entry.pop("training", {})
+        module = system(method)
+        if "pooling" in module.OPTIONS["properties"] and (pooling := self._pooling(entry)):
+            entry.setdefault("pooling", pooling)
+        candidates = module.candidates(entry, self.config["difficulty"]["margins"])
+        if training:
+            candidates = {
+                label: [self._trained_with(key, run, training) for run in runs]
+                for label, runs in candidates.items()
+            }
+        return System(key, title, module.EXIT_RULE, candidates, **related)
+
+    def _pooling(self, entry: dict) -> str | None:
+        """What exits on the entry's encoder read, if the encoder says it."""
+        encoder = self.config["encoders"][entry["encoder"]]
+        return encoder.get("pooling") if isinstance(encoder, dict) else None
+
+    def _trained_with(self, key: str, run: Run, training: dict) -> Run:
+        changed = run.trained_with(training)
+        if changed == run:
+            raise UserError(
+                f"configuration, systems.{key}.training: {run.method} fine-tunes no model of its "
+                f"own, it trains heads on {run.parents[0].name}; delete `training` here"
+            )
+        return changed
+
+    def encoder(self, name: str) -> str:
+        """The folder of an encoder."""
+        entry = self.config["encoders"][name]
+        return self.located(entry if isinstance(entry, str) else entry["model"])
+
+    def located(self, model: str) -> str:
+        """The folder of a model: its own, or the one that it is put into from the hub."""
+        family = self.config.get("pretraining", {}).get("family")
+        if Path(model).is_dir() or (family and model.startswith(f"{family}-")):
+            return model
+        return f"results/{self.name}/encoders/{model.replace('/', '--')}"
+
+    @cached_property
+    def on_hub(self) -> dict[str, str]:
+        """The models that come from the hub, by the folder that each is put into."""
+        pretraining = self.config.get("pretraining", {})
+        entries = list(self.config["encoders"].values())
+        models = [entry if isinstance(entry, str) else entry["model"] for entry in entries]
+        models += [pretraining.get("teacher", {}).get("model")]
+        models += [pretraining.get("vocabulary", {}).get("from")]
+        return {self.located(name): name for name in models if name and self.located(name) != name}
+
+    def tokenizer(self, name: str) -> str:
+        """The encoder whose tokenizer this encoder uses."""
+        entry = self.config["encoders"][name]
+        return name if isinstance(entry, str) else entry.get("tokenizer", name)
+
+    def _all_runs(self) -> dict[str, Run]:
+        found: dict[str, Run] = {}
+
+        def add(run: Run) -> None:
+            for parent in run.parents:
+                add(parent)
+                if self.tokenizer(parent.encoder) != self.tokenizer(run.encoder):
+                    raise UserError(
+                        f"configuration, encoders: {run.name} starts from {parent.name} and reads "
+                        f"the same tokens, but {run.encoder} and {parent.encoder} have tokenizers "
+                        f"of their own; if their vocabularies are the same, say `tokenizer: "
+                        f"{self.tokenizer(parent.encoder)}` for {run.encoder}"
+                    )
+            self._check_layers(run)
+            _add(found, run)
+
+        for entry in self.systems.values():
+            for candidate in entry.candidates.values():
+                for run in candidate:
+                    add(run)
+        return found
+
+    def _all_labellers(self) -> dict[str, Run]:
+        found: dict[str, Run] = {}
+        for run in self.runs.values():
+            if run.labeller:
+                _add(found, run.labeller)
+        return found
+
+    def _check_layers(self, run: Run) -> None:
+        """What is on the hub, or not yet made, is checked by the job that loads it."""
+        layers, folder = run.option("layers", 1), self.encoder(run.encoder)
+        if layers > (local_layers(folder) or layers):
+            raise UserError(
+                f"configuration, systems: {run.name} has the first {layers} layers of "
+                f"{run.encoder}, but {folder} has {local_layers(folder)}; ask for fewer `layers`"
+            )
+
+    @cached_property
+    def predicted(self) -> list[str]:
+        """The runs of which systems consist; the others are only started from or learnt from."""
+        candidates = [runs for s in self.systems.values() for runs in s.candidates.values()]
+        inside = {run.name for runs in candidates for run in runs}
+        return [name for name in self.runs if name in inside]
+
+    @cached_property
+    def ablations(self) -> dict[str, str]:
+        """Systems with DAR and the same without: {"cascadebert": "cascadebert-without-dar"}."""
+        return {s.ablation_of: s.key for s in self.systems.values() if s.ablation_of}
+
+    @cached_property
+    def extensions(self) -> dict[str, str]:
+        """Cascades with a model more than another: {"cascadebert-2-6-12": "cascadebert"}."""
+        return {s.key: s.extends for s in self.systems.values() if s.extends}
+
+    @cached_property
+    def rivals(self) -> list[str]:
+        """Systems that exit early inside the very model that the proposed cascade ends in."""
+        runs = {key: next(iter(s.candidates.values())) for key, s in self.systems.items()}
+        backbone = runs[self.config["proposed"]][-1].encoder
+        return [
+            key
+            for key, system in self.systems.items()
+            if system.rule != "last" and [run.encoder for run in runs[key]] == [backbone]
+        ]
+
+    @cached_property
+    def comparisons(self) -> list[tuple[str, str]]:
+        """Who is compared with whom: `proposed` with all others, and the pairs above."""
+        proposed = self.config["proposed"]
+        of_proposed = [(proposed, key) for key in self.systems if key != proposed]
+        pairs = [*of_proposed, *self.ablations.items(), *self.extensions.items()]
+        return list(dict.fromkeys(pairs))
+
+
+def _add(found: dict[str, Run], run: Run) -> None:
+    """Their names are those of folders, so two trainings must not share one."""
+    if found.setdefault(run.name, run) != run:
+        raise UserError(
+            f"configuration, encoders: {run.name} would be the name of two trainings, of encoder "
+            f"{found[run.name].encoder} and of encoder {run.encoder}; rename one of the encoders"
+        )
+
+
+def check(config: dict) -> None:
+    """Raises UserError for the first thing in the configuration that cannot be meant."""
+    registry = Registry().with_resources(
+        (path.name, Resource.from_contents(yaml.safe_load(path.read_text()), DRAFT202012))
+        for path in SCHEMAS.glob("*schema.yaml")
+    )
+    schema = yaml.safe_load((SCHEMAS / "schema.yaml").read_text())
+    known = {"method": names()}
+    for name in ("encoder", "system"):
+        section = config.get(f"{name}s")
+        known[name] = list(section) if isinstance(section, dict) else []
+    known |= {"published method": published.methods(), "published task": published.tasks()}
+
+    def validate(value, schema: dict, path: tuple[str, ...]) -> None:
+        checker = FormatChecker(formats=())
+        for name, allowed in known.items():
+            # A section that has none is itself what is wrong.
+            checker.checks(name)(lambda value, allowed=allowed: not allowed or value in allowed)
+        validator = Validator(schema, registry=registry, format_checker=checker)
+        error = best_match(validator.iter_errors(value))
+        if error is not None:
+            where = ".".join(map(str, (*path, *error.absolute_path))) or "top level"
+            raise UserError(f"configuration, {where}: {_explained(error, known)}")
+
+    validate(config, schema, ())
+    for key, entry in config["systems"].items():
+        options = system(entry["method"]).OPTIONS
+        common = schema["properties"]["systems"]["additionalProperties"]
+        whole = {
+            "$defs": schema["$defs"],
+            "type": "object",
+            "additionalProperties": False,
+            "required": common["required"] + options.get("required", []),
+            "properties": common["properties"] | options["properties"],
+        }
+        validate(entry, whole, ("systems", key))
+
+
+def _explained(error: ValidationError, known: dict[str, list[str]]) -> str:
+    """What is wrong, and what the user may write instead."""
+    if error.validator == "format":
+        return f"{error.instance!r} is none of {', '.join(known[error.validator_value])}"
+    return f"{error.message}{_allowed(error)}"
+
+
+def _allowed(error: ValidationError) -> str:
+    """What the user may write instead, where the validator's message does not say it."""
+    if error.validator == "type":
+        # What YAML makes of yes, no and 2021, and of 2e-5.
+        if error.validator_value == "string" and isinstance(error.instance, bool | int | float):
+            return "; put it in quotes"
+        if error.validator_value in ("number", "integer") and _is_number(error.instance):
+            return "; write it without quotes, and with a point before an exponent (2.0e-5)"
+    if error.validator in ("additionalProperties", "propertyNames"):
+        keys = error.schema.get("properties", {})
+        return f"; allowed keys: {', '.join(keys)}" if keys else ""
+    description = error.schema.get("description") if isinstance(error.schema, dict) else None
+    return f" ({description})" if description else ""
+
+
+def _is_number(value) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False

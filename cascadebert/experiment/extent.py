@@ -1,0 +1,80 @@
+"""How far an experiment has come: the systems and tasks that tables and figures are about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.text import join_words
+from cascadebert.experiment.configuration import Experiment
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What there is of an experiment.
+
+    runs:    task -> the runs of which it has predictions, of those that systems consist of
+    systems: task -> the systems all of whose candidates are among these runs
+    missing: what the whole experiment has beyond that, in sentences
+    """
+
+    runs: dict[str, list[str]]
+    systems: dict[str, list[str]]
+    missing: list[str]
+
+
+def whole(experiment: Experiment) -> Extent:
+    return Extent(
+        dict.fromkeys(experiment.tasks, experiment.predicted),
+        {task: list(experiment.systems) for task in experiment.tasks},
+        [],
+    )
+
+
+def finished(experiment: Experiment, predicted: Callable[[str, str, int], bool]) -> Extent:
+    """What is finished, of an experiment of which some jobs failed or were never started.
+
+    predicted: whether there are predictions of a task, run and replicate
+
+    All that is shown is a comparison with the proposed system and with the full model, so a task
+    on which one of these was not run is left out. Raises UserError if that leaves no task.
+    """
+    titles = {key: system.title for key, system in experiment.systems.items()}
+    needed = list(dict.fromkeys([experiment.config["proposed"], *_full_models(experiment)]))
+    runs, systems, missing = {}, {}, []
+    for task in experiment.tasks:
+        there = [
+            run
+            for run in experiment.predicted
+            if all(predicted(task, run, replicate) for replicate in experiment.replicates)
+        ]
+        of_task = [
+            key
+            for key, system in experiment.systems.items()
+            if {run.name for runs in system.candidates.values() for run in runs} <= set(there)
+        ]
+        absent = [key for key in titles if key not in of_task]
+        if lacking := [titles[key] for key in needed if key in absent]:
+            missing.append(f"The task {task} is left out: not run there: {join_words(lacking)}.")
+            continue
+        if absent:
+            missing.append(f"Not run on {task}: {join_words([titles[key] for key in absent])}.")
+        runs[task], systems[task] = there, of_task
+    if not systems:
+        raise UserError(
+            f"only_finished: of no task of {experiment.name} are there predictions of "
+            f"{join_words([titles[key] for key in needed])} with all {len(experiment.replicates)} "
+            "replicates, so that there is nothing to show; run it without only_finished"
+        )
+    return Extent(runs, systems, missing)
+
+
+def _full_models(experiment: Experiment) -> list[str]:
+    """The systems that are the whole reference encoder, fine-tuned alone."""
+    return [
+        key
+        for key, system in experiment.systems.items()
+        for (run, *others) in system.candidates.values()
+        if system.rule == "last"
+        and run.encoder == experiment.config["reference"]
+        and not (others or run.options or run.parents)
+    ]

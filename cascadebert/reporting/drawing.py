@@ -1,0 +1,150 @@
+"""How the figures look: sizes, letters, colours, panels, and files that are the same every time.
+
+Drawn for print at their size: a column (3.3 in) or the text width (6.8 in), letters of 7 pt and
+more, colours that the colour-blind and a grey printer tell apart, and every series with a marker
+or line of its own besides.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cascadebert.core.files import replacing
+
+COLUMN, PAGE = 3.3, 6.8  # inches
+STYLE = {
+    "font.family": "DejaVu Sans",  # matplotlib brings it along: the same on every machine
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "pdf.fonttype": 42,  # conferences refuse Type 3 fonts
+    "svg.hashsalt": "cascadebert",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn: a matplotlib line style, the first marker's place along the curve (in
+    diagonals of the panel), the colour of its bars."""
+
+    color: str
+    marker: str
+    line: object = "-"
+    offset: float = 0.0
+    fill: str = "white"
+
+
+# Colours of Okabe and Ito (2008), safe for the colour-blind, and of different lightness in grey.
+BLACK, VERMILION, SKY, BLUE = "black", "#D55E00", "#56B4E9", "#0072B2"
+GREEN, ORANGE, PURPLE = "#009E73", "#E69F00", "#CC79A7"
+CURVES = [
+    Look(BLACK, "o"),
+    Look(VERMILION, "s", (0, (4, 1.5)), 0.03),
+    Look(SKY, "^", (0, (1, 1)), 0.06),
+    Look(BLUE, "D", (0, (5, 1, 1, 1)), 0.09),
+    Look(ORANGE, "v", (0, (7, 2)), 0.12),
+    Look(GREEN, "P", (0, (3, 1, 1, 1, 1, 1)), 0.02),
+    Look(PURPLE, "X", (0, (2, 2)), 0.05),
+    Look("0.45", "<", (0, (1, 3)), 0.08),
+    Look(BLUE, ">", (0, (8, 1, 1, 1)), 0.11),
+    Look(GREEN, "p", (0, (1, 1, 3, 1)), 0.04),
+    Look(VERMILION, "h", (0, (2, 1)), 0.07),
+    Look("0.3", "d", (0, (6, 3)), 0.1),
+]
+PAIR = [Look(BLACK, "o", fill="0.25"), Look(ORANGE, "s", (0, (4, 1.5)), fill="#FBE3B3")]
+EASY = {"label": "right (easy)", "facecolor": "#BFE0F5", "edgecolor": BLUE, "fill": True}
+DIFFICULT = {"label": "wrong (difficult)", "facecolor": "none", "edgecolor": VERMILION}
+DIFFICULT |= {"hatch": "//////", "fill": True}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style above and nothing of the user's own matplotlibrc."""
+    with matplotlib.style.context(["default", STYLE]):
+        yield
+
+
+def save_figure(figure: Figure, stem: str | os.PathLike, table: pd.DataFrame | None = None) -> None:
+    """Writes <stem>.pdf and <stem>.png (200 dpi), and <stem>.csv if what it shows is in no other
+    file."""
+    if table is not None:
+        with replacing(f"{stem}.csv") as draft:
+            table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    undated = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+    undated["png"] = {"Software": None}
+    with styled():
+        for suffix, metadata in undated.items():
+            with replacing(f"{stem}.{suffix}") as draft:
+                figure.savefig(draft, dpi=200, metadata=metadata)
+
+
+def panel_grid(
+    panels: int, heights: Sequence[float], legend_entries: int = 0
+) -> tuple[Figure, np.ndarray]:
+    """A figure with a column of axes for each panel: axes[row][panel].
+
+    One panel takes a column of print, several the page, two or three side by side.
+    """
+    across = 2 if panels in (2, 4) else min(panels, 3)
+    down = -(-panels // across)
+    width = COLUMN if panels == 1 else PAGE
+    legend = 0.16 * -(-legend_entries // (3 if panels == 1 else 5)) + 0.05
+    height = down * (sum(heights) + 0.25) + legend
+    figure = Figure((width, height), layout="constrained")
+    axes = figure.subplots(
+        down * len(heights),
+        across,
+        squeeze=False,
+        gridspec_kw={"height_ratios": list(heights) * down},
+    )
+    axes = axes.reshape(down, len(heights), across).swapaxes(0, 1).reshape(len(heights), -1)
+    for ax in axes[:, panels:].flat:
+        ax.remove()
+    return figure, axes[:, :panels]
+
+
+def common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -> None:
+    """One legend for all panels, below them, in the order of `labels`."""
+    handles = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    labels = [label for label in labels if label in handles]
+    columns = min(len(labels), 3 if len(axes) == 1 else 5)
+    figure.legend(
+        [handles[label] for label in labels],
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        columnspacing=0.7,
+        handlelength=2.0,
+        borderaxespad=0.1,
+        handletextpad=0.4,
+    )
+
+
+def empty_figure(text: str) -> Figure:
+    """Stands for a figure that has nothing to show, and says why."""
+    with styled():
+        figure = Figure((COLUMN, 0.5))
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure

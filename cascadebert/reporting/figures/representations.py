@@ -1,0 +1,77 @@
+"""What a model knows after a few layers, as a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cascadebert.reporting.drawing import COLUMN, PAGE, common_legend, styled
+
+# Marker, edge, face and size by label: told apart without colour by form and by filling.
+LOOKS = [
+    ("o", "#0072B2", "#0072B2", 3),
+    ("^", "#D55E00", "none", 7),
+    ("x", "black", "black", 6),
+    ("s", "#009E73", "none", 6),
+    ("+", "#CC79A7", "#CC79A7", 9),
+    ("D", "#E69F00", "#E69F00", 3),
+    ("v", "#56B4E9", "none", 7),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The states of one system on one task.
+
+    title:      names the two
+    points:     `[examples, 2]`, see `representations.tsne`
+    labels:     gold labels, int64 `[examples]`
+    names:      of the labels
+    accuracy:   percent, of the exit that the states feed
+    silhouette: of the states, not of the points
+    """
+
+    title: str
+    points: np.ndarray
+    labels: np.ndarray
+    names: Sequence[str]
+    accuracy: float
+    silhouette: float
+
+
+def figure4_representations(panels: Sequence[Sequence[Panel]]) -> Figure:
+    """A scatter plot for each system, those of a task side by side.
+
+    panels: `[tasks][systems]`
+    """
+    systems = len(panels[0])
+    beside = 2 if len(panels) > 1 and systems <= 2 else 1  # tasks in a row of the page
+    rows = -(-len(panels) // beside)
+    width = COLUMN if len(panels) == 1 else PAGE
+    names = list(dict.fromkeys(name for of_task in panels for name in of_task[0].names))
+    side = width / (beside * systems)
+    with styled():
+        height = rows * (side + 0.45) + 0.16 * -(-len(names) // 5) + 0.1
+        figure = Figure((width, height), layout="constrained")
+        axes = figure.subplots(rows, beside * systems, squeeze=False)
+        for ax in axes.flat[len(panels) * systems :]:
+            ax.remove()
+        drawn = axes.flat[: len(panels) * systems]
+        for ax, panel in zip(drawn, [p for of_task in panels for p in of_task], strict=True):
+            _draw_states(ax, panel)
+        common_legend(figure, drawn, names)
+    return figure
+
+
+def _draw_states(ax, panel: Panel) -> None:
+    for label, name in enumerate(panel.names):
+        marker, edge, face, size = LOOKS[label % len(LOOKS)]
+        x, y = panel.points[panel.labels == label].T
+        crossed = {"color": edge} if marker in "x+" else {"edgecolors": edge, "facecolors": face}
+        ax.scatter(x, y, s=size, marker=marker, linewidths=0.5, **crossed, label=name)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
+    ax.set_title(panel.title, loc="left", fontsize=7)
+    shown = "–" if np.isnan(panel.silhouette) else f"{panel.silhouette:.3f}"
+    ax.set_xlabel(f"accuracy {panel.accuracy:.1f}%\nsilhouette {shown}", fontsize=7, loc="left")

@@ -1,0 +1,131 @@
+"""What is gained for what speed."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from cascadebert.reporting.drawing import CURVES, Look, common_legend, panel_grid, styled
+from cascadebert.reporting.grid import METRICS
+from cascadebert.reporting.tables import reference_system
+
+
+def figure_tradeoff(
+    curves: pd.DataFrame,
+    points: pd.DataFrame,
+    titles: Mapping[str, str],
+    proposed: str,
+    bands: bool = False,
+) -> Figure:
+    """Score against speed-up, a panel for each task and split (the form of the paper's Figure 5).
+
+    curves, points: `points.curve` and `points.operating_points` of all systems
+    titles:         the systems that are drawn
+    proposed:       key of the system that is drawn on top
+    bands:          draw the curves' own 95% intervals
+
+    A system with an undertrained exit in one of the panels is called so in the legend, and its
+    curve there is pale. A system with a single speed-up is a lone marker, the full model's score a
+    thin line. Without bands, which few curves leave room for, a bar in the corner is as long as the
+    median 95% interval of the drawn operating points.
+    """
+    full = reference_system(points)
+    full_scores = points[points["system"] == full]
+    curves, points = (frame[frame["system"].isin(titles)] for frame in (curves, points))
+    panels = list(dict.fromkeys(zip(curves["task"], curves["split"], strict=True)))
+    sizes = curves.groupby(["system", "task", "split"]).size().groupby("system").max()
+    movable = [system for system in titles if sizes.get(system, 0) > 1]
+    movable.sort(key=lambda system: system != proposed)
+    single = [system for system in titles if sizes.get(system, 0) == 1]
+    looks = {system: CURVES[rank % len(CURVES)] for rank, system in enumerate(movable)}
+    looks |= {system: "hdp<8>*"[rank % 7] for rank, system in enumerate(single)}
+    weak = points[points["undertrained"]]
+    weak = set(zip(weak["system"], weak["task"], weak["split"], strict=True))
+    marked = {system for system, *_ in weak}
+    labels = {system: titles[system] + " (undertrained)" * (system in marked) for system in looks}
+    with styled():
+        figure, axes = panel_grid(len(panels), [2.2], legend_entries=len(looks))
+        for ax, (task, split) in zip(axes[0], panels, strict=True):
+            here = curves[(curves["task"] == task) & (curves["split"] == split)]
+            of_panel = points[(points["task"] == task) & (points["split"] == split)]
+            for rank, (system, look) in enumerate(looks.items()):
+                line = here[here["system"] == system].sort_values("speedup")
+                # The proposed system above the others, single markers above all lines.
+                above = 3 + len(looks) - rank if system in movable else 4 + len(looks)
+                pale = {"alpha": 0.35} if (system, task, split) in weak else {}
+                _draw_system(ax, line, look, zorder=above, label=labels[system], **pale)
+                if bands and system in movable:
+                    _draw_band(ax, line, look)
+            here_full = (full_scores["task"] == task) & (full_scores["split"] == split)
+            for score in full_scores.loc[here_full, "score"]:
+                ax.axhline(score, color="0.4", linewidth=0.6, zorder=2)
+            shown = ["score", "low", "high"] if bands else ["score"]
+            _tradeoff_axes(ax, here, 1.5 * points["target_speedup"].max(), shown)
+            metric = METRICS[of_panel["metric"].iloc[0]]
+            ax.set_ylabel(f"{metric[0].upper()}{metric[1:]} (%)")
+            ax.set_title(f"{task} ({split})", loc="left")
+            if not bands:
+                _interval_bar(ax, of_panel)
+        common_legend(figure, axes[0], list(labels.values()))
+    return figure
+
+
+def _draw_system(ax: Axes, line: pd.DataFrame, look, **common) -> None:
+    """A curve, whose look is a `Look`, or a lone marker."""
+    if isinstance(look, str):
+        lone = {"linestyle": "none", "markersize": 5.5, "markerfacecolor": "white"}
+        ax.plot(line["speedup"], line["score"], color="0.3", marker=look, **lone, **common)
+        return
+    ax.plot(
+        line["speedup"],
+        line["score"],
+        color=look.color,
+        marker=look.marker,
+        linestyle=look.line,
+        # On a dense curve markers at distances of the page, apart from other curves' markers.
+        markevery=(look.offset, 0.14) if len(line) > 12 else None,
+        **common,
+    )
+
+
+def _draw_band(ax: Axes, line: pd.DataFrame, look: Look) -> None:
+    """Filled lightly, with edges in the curve's own line style: bands overlap."""
+    ends = line["speedup"], line["low"], line["high"]
+    ax.fill_between(*ends, color=look.color, alpha=0.1, linewidth=0, zorder=1)
+    for edge in ends[1:]:
+        ax.plot(line["speedup"], edge, color=look.color, linestyle=look.line, linewidth=0.5)
+
+
+def _tradeoff_axes(ax: Axes, curves: pd.DataFrame, fastest: float, shown: list[str]) -> None:
+    """Logarithmic in speed-up, and cut where systems are faster than anyone compares them.
+
+    shown: the columns that have to be in view
+    """
+    inside = curves[curves["speedup"] <= fastest]
+    ax.set_xscale("log")
+    ax.set_xlim(min(1.0, inside["speedup"].min()) / 1.08, fastest)
+    ax.xaxis.set_major_locator(FixedLocator([1, 2, 3, 4, 6, 8, 12, 16]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+    ax.set_xlabel("Speed-up")
+    low, high = inside[shown].min(axis=None), inside[shown].max(axis=None)
+    room = max(high - low, 1.0)
+    ax.set_ylim(low - 0.06 * room, high + 0.08 * room)
+    ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    ax.grid(True)
+
+
+def _interval_bar(ax: Axes, points: pd.DataFrame) -> None:
+    """The median 95% interval of these points, in the corner that falling curves leave free."""
+    length = (points["high"] - points["low"]).median()
+    if pd.isna(length):
+        return
+    bottom, top = ax.get_ylim()
+    middle = bottom + 0.06 * (top - bottom) + length / 2
+    of_axes = ax.get_yaxis_transform()
+    ax.errorbar(
+        [0.05], [middle], [length / 2], transform=of_axes, color="0.3", elinewidth=0.8, capsize=2
+    )
+    ax.text(0.08, middle, "95% interval\n(median)", transform=of_axes, va="center", color="0.3")

@@ -1,0 +1,246 @@
+"""What an experiment was made from and by: configuration, code, packages, machines, data, weights.
+
+Nothing here depends on when it is written: the same run gives the same record.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from cascadebert.core.checksums import digest
+from cascadebert.core.errors import UserError
+from cascadebert.core.text import join_words
+from cascadebert.encoders.loading import HUB
+from cascadebert.reporting.typeset import Cell, Display
+from cascadebert.training.records import ORIGIN, cpu, library
+
+ROOT = Path(__file__).parents[2]
+CODE = ("Snakefile", "rules", "workflow_scripts", "cascadebert")  # what is run
+NAMED = ("torch", "transformers", "numpy", "snakemake")  # packages that the table names
+DERIVATION = (
+    "cascadebert.core.seeds.derive_seed(experiment, *names): the first four bytes, big-endian, of "
+    "the SHA-256 of the experiment's seed and the names, joined by the character 31; halved"
+)
+DERIVED = {
+    "split drawn from train": "task, 'split'",
+    "rows drawn by a limit": "task, 'limit', split",
+    "folds of the difficulty labels": "task, 'folds'",
+    "training for difficulty labels": "task, 'difficulty', run, fold, seed",
+    "training of a run": "task, run, replicate",
+    "intervals": "what is resampled, task, split",
+}
+
+File = str | os.PathLike
+
+
+def provenance(
+    config: dict,
+    data: Sequence[File],
+    encoders: Mapping[str, File],
+    predictions: Sequence[File],
+    labels: Sequence[File],
+    missing: Sequence[str] = (),
+) -> dict:
+    """The record that becomes provenance.json.
+
+    config:      the resolved configuration
+    data:        the folders of the tasks
+    encoders:    name -> folder
+    predictions: folders <task>/<run>/seed<n> of predictions
+    labels:      the tables that `stages.label_run` writes
+    missing:     what of the experiment was not run (`extent.Extent`)
+    """
+    origins = {"/".join(Path(folder).parts[-3:]): _origin(folder) for folder in predictions}
+    trained = [about.get("trained") for about in origins.values()]
+    return {
+        "experiment": config["experiment"],
+        "missing": list(missing),
+        "configuration": config,
+        "code": code(),
+        "python": platform.python_version(),
+        "packages": packages(),
+        "machine": here(),
+        "models_trained_on": _counted(trained),
+        "difficulty_labels_trained_on": _counted(pd.read_parquet(path).attrs for path in labels),
+        "predicted_on": _counted(about.get("predicted") for about in origins.values()),
+        "seeds": {"experiment": config["seed"], "derivation": DERIVATION, "names": DERIVED},
+        "data": {task["name"]: task["splits"] for task in map(_splits, data)},
+        "encoders": {name: _encoder(Path(folder)) for name, folder in encoders.items()},
+        "models": {name: about.get("weights") for name, about in origins.items()},
+    }
+
+
+def code() -> dict:
+    """commit and changed files are None where git or its history is missing."""
+    tracked = _git("cat-file", "-e", "HEAD:./Snakefile") is not None
+    changed = _git("status", "--porcelain", "--", *CODE) if tracked else None
+    return {
+        "commit": _git("rev-parse", "HEAD").strip() if tracked else None,
+        "changed": None if changed is None else [line[3:] for line in changed.splitlines()],
+        "library": library(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of the folder of the Snakefile; None if it fails or is not there."""
+    try:
+        result = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return result.stdout if result.returncode == 0 else None
+
+
+def packages() -> dict[str, dict]:
+    """Everything that requirements.txt pins: the pinned version and the one that is here."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    pins = {name.partition("[")[0]: pinned for name, pinned in pins.items()}  # without extras
+    return {name: {"pinned": pinned, "here": _installed(name)} for name, pinned in pins.items()}
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def here() -> dict:
+    """The machine that this runs on."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "system": platform.system(),
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**30, 1),
+        "gpus": gpus,
+    }
+
+
+def _origin(folder: File) -> dict:
+    path = Path(folder, ORIGIN)
+    if not path.exists():
+        return {}  # of a version that did not note it
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); delete the folder and run again") from error
+
+
+def _counted(machines: Iterable[dict | None]) -> list[dict]:
+    """The distinct machines, the one with most trainings first; {} of those that were not noted."""
+    counts = Counter(json.dumps(machine or {}, sort_keys=True) for machine in machines)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [{**json.loads(text), "count": count} for text, count in ordered]
+
+
+def _splits(folder: File) -> dict:
+    """task.json, with the checksum of every split."""
+    task = json.loads(Path(folder, "task.json").read_text(encoding="utf-8"))
+    for split, about in task["splits"].items():
+        about["sha256"] = digest(Path(folder, f"{split}.parquet"))
+    return task
+
+
+def _encoder(folder: Path) -> dict:
+    """hub says which model and commit of the hub it was, if it came from there."""
+    noted = folder / HUB
+    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    return {
+        "folder": str(folder),
+        "hub": json.loads(noted.read_text()) if noted.exists() else None,
+        "sha256": {file.name: digest(file) for file in files},
+    }
+
+
+def table_provenance(record: dict) -> tuple[pd.DataFrame, Display]:
+    """What a reader wants to see of the record; the rest, with the checksums, is in the file."""
+    rows = [
+        ("Code", _code(record["code"])),
+        ("Packages", _packages(record["python"], record["packages"])),
+        ("This page made on", _machine(record["machine"])),
+        ("Models trained on", _machines(record["models_trained_on"], "model")),
+    ]
+    if record["difficulty_labels_trained_on"]:
+        labels = _machines(record["difficulty_labels_trained_on"], "training")
+        rows.append(("Difficulty labels from", labels))
+    rows += [
+        ("Logits computed on", _machines(record["predicted_on"], "model")),
+        ("Seeds", f"{record['seeds']['experiment']}, from which every job derives its own"),
+    ]
+    rows += [(f"Data: {task}", _data(splits)) for task, splits in record["data"].items()]
+    rows += [(f"Encoder: {name}", _weights(about)) for name, about in record["encoders"].items()]
+    caption = (
+        f"What the experiment {record['experiment']} was made from and by. provenance.json beside "
+        "the results has all of it: the configuration, every package, and the SHA-256 of every "
+        "split, encoder and trained model."
+    )
+    if record["missing"]:
+        rows.insert(0, ("Missing", "\n".join(record["missing"])))
+    lines = [[Cell(what), Cell(text)] for what, text in rows]
+    frame = pd.DataFrame(rows, columns=["what", "value"])
+    return frame, Display(caption, [Cell("What"), Cell("Value")], [lines], 2)
+
+
+def _code(about: dict) -> str:
+    parts = [f"library {about['library']}"]
+    if about["commit"]:
+        changed = about["changed"]
+        where = join_words(changed) if 0 < len(changed) <= 3 else f"{len(changed)} files"
+        state = f"and uncommitted changes in {where}" if changed else "as committed"
+        parts.insert(0, f"commit {about['commit'][:12]}, {state}")
+    return "; ".join(parts)
+
+
+def _packages(python: str, found: dict[str, dict]) -> str:
+    named = [f"{name} {found[name]['here']}" for name in NAMED if name in found]
+    # A local part, as in 2.13.0+cpu, is another build of the same version.
+    unlike = [
+        f"{name} {about['here'] or 'missing'}"
+        for name, about in found.items()
+        if about["here"] is None or about["here"].split("+")[0] != about["pinned"]
+    ]
+    others = (
+        f"unlike requirements.txt: {join_words(unlike)}" if unlike else "all as requirements.txt"
+    )
+    return f"Python {python}, {', '.join(named)}; {others}"
+
+
+def _machine(about: dict) -> str:
+    gpus = join_words([f"{n} × {name}" for name, n in Counter(about["gpus"]).items()] or ["no GPU"])
+    return f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']:g} GiB, {gpus}"
+
+
+def _machines(machines: list[dict], noun: str) -> str:
+    lines = []
+    for about in machines:
+        number = f"{about['count']} {noun}{'s' if about['count'] > 1 else ''}"
+        facts = [
+            about.get("gpu") or "no GPU",
+            about.get("precision"),
+            f"torch {about.get('torch')}",
+        ]
+        facts = [about.get("cpu"), *facts, f"library {about.get('code')}"]
+        lines.append(f"{number}: {', '.join(facts) if 'cpu' in about else 'not noted'}")
+    return "\n".join(lines)
+
+
+def _data(splits: dict[str, dict]) -> str:
+    sources = dict.fromkeys(about["source"] for about in splits.values())
+    sizes = ", ".join(f"{split} {about['rows']:,}" for split, about in splits.items())
+    return "\n".join([sizes, *sources])
+
+
+def _weights(about: dict) -> str:
+    if about["hub"]:
+        return f"{about['hub']['model']} of the hub, commit {about['hub']['commit']}"
+    return f"{about['folder']} (local)"

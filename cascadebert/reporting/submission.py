@@ -1,0 +1,228 @@
+"""What the GLUE server takes: a zip of eleven files with a prediction for every test example.
+
+The format is that of https://gluebenchmark.com/faq. Numbers of rows are those of the test splits on
+the card of https://huggingface.co/datasets/nyu-mll/glue, spellings of the labels those of the
+submission formatter of jiant (https://github.com/nyu-mll/jiant), by the server's own makers.
+"""
+
+import logging
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
+from cascadebert.data import Task
+from cascadebert.data.glue import GLUE
+from cascadebert.data.hub import known_as
+from cascadebert.data.scores import score
+from cascadebert.data.task import DEV
+from cascadebert.evaluation.choice import Choice, SystemPredictions
+from cascadebert.evaluation.exits import RULES
+from cascadebert.evaluation.results import load_system
+from cascadebert.experiment.configuration import Experiment
+
+log = logging.getLogger(__name__)
+
+HEADER = "index\tprediction"
+# The oldest date that a zip can hold: the same predictions give the same bytes.
+DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class ServerFile:
+    """One of the files that the server takes.
+
+    rows:    of GLUE's test split, which the server counts
+    answers: how it spells the labels, in the order of GLUE's label numbers
+    glue:    the task in `tasks.glue.GLUE` that answers it; without one, and where the experiment
+             lacks that task, every row is the first answer
+    split:   the split of that task
+    """
+
+    rows: int
+    answers: tuple[str, ...]
+    glue: str | None = None
+    split: str = "test"
+
+
+NUMBERS = ("0", "1")
+FILES = {
+    "CoLA": ServerFile(1_063, NUMBERS),
+    "SST-2": ServerFile(1_821, NUMBERS, "SST-2"),
+    "MRPC": ServerFile(1_725, NUMBERS, "MRPC"),
+    "STS-B": ServerFile(1_379, ("0.0",)),
+    "MNLI-m": ServerFile(9_796, GLUE["MNLI"].labels, "MNLI"),
+    "MNLI-mm": ServerFile(9_847, GLUE["MNLI"].labels, "MNLI", "test_mismatched"),
+    "QNLI": ServerFile(5_463, GLUE["QNLI"].labels, "QNLI"),
+    "RTE": ServerFile(3_000, GLUE["RTE"].labels, "RTE"),
+    "WNLI": ServerFile(146, NUMBERS),
+    "QQP": ServerFile(390_965, NUMBERS, "QQP"),
+    "AX": ServerFile(1_104, GLUE["MNLI"].labels),
+}
+
+
+def submitted(experiment: Experiment) -> dict[str, str]:
+    """GLUE task -> the task of the experiment that is it; {} without a section `submission`.
+
+    Raises UserError if none is, if two are the same, or if no threshold is chosen for the speed-up.
+    """
+    section = experiment.config.get("submission")
+    if section is None:
+        return {}
+    targets = set(experiment.config["evaluation"]["targets"])
+    if not RULES[experiment.systems[section["system"]].rule].knob:
+        targets.add(1)
+    if section["speedup"] not in targets:
+        allowed = ", ".join(f"{target:g}" for target in sorted(targets))
+        raise UserError(
+            f"configuration, submission.speedup: no thresholds are chosen for "
+            f"{section['speedup']:g}x; say one of {allowed}, or add it to evaluation.targets"
+        )
+    found: dict[str, str] = {}
+    for task, spec in experiment.config["tasks"].items():
+        if (glue := known_as(spec["source"])) is None:
+            continue
+        if glue in found:
+            raise UserError(
+                f"configuration, submission: {found[glue]} and {task} are both GLUE's {glue}, of "
+                "which the server takes one; leave one of them out"
+            )
+        found[glue] = task
+    if not found:
+        raise UserError(
+            f"configuration, submission: the server takes predictions for {', '.join(GLUE)}, and "
+            f"none of the tasks ({', '.join(experiment.tasks)}) is one of these: a source must "
+            "have `glue: RTE`, or `hub: nyu-mll/glue` with `config: rte`"
+        )
+    return found
+
+
+def write_submission(
+    experiment: Experiment, results: str | os.PathLike, out: str | os.PathLike
+) -> None:
+    """Writes the zip that the experiment's section `submission` asks for.
+
+    results: results/<experiment>, with the predictions and choices of the submitted tasks
+    Raises UserError if a test split is not the whole official one.
+    """
+    results, section = Path(results), experiment.config["submission"]
+    key, speedup = section["system"], section["speedup"]
+    predicted = {}
+    for glue, name in submitted(experiment).items():
+        task = Task.load(results / "data" / name)
+        choice = Choice.load(results / "evaluation" / name / "choices" / f"{key}.json")
+        splits = [file.split for file in FILES.values() if file.glue == glue]
+        for split in splits:
+            if split not in task.splits:
+                raise UserError(
+                    f"task {name} has no split {split}, which the server wants; its source must "
+                    f"have GLUE's own {split} split of {glue}"
+                )
+        system = load_system(experiment, results / "predictions", task, key, splits)
+        tolerance = experiment.config["evaluation"]["tolerance"]
+        predicted |= _predicted(system, choice, speedup, tolerance, glue, task.labels)
+    for name in FILES:
+        if name not in predicted:
+            log.info(f"{name}.tsv: nothing predicts it, every row is {FILES[name].answers[0]}")
+    with replacing(out) as draft:
+        with zipfile.ZipFile(draft, "w") as archive:
+            for name, file in FILES.items():
+                answers = predicted.get(name, [file.answers[0]] * file.rows)
+                rows = "".join(f"{index}\t{answer}\n" for index, answer in enumerate(answers))
+                info = zipfile.ZipInfo(f"{name}.tsv", DATE)
+                archive.writestr(info, f"{HEADER}\n{rows}", zipfile.ZIP_DEFLATED)
+        check(draft)
+
+
+def _predicted(
+    system: SystemPredictions,
+    choice: Choice,
+    speedup: float,
+    tolerance: float,
+    glue: str,
+    labels: list[str],
+) -> dict[str, list[str]]:
+    """File -> what the server is told, `[rows]`, by the replicate with the best score on dev.
+
+    Its thresholds are those chosen on dev for the target, applied unchanged.
+    """
+    if set(labels) != set(GLUE[glue].labels):
+        raise UserError(
+            f"task {system.task}: its labels are {', '.join(labels)}, but those of GLUE's {glue} "
+            f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
+        )
+    knobs = choice.knobs[speedup]
+    on_dev, speedups = system.emitted(choice.candidate, DEV, knobs)
+    gold = system.labels(DEV)
+    scores = [score(system.metric, answers, gold) for answers in on_dev]
+    best = int(np.argmax(scores))
+    if abs(speedups[best] / speedup - 1) > tolerance:
+        raise UserError(
+            f"task {system.task}: the nearest that {system.system} comes to {speedup:g}x on dev is "
+            f"{speedups[best]:.2f}x; choose another submission.speedup"
+        )
+    log.info(
+        f"{system.task}: replicate {best}, {scores[best]:.1f} and {speedups[best]:.2f}x on dev"
+    )
+    found = {}
+    for name, file in FILES.items():
+        if file.glue == glue:
+            answers, speedups = system.emitted(choice.candidate, file.split, knobs)
+            predictions = system.candidates[choice.candidate][best][file.split]
+            rows = _rows(system.task, file, predictions.ids, predictions.labels)
+            spelled = dict(zip(GLUE[glue].labels, file.answers, strict=True))
+            found[name] = [file.answers[0]] * file.rows
+            for row, answer in zip(rows, answers[best], strict=True):
+                found[name][row] = spelled[labels[answer]]
+            log.info(f"{name}.tsv: {len(rows):,} rows predicted, {speedups[best]:.2f}x")
+    return found
+
+
+def _rows(task: str, file: ServerFile, ids: np.ndarray, gold: np.ndarray) -> list[int]:
+    """Which rows of the official split the examples are.
+
+    Raises UserError unless they are all of them, but for those that the task may leave out.
+    """
+    place = f"task {task}, split {file.split}"
+    if (gold >= 0).any():
+        raise UserError(
+            f"{place}: it has labels, so it is not GLUE's test split; leave hold_out out (it takes "
+            "the official dev split for test) and correct source.splits"
+        )
+    names = [str(name).removeprefix(f"{file.split}-") for name in ids]
+    if not all(name.isdecimal() for name in names):
+        raise UserError(f"{place}: its ids do not number its rows; leave columns.id out")
+    rows = [int(name) for name in names]
+    missing = file.rows - len(rows)
+    if max(rows) != file.rows - 1 or not 0 <= missing <= GLUE[file.glue].incomplete:
+        raise UserError(
+            f"{place}: it has {len(rows):,} rows, but GLUE's has {file.rows:,}, and the server "
+            f"wants them all; leave limit.{file.split} out, or correct the source"
+        )
+    return rows
+
+
+def check(path: str | os.PathLike) -> None:
+    """Raises UserError, with file and line, if the zip is not what the server takes."""
+    path = Path(path)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if sorted(names) != sorted(f"{name}.tsv" for name in FILES):
+            raise UserError(f"{path.name} holds {', '.join(names)}; the server takes {len(FILES)}")
+        for name, file in FILES.items():
+            place = f"{path.name}, {name}.tsv"
+            header, *rows, end = archive.read(f"{name}.tsv").decode("utf-8").split("\n")
+            if header != HEADER or end:
+                raise UserError(f"{place}: its first line is no {HEADER!r}, or its last has no end")
+            if len(rows) != file.rows:
+                raise UserError(f"{place}: {len(rows)} rows, where there should be {file.rows}")
+            for index, row in enumerate(rows):
+                if row not in {f"{index}\t{answer}" for answer in file.answers}:
+                    raise UserError(
+                        f"{place}, line {index + 2}: {row!r} is not {index}, a tab and one of "
+                        f"{', '.join(file.answers)}"
+                    )

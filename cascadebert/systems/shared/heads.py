@@ -1,0 +1,173 @@
+"""What systems put on an encoder's states: pooling, off-ramps, and heads on a frozen model."""
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from cascadebert.encoders.weights import load_weights, save_weights
+
+POOLING = {
+    "enum": ["first", "mean"],
+    "description": "the state that an added exit reads: the first token's, as in the paper, or "
+    "the mean of all tokens' states; default: the encoder's `pooling`",
+}
+
+
+def pooling_option(options: dict) -> tuple[tuple[str, str], ...]:
+    """The option of a `Run` that says where its exits look; none for the first token."""
+    pooling = options.get("pooling", "first")
+    return () if pooling == "first" else (("pooling", pooling),)
+
+
+def pool(states, attention_mask, pooling: str):
+    """One state for each text: `[batch, tokens, ..., width]` -> `[batch, ..., width]`.
+
+    attention_mask: `[batch, tokens]`, 0 for padding
+    pooling:        "first" for the first token's state, "mean" for the mean over all tokens
+    """
+    if pooling == "first":
+        return states[:, 0]
+    # A sum and not a matrix product, which autocast would compute in reduced precision.
+    weights = attention_mask.to(states.dtype).reshape(
+        *attention_mask.shape, *[1] * (states.ndim - 2)
+    )
+    return (weights * states).sum(dim=1) / weights.sum(dim=1)
+
+
+class Pooler(nn.Module):
+    """A dense layer and tanh on a pooled state, as in BERT: `[..., width]` -> the same shape."""
+
+    def __init__(self, model: nn.Module):
+        """Starts from the pre-trained pooler of `model`, or as the identity if there is none.
+
+        BERT's small random weights would let next to nothing of the states through.
+        """
+        super().__init__()
+        width = model.config.hidden_size
+        self.dense = nn.Linear(width, width)
+        if has_pooler(model):
+            self.dense.load_state_dict(model.base_model.pooler.dense.state_dict())
+        else:
+            nn.init.eye_(self.dense.weight)
+            nn.init.zeros_(self.dense.bias)
+
+    def forward(self, state):
+        return self.dense(state).tanh()
+
+
+class Scaling(nn.Module):
+    """(state - mean) / deviation, feature by feature; until it is set, the state as it is."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def set(self, states) -> None:
+        """Takes mean and deviation from states `[examples, width]`."""
+        self.mean.copy_(states.mean(dim=0))
+        self.deviation.copy_(states.std(dim=0).clamp(min=1e-6))
+
+    def forward(self, state):
+        return (state - self.mean) / self.deviation
+
+
+def has_pooler(model: nn.Module) -> bool:
+    """Whether the encoder came with a pre-trained pooler of BERT's form."""
+    dense = getattr(getattr(model.base_model, "pooler", None), "dense", None)
+    is_new = any("pooler" in name for name in getattr(model, "untrained", ()))
+    return isinstance(dense, nn.Linear) and not is_new
+
+
+def initialise(linear: nn.Linear, config) -> nn.Linear:
+    """Weights as the encoder's own new layers get them, biases zero."""
+    nn.init.normal_(linear.weight, std=getattr(config, "initializer_range", 0.02))
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+def off_ramps(classifier: nn.Module, labels: int) -> nn.ModuleList:
+    """DeeBERT's off-ramp (pooler, dropout, linear) for every layer of a classifier but the last.
+
+    Each gives logits `[batch, labels]` of a pooled state `[batch, width]`.
+    """
+    config = classifier.config
+    return nn.ModuleList(
+        nn.Sequential(
+            Pooler(classifier),
+            nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1)),
+            initialise(nn.Linear(config.hidden_size, labels), config),
+        )
+        for _ in range(config.num_hidden_layers - 1)
+    )
+
+
+class FrozenExits(nn.Module):
+    """A trained, frozen model with a head after every layer but the last; only heads are trained.
+
+    The heads depend on the model's states alone, so training computes these once
+    (`head_training`). Whatever takes a batch of the encoder's inputs therefore also takes what
+    `read` makes of them.
+    """
+
+    reads_tokens = False  # whether heads read the states of all tokens, or pooled ones
+
+    def __init__(self, backbone: nn.Module, heads: nn.ModuleList, depth: int, pooling: str):
+        """heads: one for each of the first depth - 1 layers, from its states to logits"""
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False)
+        self.heads = heads
+        self.depths = list(range(1, depth + 1))
+        self.pooling = pooling
+        self.scale = None  # while heads are trained: mean and deviation of their states
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.backbone.eval()  # heads are trained on the states that inference gives
+        return self
+
+    @torch.no_grad()
+    def read(self, inputs) -> dict[str, torch.Tensor]:
+        """What the heads read, float32.
+
+        states:         `[batch, tokens, heads, width]`; one "token" where heads read pooled states
+        attention_mask: `[batch, tokens]`, 0 for padding
+        last:           logits of the last exit, `[batch, labels]`
+        """
+        outputs = self.backbone(**inputs, output_hidden_states=True)
+        states = torch.stack(outputs.hidden_states[1:-1], dim=2)  # the first are the embeddings
+        pooled = pool(states, inputs["attention_mask"], self.pooling)[:, None]
+        mask = inputs["attention_mask"][:, :1]
+        return {"states": pooled.float(), "attention_mask": mask, "last": outputs.logits.float()}
+
+    def answer(self, head: nn.Module, states, attention_mask):
+        """Logits of one head, `[batch, labels]`, of its states `[batch, tokens, width]`."""
+        return head(states[:, 0])
+
+    def forward(self, inputs):
+        seen = inputs if "states" in inputs else self.read(inputs)
+        states, mask = seen["states"], seen["attention_mask"]
+        if self.scale is not None:
+            mean, deviation = self.scale
+            states = (states - mean) / deviation
+        logits = [self.answer(head, states[:, :, i], mask) for i, head in enumerate(self.heads)]
+        return torch.stack([*logits, seen["last"]], dim=1).float()
+
+    def objective(self, inputs, gold, step, steps):
+        """The sum of the heads' cross-entropies; the last exit is not trained any more."""
+        logits = self(inputs)
+        return logits, sum(cross_entropy(logits[:, i], gold) for i in range(len(self.heads)))
+
+    def first_layers(self) -> list[nn.Linear]:
+        """The layer of each head that reads the states."""
+        return [
+            next(part for part in head.modules() if isinstance(part, nn.Linear))
+            for head in self.heads
+        ]
+
+    def save(self, folder):
+        """The heads alone: the backbone lies in the parent run's folder."""
+        save_weights(self.heads, folder)
+
+    def load(self, folder):
+        load_weights(self.heads, folder)

@@ -1,0 +1,158 @@
+"""The whole state of a training, so that it goes on after an interruption as if there was none."""
+
+import hashlib
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from cascadebert.core.files import replacing
+
+log = logging.getLogger(__name__)
+
+GO_ON_LATER = os.EX_TEMPFAIL  # the exit status of a job that was asked to stop and can go on
+SAVE_SECONDS = 60.0
+# Saving takes at most about this share of the time, however large the state and slow the disk.
+SAVE_SHARE = 1 / 50
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Checkpoint:
+    """A file with the state of one training.
+
+    It is written at most every `seconds`, less often if writing takes long, and once more when the
+    process is asked to stop (`stopping_on_sigterm`). A damaged file is as good as none: the
+    training starts over.
+    """
+
+    def __init__(self, path: str | os.PathLike, seconds: float = SAVE_SECONDS):
+        self.path, self.seconds = Path(path), seconds
+        self.saved = time.monotonic()
+        self.duration = 0.0  # of the last save, in seconds
+
+    def due(self) -> bool:
+        interval = max(self.seconds, self.duration / SAVE_SHARE)
+        return _asked_to_stop or time.monotonic() - self.saved >= interval
+
+    def save(self, parts: dict[str, Tensors], about: dict) -> None:
+        """Writes the state; then ends the process if it was asked to stop.
+
+        parts: tensors by name, in groups
+        about: anything else, as JSON can say it
+        """
+        start = time.monotonic()
+        tensors = {
+            # Cloned, since safetensors refuses tensors that share memory.
+            f"{part}/{name}": tensor.detach().cpu().clone().contiguous()
+            for part, group in parts.items()
+            for name, tensor in group.items()
+        }
+        metadata = {"about": json.dumps(about)}
+        metadata["sha256"] = _digest(tensors, metadata["about"])
+        with replacing(self.path) as draft:
+            save_file(tensors, draft, metadata=metadata)
+        self.saved = time.monotonic()
+        self.duration = self.saved - start
+        if _asked_to_stop:
+            log.info("asked to stop: the state is in %s, and the next start goes on", self.path)
+            raise SystemExit(GO_ON_LATER)
+
+    def load(self, parts: list[str]) -> tuple[dict[str, Tensors], dict] | None:
+        """What `save` was given, with a group for each of `parts`; None if there is no state."""
+        if not self.path.exists():
+            return None
+        groups: dict[str, Tensors] = {part: {} for part in parts}
+        try:
+            with safe_open(self.path, "pt") as stored:
+                metadata = stored.metadata()
+                tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+            if metadata["sha256"] != _digest(tensors, metadata["about"]):
+                raise ValueError("its checksum is another")
+            about = json.loads(metadata["about"])
+            for key, tensor in tensors.items():
+                part, _, name = key.partition("/")
+                groups[part][name] = tensor
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s is damaged (%s): the training starts over", self.path, error)
+            return None
+        log.info("going on from %s", self.path)
+        return groups, about
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _digest(tensors: Tensors, about: str) -> str:
+    found = hashlib.sha256(about.encode())
+    for key in sorted(tensors):
+        found.update(f"{key} {tensors[key].dtype} {list(tensors[key].shape)}".encode())
+        found.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
+    """The optimizer's moments and counts, by number of the parameter."""
+    return {
+        f"{number}/{name}": value
+        for number, moments in optimizer.state_dict()["state"].items()
+        for name, value in moments.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Undoes `optimizer_tensors`; learning rates stay as they are."""
+    moments: dict[int, Tensors] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition("/")
+        moments.setdefault(int(number), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def random_states(where: torch.device) -> Tensors:
+    """Of torch's generators, of which dropout draws."""
+    states = {"cpu": torch.get_rng_state()}
+    if where.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(where)
+    return states
+
+
+def restore_random_states(states: Tensors, where: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
+    if where.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], where)
+
+
+_asked_to_stop = False
+
+
+@contextmanager
+def stopping_on_sigterm():
+    """Within it SIGTERM, a scheduler's warning, makes a training save its state and stop.
+
+    Whatever is not training goes on to its end, and the process stops then.
+    """
+
+    def ask(signum, frame):
+        global _asked_to_stop
+        _asked_to_stop = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGTERM, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if _asked_to_stop:
+        raise SystemExit(GO_ON_LATER)

@@ -1,0 +1,149 @@
+"""Linear probes: what a logistic regression makes of the states that an exit reads.
+
+Alain and Bengio (2016), "Understanding intermediate layers using linear classifier probes". An exit
+whose accuracy lies below the probe's was not trained to the end.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from threadpoolctl import threadpool_limits
+from torch import nn
+from transformers import PreTrainedModel
+
+from cascadebert.data.tokens import TokenizedSplit, sorted_batches
+from cascadebert.systems.shared.heads import pool
+from cascadebert.training.loop import predict
+
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty
+EXAMPLES = 10_000  # a probe of more would say the same
+SAMPLE = 1024  # examples whose states give the scale of each feature
+BATCH = 128
+NEVER = -30.0  # logit of a label that no training example has
+
+
+def fit_linear(
+    states: np.ndarray,
+    labels: np.ndarray,
+    dev_states: np.ndarray,
+    dev_labels: np.ndarray,
+    classes: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logistic regression on standardised states; the dev split's log loss chooses the penalty.
+
+    states, dev_states: `[examples, width]`
+    labels, dev_labels: int64 `[examples]`
+    Returns weight `[classes, width]` and bias `[classes]`, float64, which read raw states.
+    """
+    states = np.asarray(states, dtype=np.float64)
+    # The bound keeps what is constant but for rounding from being blown up.
+    mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
+    weight, bias = np.zeros((classes, states.shape[1])), np.full(classes, NEVER)
+    present = np.unique(labels)
+    if len(present) == 1:
+        bias[present] = 0
+        return weight, bias
+    standard, standard_dev = ((x - mean) / deviation for x in (states, dev_states))
+    judged = np.isin(dev_labels, present)
+    fits = []
+    with warnings.catch_warnings(), threadpool_limits(torch.get_num_threads()):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for strength in STRENGTHS:
+            fits.append(LogisticRegression(C=strength, max_iter=300).fit(standard, labels))
+        best = min(
+            fits,
+            key=lambda fit: (
+                log_loss(
+                    dev_labels[judged], fit.predict_proba(standard_dev[judged]), labels=present
+                )
+                if judged.any()
+                else 0
+            ),
+        )
+    coefficients, intercepts = best.coef_, best.intercept_
+    if len(present) == 2:  # scikit-learn gives the second label's logit less the first's
+        coefficients = np.stack([-coefficients[0], coefficients[0]]) / 2
+        intercepts = np.array([-intercepts[0], intercepts[0]]) / 2
+    weight[present] = coefficients / deviation
+    bias[present] = intercepts - weight[present] @ mean
+    return weight, bias
+
+
+def predict_with_probes(
+    model: nn.Module, splits: dict[str, TokenizedSplit], seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Logits of all exits, and of a linear probe on the states that each exit reads.
+
+    The probes are fitted on at most EXAMPLES examples of `train`; `dev` chooses their penalty.
+
+    Returns both by split, float32 `[examples, exits, labels]`, of all splits but `train`.
+    """
+    train = splits["train"]
+    if len(train) > EXAMPLES:
+        chosen = np.random.default_rng(seed).permutation(len(train))[:EXAMPLES]
+        train = train.take(np.sort(chosen))
+    # A probe is no worse for reduced precision; what it is compared with has full precision.
+    _, states = read_exits(model, train, precision="auto")
+    read = {split: read_exits(model, data) for split, data in splits.items() if split != "train"}
+    logits = {split: of_split for split, (of_split, _) in read.items()}
+    classes = next(iter(logits.values())).shape[-1]
+    probes = {split: np.empty_like(of_split) for split, of_split in logits.items()}
+    for e in range(states.shape[1]):
+        dev_states = read["dev"][1][:, e]
+        weight, bias = fit_linear(
+            states[:, e], train.labels, dev_states, splits["dev"].labels, classes
+        )
+        for split, (_, of_split) in read.items():
+            probes[split][:, e] = of_split[:, e] @ weight.T + bias
+    return logits, probes
+
+
+def read_exits(
+    model: nn.Module, data: TokenizedSplit, precision: str = "fp32"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits `[examples, exits, labels]` and the pooled states of the exits' layers.
+
+    Both float32; the states are `[examples, exits, width]`.
+    """
+    with _kept_states(model) as batches:
+        logits = predict(model, data, BATCH, precision)
+    states = np.empty((*logits.shape[:2], batches[0].shape[-1]), dtype=np.float32)
+    for rows, batch in zip(sorted_batches(data.lengths, BATCH), batches, strict=True):
+        states[rows] = batch
+    return logits, states
+
+
+def scale_exits(model: nn.Module, data: TokenizedSplit, seed: int) -> None:
+    """Sets the `heads.Scaling` of a model's exits, where they need one, from training examples."""
+    if getattr(model, "unscaled", False):
+        rows = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]
+        _, states = read_exits(model, data.take(rows))
+        # The last exit may be the model's own and need none.
+        for e, scale in enumerate(model.scales):
+            scale.set(torch.from_numpy(states[:, e]))
+
+
+@contextmanager
+def _kept_states(model: nn.Module) -> Iterator[list[np.ndarray]]:
+    """Keeps the states of each batch that the model computes meanwhile."""
+    encoder = next(p for p in model.modules() if isinstance(p, PreTrainedModel)).base_model
+    batches = []
+
+    def keep(module, arguments, inputs, outputs):
+        states = torch.stack([outputs.hidden_states[d] for d in model.depths], dim=2).float()
+        batches.append(pool(states, inputs["attention_mask"], model.pooling).cpu().numpy())
+
+    before = encoder.config.output_hidden_states
+    encoder.config.output_hidden_states = True
+    hook = encoder.register_forward_hook(keep, with_kwargs=True)
+    try:
+        yield batches
+    finally:
+        hook.remove()
+        encoder.config.output_hidden_states = before

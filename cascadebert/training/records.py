@@ -1,0 +1,56 @@
+"""What is noted of a training or a prediction: the machine and the code that made it."""
+
+import hashlib
+import json
+import platform
+from pathlib import Path
+
+import torch
+
+from cascadebert.core.checksums import digest
+from cascadebert.training.loop import arithmetic, device
+from cascadebert.training.store import code_version
+
+MACHINE = "machine.json"  # in the folder of a trained model; no part of its fingerprint
+ORIGIN = "origin.json"  # in a folder of predictions
+
+
+def machine(precision: str) -> dict:
+    """The facts on which the last bits of a result may depend; no name of a host, no date.
+
+    precision: as in the configuration; what it came to here is noted
+    """
+    where = device()
+    return {
+        "cpu": cpu(),
+        "gpu": torch.cuda.get_device_name(where) if where.type == "cuda" else None,
+        "precision": str(arithmetic(precision, where)).removeprefix("torch."),
+        "torch": torch.__version__,
+        "code": library(),
+    }
+
+
+def origin(trained: Path) -> dict:
+    """Of predictions: the checksums of the weights that gave them, and who made both.
+
+    trained: the folder of the model; `trained` is None if it does not say where it was trained
+    """
+    noted = trained / MACHINE
+    return {
+        "weights": {path.name: digest(path) for path in sorted(trained.glob("*.safetensors"))},
+        "trained": json.loads(noted.read_text()) if noted.exists() else None,
+        "predicted": machine("fp32"),
+    }
+
+
+def cpu() -> str:
+    """The model of the processor, or at least its architecture."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return next(iter(models), platform.processor() or platform.machine())
+
+
+def library() -> str:
+    """A name for this version of the library and of those that training rests on; needs no git."""
+    return hashlib.sha256(code_version().encode()).hexdigest()[:12]

@@ -1,0 +1,94 @@
+"""Finished trainings, kept by what went into them, so that none is done twice.
+
+A job trains several runs, and Snakemake removes the outputs of a job that was interrupted, or that
+has to make one more of them. What the job had finished by then is still here.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+import transformers
+
+from cascadebert.core.checksums import damage, digest, remove, visible, write_checksums
+from cascadebert.core.files import replacing
+from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_on_sigterm
+
+log = logging.getLogger(__name__)
+
+
+def fingerprint(description: dict, files: Iterable[str | os.PathLike]) -> str:
+    """A name for what a training makes: of its description, its input files, and the code.
+
+    description: anything that JSON can say
+    files:       files, or folders with all that is in them
+    """
+    parts = [json.dumps(description, sort_keys=True), code_version()]
+    for path in map(Path, files):
+        # On which machine a parent was trained is no content.
+        contents = [file for file in visible(path) if file.name != "machine.json"]
+        parts += [f"{file.relative_to(path)} {digest(file)}" for file in contents]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of finished trainings, and of the states of those that were interrupted.
+
+    save_seconds: how old the state of a running training may be
+    """
+
+    folder: str | os.PathLike
+    save_seconds: float = SAVE_SECONDS
+
+    def once(
+        self, key: str, output: str | os.PathLike, make: Callable[[Path, Checkpoint], None]
+    ) -> None:
+        """Puts at `output` what `make` writes, or wrote for this key before.
+
+        make: is given the path to write to, and a checkpoint that outlives an interruption
+
+        The store and the output share their disk space (hard links, where the file system has
+        them).
+        """
+        kept = Path(self.folder, key)
+        sums = kept / ".sha256"
+        if kept.exists() and (found := damage(kept, sums, kept)):
+            log.warning("%s: trained again", found)
+            remove(kept)
+        if not kept.exists():
+            state = Path(self.folder, f"{key}.state.safetensors")
+            checkpoint = Checkpoint(state, self.save_seconds)
+            with stopping_on_sigterm():
+                with replacing(kept) as draft:
+                    draft.mkdir()
+                    make(draft / "made", checkpoint)
+                    write_checksums(draft, draft / sums.name, draft)
+                checkpoint.remove()
+        with replacing(output) as draft:
+            if (made := kept / "made").is_dir():
+                shutil.copytree(made, draft, copy_function=_link)
+            else:
+                _link(made, draft)
+
+
+@cache
+def code_version() -> str:
+    """Changes with the library's own code and with the libraries that training rests on."""
+    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    code = " ".join(map(digest, sources))
+    return f"torch {torch.__version__} transformers {transformers.__version__} {code}"
+
+
+def _link(source, target) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

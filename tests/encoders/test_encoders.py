@@ -1,0 +1,169 @@
+"""Encoders that cannot be had, or are not what they say."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from cascadebert.core.errors import UserError
+from cascadebert.encoders.loading import (
+    HUB,
+    layer_flops,
+    load_classifier,
+    load_config,
+    load_encoder,
+    load_tokenizer,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def copy(encoders, tmp_path) -> Path:
+    """A copy of an encoder of 2 layers, to be spoilt."""
+    return Path(shutil.copytree(encoders["bert-2"], tmp_path / "encoder"))
+
+
+def edit(path: Path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def cut_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut_weights, r"AutoModel \(SafetensorError: .*\); the folder is damaged"),
+        (
+            lambda folder: (folder / "config.json").write_text("{"),
+            r"AutoConfig \(OSError: .*config\.json' is not a valid JSON file\.\); the folder",
+        ),
+        (
+            lambda folder: edit(folder / "config.json", model_type="klingon"),
+            r"AutoConfig \(ValueError: .*`klingon`",
+        ),
+        (
+            lambda folder: edit(folder / "config.json", num_hidden_layers=4),
+            r"weights have no encoder\.layer\.2\.\S+ of the shape .*\(4 layers of width 32\)",
+        ),
+        (
+            lambda folder: edit(folder / "config.json", hidden_size=64),
+            r"weights have no embeddings\.\S+ of the shape .*\(2 layers of width 64\)",
+        ),
+        (
+            lambda folder: (folder / "model.safetensors").unlink(),
+            r"has no model\.safetensors.*AutoModel\.from_pretrained\('.*encoder'\)\.save_pretr",
+        ),
+    ],
+)
+def test_a_spoilt_folder_is_one_paragraph(spoil, message, copy):
+    spoil(copy)
+    with pytest.raises(UserError, match=message) as caught:
+        load_encoder(copy)
+    assert str(caught.value).startswith(f"encoder {copy}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_head_of_other_labels_gives_way_to_a_new_one(encoders, tmp_path):
+    torch.manual_seed(0)
+    config = BertConfig.from_pretrained(encoders["bert-2"], num_labels=3)
+    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    assert load_classifier(tmp_path, ["no", "yes"]).classifier.out_features == 2
+
+
+def test_who_does_not_say_its_inner_width_has_berts():
+    expected = layer_flops(BertConfig(hidden_size=32, intermediate_size=128), 10)
+    assert layer_flops(SimpleNamespace(hidden_size=32), 10) == expected
+
+
+def test_a_hub_that_never_answers_is_given_up():
+    """It takes the call and is silent, as behind many a firewall."""
+    script = """
+import socket, time
+time.sleep = lambda seconds: None  # between two attempts
+hub = socket.create_server(("127.0.0.1", 0))
+import os
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:%d" % hub.getsockname()[1]
+from cascadebert.encoders.loading import load_config
+load_config("nobody/nothing")
+"""
+    environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        timeout=100,
+    )
+    assert time.monotonic() - start > 2  # it did call
+    assert "UserError: encoder nobody/nothing could not be loaded" in result.stderr
+
+
+def test_without_the_hub_it_says_what_to_do():
+    with pytest.raises(UserError, match=r"no folder here, and no model .* make the hub") as caught:
+        load_config("nobody/nothing")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_the_hub_is_put_into_a_folder(encoders, tmp_path):
+    """From a server that answers as the hub does."""
+    commit = "c0ffee" + 34 * "0"
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self):
+            path = Path(encoders["bert-2"], self.path.rpartition("/")[2])
+            found = self.path.startswith("/some/model/resolve/") and path.is_file()
+            content = path.read_bytes() if found else b"{}"
+            self.send_response(200 if found else 404)
+            self.send_header("X-Repo-Commit", commit)
+            self.send_header("ETag", f'"{sha256(content).hexdigest()}"')
+            if not found:
+                self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "HF_HOME": str(tmp_path / "cache"),
+            "HF_HUB_OFFLINE": "0",
+        }
+        code = (
+            f"from cascadebert.encoders.loading import fetch; fetch('some/model', '{tmp_path}/m')"
+        )
+        command = [sys.executable, "-c", code]
+        result = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100
+        )
+        server.shutdown()
+    assert result.returncode == 0, result.stderr
+    made, original = tmp_path / "m", encoders["bert-2"]
+    assert json.loads((made / HUB).read_text()) == {"model": "some/model", "commit": commit}
+    fetched, weights = (load_encoder(path).state_dict() for path in (made, original))
+    assert all(torch.equal(fetched[name], weights[name]) for name in weights)
+    assert load_tokenizer(made).get_vocab() == load_tokenizer(original).get_vocab()

@@ -1,0 +1,189 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascadebert.evaluation.appendix_c import (
+    COLUMNS,
+    added_model,
+    equal_counts,
+    expected_gain,
+    gains,
+    largest_gain,
+)
+from cascadebert.evaluation.choice import SystemPredictions, choose
+from cascadebert.evaluation.exits import RULES
+from cascadebert.evaluation.points import operating_points
+from cascadebert.reporting.appendix_c import appendix_c
+from tests.synthetic import predictions
+
+TARGETS = (2.0, 3.0)
+TITLES = {"old": "2-12", "new": "2-6-12", "four": "4L", "twelve": "12L"}
+
+
+@st.composite
+def cascades(draw):
+    """Layers of M_i, M* and M_(i+1), how many leave each of the new cascade, and accuracies."""
+    layers = sorted(draw(st.sets(st.integers(1, 24), min_size=3, max_size=3)))
+    counts = draw(st.tuples(*[st.integers(0, 500)] * 3).filter(any))
+    accuracies = sorted(draw(st.tuples(*[st.floats(0, 100)] * 3)))
+    earlier = draw(st.integers(0, 24))  # layers of all models before M_i
+    return layers, counts, accuracies, earlier
+
+
+@given(cascades())
+def test_eq_12_keeps_examples_and_cost(cascade):
+    """Against the definition: every example pays for all models up to the one that it leaves."""
+    (first, size, last), counts, _, earlier = cascade
+    before, after = equal_counts(*counts, size, last)
+    assert before + after == pytest.approx(sum(counts))
+    cost_of_new = 0
+    for models, leaving in zip(([first], [first, size], [first, size, last]), counts, strict=True):
+        for _ in range(leaving):
+            cost_of_new += earlier + sum(models)
+    cost_of_old = before * (earlier + first) + after * (earlier + first + last)
+    assert cost_of_old == pytest.approx(cost_of_new)
+
+
+@given(cascades())
+def test_eq_13_is_the_difference_of_right_answers(cascade):
+    (_, size, last), counts, accuracies, _ = cascade
+    before, after = equal_counts(*counts, size, last)
+    low, middle, high = accuracies
+    right_of_new = sum(count * share for count, share in zip(counts, accuracies, strict=True))
+    right_of_old = before * low + after * high
+    gain = expected_gain(counts[1], counts[2], sum(counts), size, last, low, middle, high)
+    assert gain == pytest.approx((right_of_new - right_of_old) / sum(counts), abs=1e-9)
+
+
+@given(cascades())
+def test_no_gain_exceeds_the_bound(cascade):
+    (first, size, last), counts, (low, middle, high), _ = cascade
+    before, after = equal_counts(*counts, size, last)
+    total = sum(counts)
+    gain = expected_gain(*counts[1:], total, size, last, low, middle, high)
+    assert gain <= largest_gain(before, after, total, first, last, low, high) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ([2, 14], [2, 8, 20], 1),
+        ([2, 8, 20], [2, 8, 16, 28], 2),
+        ([2, 14], [1, 3, 15], None),  # smaller than all
+        ([2, 14], [2, 14, 38], None),  # larger than all
+        ([2, 14], [2, 4, 16], None),  # no larger than M_i
+        ([2, 14], [2, 14], None),
+        ([2, 14], [3, 9, 21], None),  # another first model
+    ],
+)
+def test_which_model_was_added(old, new, place):
+    assert added_model(old, new) == place
+
+
+def system(name: str, costs, rule: str, examples: int = 300) -> SystemPredictions:
+    replicates = [
+        {split: predictions(examples, costs, split=split, replicate=r) for split in ("dev", "test")}
+        for r in range(2)
+    ]
+    return SystemPredictions("t", name, RULES[rule], "accuracy", 12.0, {"": replicates})
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, SystemPredictions]:
+    return {
+        "old": system("old", (2.0, 14.0), "confidences"),
+        "new": system("new", (2.0, 8.0, 20.0), "confidences"),
+        "four": system("four", (4.0,), "last"),
+        "twelve": system("twelve", (12.0,), "last"),
+    }
+
+
+def table_of(systems: dict, targets=TARGETS, tolerance: float = 0.5) -> pd.DataFrame:
+    choices = {key: choose(each, targets) for key, each in systems.items()}
+    points = pd.concat(
+        operating_points(
+            systems[key], choices[key], ["test"], seed=0, tolerance=tolerance, resamples=100
+        )
+        for key in systems
+    )
+    others = [systems[key] for key in systems if key not in ("old", "new")]
+    options = {"seed": 0, "resamples": 100}
+    return gains(systems["new"], systems["old"], others, choices, points, ["test"], **options)
+
+
+def test_counts_accuracies_and_gains_are_those_of_a_run_example_by_example(made):
+    table = table_of(made)
+    assert list(table) == COLUMNS
+    assert list(table["added"]) == ["new", "four"] * len(TARGETS)  # 12 layers are not fewer than 12
+    choices = {key: choose(made[key], TARGETS) for key in ("old", "new")}
+    for target in TARGETS:
+        row = table[(table["target_speedup"] == target) & (table["added"] == "new")].iloc[0]
+        left = {"old": np.zeros(2), "new": np.zeros(3)}
+        right = {"old": 0, "new": 0}
+        alone = np.zeros(3)
+        paid = {"old": [0, 0], "new": [0, 0]}
+        for r in range(2):
+            of = {key: made[key].candidates[""][r]["test"] for key in ("old", "new")}
+            for key, p in of.items():
+                thresholds = choices[key].knobs[target][r]
+                for i in range(300):
+                    e = 0
+                    while e < len(thresholds) and p.confidence[i, e] <= thresholds[e]:
+                        e += 1
+                    left[key][e] += 1
+                    right[key] += p.predicted[i, e] == p.labels[i]
+                    paid[key][r] += p.costs[e]
+            for k, (key, e) in enumerate((("old", 0), ("new", 1), ("old", 1))):
+                alone[k] += (of[key].predicted[:, e] == of[key].labels).sum()
+        names = ["old_before", "old_after", "new_before", "new_added", "new_after"]
+        expected = np.concatenate([left["old"], left["new"]]) / 2
+        assert row[names].tolist() == pytest.approx(expected)
+        names = ["accuracy_before", "accuracy_added", "accuracy_after"]
+        assert row[names].tolist() == pytest.approx(alone / 6)
+        assert row["measured"] == pytest.approx((right["new"] - right["old"]) / 6)
+        for key in ("old", "new"):
+            speedups = [12 * 300 / cost for cost in paid[key]]
+            assert row[f"{key}_speedup"] == pytest.approx(np.mean(speedups))
+        assert row["measured_low"] <= row["measured"] <= row["measured_high"]
+        assert row["expected_low"] <= row["expected"] <= row["expected_high"]
+
+
+def test_of_one_replicate_the_expectation_is_eq_13_of_the_row():
+    systems = {
+        "old": system("old", (2.0, 14.0), "confidences"),
+        "new": system("new", (2.0, 8.0, 20.0), "confidences"),
+        "four": system("four", (4.0,), "last"),
+    }
+    for each in systems.values():
+        each.candidates[""] = each.candidates[""][:1]
+    table = table_of(systems)
+    for _, row in table.iterrows():
+        accuracies = row[["accuracy_before", "accuracy_added", "accuracy_after"]]
+        args = (row["new_added"], row["new_after"], 300, row["layers"], 12, *accuracies)
+        assert row["expected"] == pytest.approx(expected_gain(*args))
+        assert row["new_before"] + row["new_added"] + row["new_after"] == pytest.approx(300)
+    assumed = table[table["assumed"]]
+    measured = table[~table["assumed"]]
+    # The same speed as the old cascade, and the same share of what reaches M*.
+    np.testing.assert_allclose(assumed["equal_before"], assumed["old_before"])
+    np.testing.assert_allclose(assumed["equal_after"], assumed["old_after"])
+    share = [t["new_added"] / (t["new_added"] + t["new_after"]) for t in (assumed, measured)]
+    np.testing.assert_allclose(*share)
+    assert assumed["measured"].isna().all()
+
+
+def test_rows_without_a_gain_say_why(made):
+    unreached = table_of(made, targets=(2.0, 50.0), tolerance=0.2)
+    note = unreached.loc[unreached["target_speedup"] == 50, "note"]
+    assert list(note) == ["old and new cannot come near this speed-up"]
+    other = table_of(made | {"new": system("new", (1.0, 7.0, 19.0), "confidences")})
+    assert (other["note"].str.startswith("not the other cascade with one model more")).all()
+    table, display = appendix_c(pd.concat([unreached, other]), TITLES)
+    assert len(table) == len(unreached) + len(other)
+    assert any(
+        "2-6-12 against 2-12: old and new cannot come near" in note for note in display.notes
+    )
+    for row in display.rows:
+        assert all(cell.text and (cell.text != "—" or cell.mark) for cell in row[1:])

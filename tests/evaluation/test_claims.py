@@ -1,0 +1,429 @@
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cascadebert.evaluation import claims
+from cascadebert.evaluation.choice import SystemPredictions, choose
+from cascadebert.evaluation.claims import CLAIMS, Evidence, Roles, Statistic, statistics
+from cascadebert.evaluation.comparison import differences, exit_differences
+from cascadebert.evaluation.exits import RULES
+from cascadebert.evaluation.points import operating_points
+from cascadebert.experiment.configuration import Experiment, resolve
+from cascadebert.reporting.claims import ALL, table_claims, to_frame
+from cascadebert.reporting.grid import NOTHING
+from cascadebert.reporting.typeset import to_markdown
+from cascadebert.training.predictions import Predictions
+from tests.workflow.command import ROOT
+
+DRAWN = {"seed": 3, "resamples": 200}
+TWELVE = tuple(range(1, 13))
+
+
+def made(
+    key, rule, costs, accuracies, sharpness=2.0, overconfidence=0.0, metric="accuracy", n=1500
+):
+    """A system whose exits have exactly these accuracies, on the same examples as all others.
+
+    sharpness: of each exit, how much more confident it is of what it gets right
+    """
+
+    def predictions(split: str, replicate: int) -> Predictions:
+        data = np.random.default_rng([len(split), 5])
+        gold, ease = data.integers(2, size=n), data.normal(size=(n, 1))
+        own = np.random.default_rng([replicate, *map(ord, key), len(split)])
+        latent = ease + 0.4 * own.normal(size=(n, len(costs)))
+        ranks = latent.argsort(axis=0).argsort(axis=0)
+        correct = ranks >= np.round(n * (1 - np.asarray(accuracies)))
+        told = np.asarray(sharpness) * (correct - 0.5) + own.normal(size=correct.shape)
+        margin = np.logaddexp(0, told + overconfidence)
+        answers = np.where(correct, gold[:, None], 1 - gold[:, None])
+        logits = np.zeros((n, len(costs), 2), np.float32)
+        np.put_along_axis(logits, answers[..., None], margin[..., None], axis=-1)
+        return Predictions(logits, np.array(costs, float), np.arange(n).astype(str), gold)
+
+    replicates = [{s: predictions(s, r) for s in ("dev", "test")} for r in range(2)]
+    return SystemPredictions("words", key, RULES[rule], metric, 12.0, {"": replicates})
+
+
+def cascade(key, small=0.88, full=0.95, **options):
+    return made(key, "confidence", (2, 14), (small, full), **options)
+
+
+def deebert(key="deebert", first=0.55, last=0.9, **options):
+    return made(key, "entropy", TWELVE, np.linspace(first, last, 12), **options)
+
+
+def single(key, layers, accuracy, **options):
+    return made(key, "last", (layers,), (accuracy,), **options)
+
+
+def look(
+    systems, rivals=(), ablations=None, extensions=None, series=None, targets=(2, 3, 4), drawn=DRAWN
+):
+    """Roles and evidence of the first system and the others, on the test split."""
+    of = {system.system: system for system in systems}
+    proposed = next(iter(of))
+    roles = Roles(
+        {key: key.upper() for key in of},
+        *(proposed, rivals, ablations or {}, extensions or {}, series or {}),
+    )
+    choices = {key: choose(system, targets) for key, system in of.items()}
+    points = pd.concat(operating_points(of[key], choices[key], ["test"], **drawn) for key in of)
+    pairs = [(proposed, key) for key in rivals]
+    pairs += [*roles.ablations.items(), *roles.extensions.items()]
+    return roles, Evidence(
+        "test",
+        of,
+        choices,
+        points,
+        differences(of, choices, points, pairs, ["test"], **drawn),
+        exit_differences(of, choices, roles.ablations, ["test"], **drawn),
+        **drawn,
+    )
+
+
+def of_claim(claim, *arguments, **options) -> list[Statistic]:
+    return [s for s in statistics(*look(*arguments, **options)) if s.claim == claim]
+
+
+def score(evidence, key, target) -> float:
+    """Percent right at a target, counted one by one."""
+    right, total = 0, 0
+    labels = evidence.systems[key].labels("test")
+    for answers in evidence.answers(key, target):
+        for answer, label in zip(answers, labels, strict=True):
+            right += answer == label
+            total += 1
+    return 100 * right / total
+
+
+def test_nothing_holds_against_a_rival_that_is_undertrained():
+    systems = [cascade("cascade"), deebert(first=0.5, last=0.6), deebert("weak", 0.5, 0.6)]
+    roles, evidence = look(systems, rivals=["deebert", "weak"])
+    evidence.points["undertrained"] = evidence.points["system"] == "weak"
+    found = [s for s in statistics(roles, evidence) if s.claim in (claims.BEATS, claims.GROWS)]
+    beats = {s.label: s.verdict for s in found if s.claim == claims.BEATS}
+    assert len(beats) == 6
+    for label, verdict in beats.items():
+        assert verdict == (claims.UNDERTRAINED if "WEAK" in label else "holds")
+    table = to_frame(found, evidence.points)
+    [whole] = table["verdict"][(table["statistic"] == ALL) & (table["claim"] == claims.BEATS.name)]
+    assert whole == claims.UNDERTRAINED
+    # What refutes a claim refutes it against an undertrained rival all the more.
+    systems = [cascade("cascade", small=0.5, full=0.55), deebert(first=0.9, last=0.95)]
+    roles, evidence = look(systems, rivals=["deebert"])
+    evidence.points["undertrained"] = evidence.points["system"] == "deebert"
+    found = [s for s in statistics(roles, evidence) if s.claim == claims.BEATS]
+    assert {s.verdict for s in found} == {"does not hold"}
+
+
+def test_undertrained_off_ramps_cannot_lose_to_first_layers():
+    systems = [cascade("cascade"), deebert(first=0.5, last=0.6), single("four", 4, 0.9)]
+    series = {"ramps": ["deebert"], "first": ["four"]}
+    for weak in (False, True):
+        roles, evidence = look(systems, rivals=["deebert"], series=series)
+        evidence.points["undertrained"] = (evidence.points["system"] == "deebert") & weak
+        [found] = [s for s in statistics(roles, evidence) if s.claim == claims.SERIES]
+        assert found.verdict == (claims.UNDERTRAINED if weak else "holds")
+
+
+@pytest.mark.parametrize(
+    ("side", "bound", "low", "high", "verdict"),
+    [
+        (">", 0, 0.1, 2, "holds"),
+        (">", 0, -2, -0.1, "does not hold"),
+        (">", 0, -1, 1, "undecided"),
+        (">", 0, float("nan"), float("nan"), "undecided"),
+        ("<", 0, -2, -0.1, "holds"),
+        ("<", 0, 0.1, 2, "does not hold"),
+        (">", -1, -0.9, 0.2, "holds"),
+        (">", -1, -3, -1.5, "does not hold"),
+        (">", -1, -2, 0.5, "undecided"),
+    ],
+)
+def test_a_statistic_is_decided_by_its_whole_interval(side, bound, low, high, verdict):
+    assert Statistic(claims.BEATS, "", side, bound, 0, low, high).verdict == verdict
+
+
+def test_a_cascade_beats_early_exit_or_not():
+    good, bad = cascade("cascade"), cascade("cascade", 0.6, 0.7)
+    for subject, verdict in ((good, "holds"), (bad, "does not hold")):
+        found = of_claim(claims.BEATS, [subject, deebert()], rivals=["deebert"])
+        assert [s.label for s in found] == [f"CASCADE − DEEBERT, at {t}×" for t in (2, 3, 4)]
+        assert {s.verdict for s in found} == {verdict}
+    roles, evidence = look([good, deebert()], rivals=["deebert"])
+    for statistic, target in zip(statistics(roles, evidence), (2, 3, 4), strict=False):
+        gap = score(evidence, "cascade", target) - score(evidence, "deebert", target)
+        assert statistic.value == pytest.approx(gap)
+
+
+def test_what_is_the_same_is_undecided():
+    same = deebert("deebert")
+    other = SystemPredictions("words", "same", same.rule, "accuracy", 12.0, same.candidates)
+    found = statistics(*look([same, other], rivals=["same"]))
+    assert {s.claim for s in found} == {claims.BEATS, claims.GROWS}
+    assert {(s.value, s.verdict) for s in found} == {(0, "undecided")}
+
+
+def test_the_gap_grows_or_shrinks_with_the_speedup():
+    # All exits of the rival are alike: it loses nothing by speed, the cascade does.
+    flat = deebert("flat", 0.8, 0.8)
+    for rival, verdict in ((deebert(), "holds"), (flat, "does not hold")):
+        systems = [cascade("cascade"), rival]
+        roles, evidence = look(systems, rivals=[rival.system])
+        [change] = [s for s in statistics(roles, evidence) if s.claim == claims.GROWS]
+        gaps = [
+            score(evidence, "cascade", target) - score(evidence, rival.system, target)
+            for target in (2, 4)
+        ]
+        assert change.value == pytest.approx(gaps[1] - gaps[0])
+        assert change.label.endswith("at 4× less at 2×")
+        assert change.verdict == verdict
+
+
+def test_a_gap_at_a_single_common_target_cannot_grow():
+    # Nine layers at least: the rival reaches 1.3x but no other target.
+    slow = made("slow", "entropy", (9, 10, 11, 12), (0.8, 0.82, 0.84, 0.9))
+    found = statistics(*look([cascade("cascade"), slow], rivals=["slow"], targets=(1.3, 3, 4)))
+    assert [(s.claim, s.label) for s in found] == [(claims.BEATS, "CASCADE − SLOW, at 1.3×")]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_series_are_compared_at_equal_depth(metric):
+    common = {"metric": metric}
+    systems = [
+        deebert(**common),
+        *(single(f"first-{k}", k, 0.7 + 0.01 * k, **common) for k in range(1, 13)),
+        *(single(f"complete-{k}", k, 0.85, **common) for k in (2, 4)),
+    ]
+    series = {
+        "Ramps": ["deebert"],
+        "First": [f"first-{k}" for k in range(1, 13)],
+        "Complete": ["complete-2", "complete-4", "first-12"],
+    }
+    found = of_claim(claims.SERIES, systems, series=series)
+    # At 12 layers First and Complete are the same model.
+    assert [s.label for s in found] == [
+        f"First − Ramps, mean over depths {', '.join(map(str, range(1, 12)))} and 12",
+        "Complete − First, mean over depths 2 and 4",
+    ]
+
+    def value(predictions, e):
+        answers, labels = predictions.predicted[:, e], predictions.labels
+        if metric == "accuracy":
+            return 100 * np.mean([a == b for a, b in zip(answers, labels, strict=True)])
+        true = sum(a == b == 1 for a, b in zip(answers, labels, strict=True))
+        return 100 * 2 * true / (sum(answers == 1) + sum(labels == 1))
+
+    of = {system.system: system.candidates[""] for system in systems}
+    scores = [
+        [np.mean([value(r["test"], 0) for r in of[f"{kind}-{k}"]]) for k in (2, 4)]
+        for kind in ("complete", "first")
+    ]
+    assert found[1].value == pytest.approx(np.mean(scores[0]) - np.mean(scores[1]))
+    ramps = [np.mean([value(r["test"], k - 1) for r in of["deebert"]]) for k in range(1, 13)]
+    first = [np.mean([value(r["test"], 0) for r in of[f"first-{k}"]]) for k in range(1, 13)]
+    assert found[0].value == pytest.approx(np.mean(first) - np.mean(ramps))
+    assert found[1].verdict == "holds"
+    turned = dict(reversed(series.items()))
+    assert of_claim(claims.SERIES, systems, series=turned)[0].verdict == "does not hold"
+
+
+def test_intervals_are_those_of_a_bootstrap_by_hand():
+    systems = [single(key, 2, a, n=300) for key, a in (("first", 0.75), ("complete", 0.8))]
+    series = {"First": ["first"], "Complete": ["complete"]}
+    many = {**DRAWN, "resamples": 4000}
+    [found] = of_claim(claims.SERIES, systems, series=series, drawn=many)
+    right = [
+        np.array([s["test"].predicted[:, 0] == s["test"].labels for s in system.candidates[""]])
+        for system in systems
+    ]
+    rng, values = np.random.default_rng(0), []
+    for _ in range(4000):
+        examples = rng.integers(300, size=300)
+        first, complete = (side[rng.integers(2, size=2)][:, examples].mean() for side in right)
+        values.append(100 * (complete - first))
+    assert found.value == pytest.approx(5)
+    assert [found.low, found.high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.5)
+
+
+def test_series_that_share_no_depth_are_left_out():
+    systems = [single("a", 2, 0.8), single("b", 4, 0.8)]
+    assert of_claim(claims.SERIES, systems, series={"A": ["a"], "B": ["b"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "verdict"),
+    [
+        (np.linspace(0.5, 3, 12), "holds"),
+        (np.linspace(3, 0.5, 12), "does not hold"),
+    ],
+)
+def test_dis_grows_with_depth(sharpness, verdict):
+    system = deebert(sharpness=sharpness, n=200)
+    [found] = of_claim(claims.DEPTH, [system], series={"DeeBERT": ["deebert"]})
+    assert found.label == "DIS of DEEBERT, slope over layers"
+    assert found.verdict == verdict
+    slopes = []
+    for replicate in system.candidates[""]:
+        predictions, dis = replicate["test"], []
+        for e in range(12):
+            right = predictions.predicted[:, e] == predictions.labels
+            confidence = predictions.confidence[:, e]
+            pairs = [(i, j) for i in np.flatnonzero(right) for j in np.flatnonzero(~right)]
+            dis.append(100 * np.mean([confidence[i] >= confidence[j] for i, j in pairs]))
+        slopes.append(np.polyfit(TWELVE, dis, 1)[0])
+    assert found.value == pytest.approx(np.mean(slopes))
+
+
+def test_dar_calibrates_the_smallest_model_at_little_cost():
+    better = cascade("dar", sharpness=(2.0, 2.0), overconfidence=2.0)
+    worse = cascade("plain", sharpness=(1.0, 2.0), overconfidence=5.0)
+    conditions = {claims.DAR_DIS: "> 0", claims.DAR_ECE: "< 0", claims.DAR_ACCURACY: "> -1"}
+    for pair, verdict in (((better, worse), "holds"), ((worse, better), "does not hold")):
+        full, without = (system.system for system in pair)
+        found = {s.claim: s for s in statistics(*look(pair, ablations={full: without}))}
+        assert {c: f"{found[c].side} {found[c].bound}" for c in conditions} == conditions
+        assert found[claims.DAR_DIS].verdict == found[claims.DAR_ECE].verdict == verdict
+        assert found[claims.DAR_ACCURACY].value == pytest.approx(0)
+        assert found[claims.DAR].verdict == verdict
+        assert found[claims.DAR_DIS].label == f"DIS of {full.upper()} − {without.upper()}"
+    costly = cascade("dar", small=0.81)
+    [cost] = of_claim(claims.DAR_ACCURACY, [costly, worse], ablations={"dar": "plain"})
+    assert cost.value == pytest.approx(-7, abs=0.1)
+    assert cost.verdict == "does not hold"
+
+
+def test_a_third_model_helps_less_at_high_speed():
+    two = cascade("two", 0.8, 0.85)
+    # At high speed most leave at the first model, which is the same.
+    three = made("three", "confidences", (2, 8, 20), (0.8, 0.97, 0.97))
+    roles, evidence = look([two, three], extensions={"three": "two"}, targets=(1.3, 2, 4))
+    found = statistics(roles, evidence)
+    assert [s.label for s in found if s.claim == claims.THIRD] == [
+        f"THREE − TWO, at {target}×" for target in ("1.3", "2", "4")
+    ]
+    [less] = [s for s in found if s.claim == claims.THIRD_LESS]
+    gains = [score(evidence, "three", t) - score(evidence, "two", t) for t in (1.3, 4)]
+    assert less.value == pytest.approx(gains[1] - gains[0])
+    assert (less.side, less.verdict) == ("<", "holds")
+    backwards = of_claim(
+        claims.THIRD_LESS, [three, two], extensions={"two": "three"}, targets=(1.3, 2, 4)
+    )
+    assert [s.verdict for s in backwards] == ["does not hold"]
+
+
+def test_who_the_rivals_are():
+    default = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert Experiment(default).rivals == ["deebert", "deebert-mean", "pabee", "linear"]
+    paper = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
+    # Not those on RoBERTa: the proposed cascade ends in BERT.
+    assert Experiment(resolve(default, paper)).rivals == ["deebert", "pabee", "fastbert", "linear"]
+
+
+def found_on(places: list[str]) -> pd.DataFrame:
+    """Claims on several tasks, on one of which the cascade is bad."""
+    frames = []
+    for place in places:
+        accuracies = (0.6, 0.7) if place == "bad" else (0.88, 0.95)
+        roles, evidence = look([cascade("cascade", *accuracies), deebert()], rivals=["deebert"])
+        points = evidence.points.assign(task=place)
+        frames.append(to_frame(statistics(roles, evidence), points))
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_the_table_counts_where_a_claim_holds():
+    table, display = table_claims(found_on(["movies", "news", "bad"]))
+    beats = table[table["claim"] == claims.BEATS.name]
+    at = beats[beats["statistic"] == ALL].set_index("task")["verdict"]
+    assert dict(at) == {
+        "movies": "holds",
+        "news": "holds",
+        "bad": "does not hold",
+        ALL: "holds in 2 of 3",
+    }
+    first = display.blocks[0][0]
+    assert first[0].text == "A cascade beats early exits\n(Section 4.3)"
+    assert [cell.text for cell in first[2:]] == ["holds", "holds", "does not hold", "2 of 3"]
+    row = beats[(beats["task"] == "movies") & (beats["statistic"] == "CASCADE − DEEBERT, at 2×")]
+    value, interval, verdict = display.blocks[0][1][2].text.split("\n")
+    assert value == f"+{row['value'].iloc[0]:.1f}"
+    assert interval.startswith("[+")
+    assert verdict == row["verdict"].iloc[0] == "holds"
+    assert row["holds_if"].iloc[0] == "> 0"
+    assert len(set(map(len, [display.header, *display.rows]))) == 1
+    assert "holds in" not in to_markdown(display)
+
+
+def test_one_statistic_refutes_a_claim_and_one_leaves_it_open():
+    numbers = {"holds": (1, 2), "undecided": (-1, 2), "does not hold": (-2, -1)}
+    points = pd.DataFrame([{"task": "t", "split": "test", "n": 10, "replicates": 2}])
+    for verdicts, expected in (
+        (["holds", "holds"], "holds"),
+        (["holds", "undecided"], "undecided"),
+        (["undecided", "does not hold", "holds"], "does not hold"),
+    ):
+        found = [
+            Statistic(claims.DAR, str(i), ">", 0, 0, *numbers[verdict])
+            for i, verdict in enumerate(verdicts)
+        ]
+        frame = to_frame(found, points)
+        assert list(frame["verdict"]) == [*verdicts, expected]
+
+
+def test_what_cannot_be_had_has_its_reason():
+    points = pd.DataFrame([{"task": "t", "split": "test", "n": 10, "replicates": 2}])
+    nan = float("nan")
+    undefined = Statistic(claims.DEPTH, "DIS", ">", 0, nan, nan, nan)
+    gap = Statistic(claims.BEATS, "A − B, at 4×", ">", 0, 1.0, 0.5, 2)
+    frame = pd.concat(
+        [to_frame([undefined, gap], points), to_frame([undefined], points.assign(task="u"))]
+    )
+    _, display = table_claims(frame)
+    notes = {mark: note for note, mark in display.notes.items()}
+    cells = [cell for row in display.rows for cell in row if cell.text == NOTHING]
+    assert len(cells) == 4  # DIS on both; the gap, and so its claim, on u
+    assert {notes[cell.mark].split(":")[0] for cell in cells} == {
+        "undefined",
+        "a system has no operating point at this speed-up",
+    }
+    beats = display.blocks[1]
+    assert [row[-1].text for row in beats] == ["1 of 1", "1 of 1"]
+
+
+def test_claims_without_their_systems_are_named():
+    _, display = table_claims(found_on(["movies"]))
+    for claim in CLAIMS:
+        named = f"{claim.name} (needs {claim.needs})" in display.caption
+        assert named == (claim not in (claims.BEATS, claims.GROWS))
+    table, nothing = table_claims(
+        to_frame([], pd.DataFrame([dict.fromkeys(["task", "split", "n", "replicates"], 1)]))
+    )
+    assert table.empty
+    assert nothing.caption.count("needs") == len(CLAIMS)
+
+
+def test_claims_are_about_the_systems_that_were_run():
+    systems = [cascade("cascade"), cascade("plain"), deebert(), single("bert-4l", 4, 0.8)]
+    series = {"Early": ["deebert"], "First layers": ["bert-4l", "bert-6l"]}
+    roles, evidence = look(systems, rivals=["deebert"], ablations={"cascade": "plain"})
+    wanted = Roles(
+        dict.fromkeys(["cascade", "plain", "deebert", "pabee", "bert-4l", "bert-6l"], "title"),
+        *("cascade", ["deebert", "pabee"], {"cascade": "plain"}, {"long": "cascade"}, series),
+    )
+    known = wanted.among(evidence.systems)
+    assert (known.rivals, known.ablations) == (roles.rivals, roles.ablations)
+    assert known.extensions == {}
+    assert known.series == {"Early": ["deebert"], "First layers": ["bert-4l"]}
+    assert wanted.among(["cascade"]).ablations == {}
+    assert {claims.BEATS, claims.DAR} <= {s.claim for s in statistics(known, evidence)}
+
+
+def test_a_claim_that_a_task_lacks_a_system_for_says_so():
+    table = found_on(["movies", "news"])
+    lost = (table["task"] == "news") & (table["claim"] == claims.BEATS.name)
+    _, display = table_claims(table[~lost], incomplete={"news"})
+    notes = {mark: note for note, mark in display.notes.items()}
+    [verdict, *_] = [row[3] for row in display.blocks[0]]
+    assert notes[verdict.mark].endswith("no operating point at this speed-up, or was not run")

@@ -1,0 +1,244 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from cascadebert.data.scores import score
+from cascadebert.evaluation.choice import SystemPredictions, choose
+from cascadebert.evaluation.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE, RULES
+from cascadebert.evaluation.metrics import expected_calibration_error
+from cascadebert.evaluation.points import (
+    CURVE_POINTS,
+    EXIT_MEASURES,
+    curve,
+    exit_measures,
+    not_run,
+    operating_points,
+    paired_difference,
+)
+from tests.synthetic import predictions
+
+LAYERS = tuple(range(1, 13))
+SPLITS = ("dev", "test")
+
+
+def system(rule, costs, *, labels=("",), replicates=3, metric="accuracy", examples=250):
+    candidates = {
+        label: [
+            {s: predictions(examples, costs, split=s, replicate=10 * k + r) for s in SPLITS}
+            for r in range(replicates)
+        ]
+        for k, label in enumerate(labels)
+    }
+    return SystemPredictions("movies", rule.name, rule, metric, 12, candidates)
+
+
+def points(one, targets=(2, 3, 4), splits=("test",), **options):
+    return operating_points(one, choose(one, targets), splits, seed=5, **options)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_scores_are_means_over_replicates_with_their_own_knobs(metric):
+    one = system(CONFIDENCE, (2, 14), labels=("0.1", "0.3"), metric=metric)
+    choice = choose(one, [2, 3, 4])
+    table = operating_points(one, choice, ["test"], seed=0)
+    assert table["target_speedup"].tolist() == [2, 3, 4]
+    for row in table.itertuples():
+        scores, speedups = [], []
+        knobs = choice.knobs[row.target_speedup]
+        for splits, knob in zip(one.candidates[choice.candidate], knobs, strict=True):
+            test = splits["test"]
+            emitted, costs = [], []
+            for confidence, predicted in zip(test.confidence, test.predicted, strict=True):
+                small_is_enough = confidence[0] > knob
+                emitted.append(predicted[0] if small_is_enough else predicted[1])
+                costs.append(2 if small_is_enough else 14)
+            judge = f1_score if metric == "f1" else accuracy_score
+            scores.append(100 * judge(test.labels, emitted))
+            speedups.append(12 / np.mean(costs))
+        assert row.score == pytest.approx(np.mean(scores))
+        assert row.speedup == pytest.approx(np.mean(speedups))
+        assert row.knob == pytest.approx(np.mean(knobs))
+        assert row.low < row.score < row.high
+        assert (row.task, row.system, row.split) == ("movies", "confidence", "test")
+        assert (row.metric, row.candidate, row.n, row.replicates, row.note) == (
+            metric, choice.candidate, 250, 3, "",
+        )  # fmt: skip
+
+
+def test_columns_are_the_contract():
+    names = (
+        "task system split target_speedup speedup metric score low high n replicates candidate "
+        "knob note undertrained"
+    )
+    for one in (system(CONFIDENCE, (2, 14)), system(LAST, (8,)), system(PATIENCE, LAYERS)):
+        assert list(points(one)) == names.split()
+
+
+def test_interval_of_f1_is_that_of_resampling_by_hand():
+    one = system(LAST, (6,), metric="f1", replicates=1)
+    (row,) = points(one, resamples=4000).itertuples()
+    test = one.candidates[""][0]["test"]
+    rng = np.random.default_rng(0)
+    draws = rng.integers(250, size=(1500, 250))
+    scores = [score("f1", test.predicted[d, 0], test.labels[d]) for d in draws]
+    assert [row.low, row.high] == pytest.approx(np.quantile(scores, [0.025, 0.975]), abs=0.7)
+
+
+def test_unreachable_targets_are_said_to_be():
+    table = points(system(PATIENCE, LAYERS), targets=(2, 8)).set_index("target_speedup")
+    assert table.loc[8, ["score", "speedup", "low", "high", "knob"]].isna().all()
+    fastest = 12 / np.mean(  # two agreeing layers, at the best
+        [np.mean(s["dev"].costs[PATIENCE.exit_index(s["dev"], 1)]) for s in
+         system(PATIENCE, LAYERS).candidates[""]]
+    )  # fmt: skip
+    note = table.loc[8, "note"]
+    assert note.startswith("not reachable: nearest speed-up on dev is ")
+    assert float(note.split()[-1].rstrip("x")) == pytest.approx(fastest, rel=0.02)
+    assert table.loc[2, "score"] > 0
+    assert table.loc[2, "note"] == ""
+
+
+def test_tolerance_decides_what_is_reachable():
+    one = system(CONFIDENCE, (2, 14))
+    assert points(one, targets=(7,))["score"].notna().all()  # 6x is within 20% of it
+    assert points(one, targets=(7,), tolerance=0.1)["score"].isna().all()
+    assert points(one, targets=(7.5,))["score"].notna().all()
+    assert points(one, targets=(7.6,))["score"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("cost", "targets"),
+    [(12, [1]), (6, [2]), (4, [3]), (3, [4]), (5, [2]), (8, []), (24, [])],
+)
+def test_single_exits_stand_at_their_own_speedup_only(cost, targets):
+    table = points(system(LAST, (cost,)))
+    assert table["target_speedup"].tolist() == targets
+    assert table["speedup"].tolist() == [12 / cost] * len(targets)
+    assert table["knob"].isna().all()
+
+
+def test_scoring_the_split_that_chose_is_said():
+    table = points(system(CONFIDENCE, (2, 14)), splits=["dev", "test"], targets=(2,))
+    notes = table.set_index("split")["note"]
+    assert notes.to_dict() == {"dev": "thresholds chosen on this split", "test": ""}
+    assert table["target_speedup"].tolist() == [2, 2]
+    assert points(system(LAST, (6,)), splits=["dev"])["note"].tolist() == [""]
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_same_input_same_tables(rule):
+    one, again = (system(rule, LAYERS[:5]) for _ in range(2))
+    choice = choose(one, [2, 3])
+    for table in (operating_points, curve, exit_measures):
+        pd.testing.assert_frame_equal(
+            table(one, choice, SPLITS, seed=3, resamples=100),
+            table(again, choice, SPLITS, seed=3, resamples=100),
+        )
+
+
+@pytest.mark.parametrize(
+    ("rule", "costs", "span"), [(CONFIDENCE, (2, 14), (12 / 14, 6)), (ENTROPY, LAYERS, (1, 12))]
+)
+def test_curve_spans_all_speedups(rule, costs, span):
+    one = system(rule, costs)
+    table = curve(one, choose(one, [2]), SPLITS, seed=0)
+    names = "task system split target_speedup speedup score low high knob"
+    assert list(table) == names.split()
+    assert table["split"].tolist() == [s for s in SPLITS for _ in range(len(table) // 2)]
+    for split, rows in table.groupby("split"):
+        assert len(rows) == CURVE_POINTS
+        assert rows["speedup"].is_monotonic_increasing
+        assert (rows["speedup"].iloc[0], rows["speedup"].iloc[-1]) == pytest.approx(span)
+        if split == "dev":
+            np.testing.assert_allclose(rows["speedup"], rows["target_speedup"], rtol=0.1)
+
+
+def test_curve_passes_through_the_operating_points():
+    one = system(CONFIDENCE, (2, 14))
+    choice = choose(one, [6])
+    point = operating_points(one, choice, ["test"], seed=0).iloc[0]
+    last = curve(one, choice, ["test"], seed=0).iloc[-1]
+    for name in ("score", "speedup", "low", "high", "knob"):
+        assert last[name] == pytest.approx(point[name])
+
+
+def test_curve_has_a_point_for_each_patience_and_one_for_a_single_exit():
+    one = system(PATIENCE, LAYERS)
+    table = curve(one, choose(one, [2]), ["test"], seed=0)
+    assert table["knob"].tolist() == list(range(1, 12))
+    one = system(LAST, (6,))
+    assert curve(one, choose(one, [2]), ["test"], seed=0)["speedup"].tolist() == [2]
+
+
+def test_curve_of_a_tiny_split_gives_each_replicate_its_own_knobs():
+    one = system(CONFIDENCE, (2, 14), examples=6)
+    assert len(one.sweeps[""][0].knobs) < CURVE_POINTS
+    table = curve(one, choose(one, [2]), ["dev"], seed=0)
+    # Replicates have sorted their 6 examples differently, but all can send k of them on.
+    assert set(table["speedup"].round(6)) == {round(12 / (2 + 2 * k), 6) for k in range(7)}
+
+
+def test_exit_measures_are_the_measures():
+    one = system(CONFIDENCE, (2, 8, 20), labels=("0.1", "0.3"))
+    choice = choose(one, [2])
+    table = exit_measures(one, choice, SPLITS, seed=0, resamples=300)
+    assert len(table) == 2 * 3 * len(EXIT_MEASURES)
+    found = table.set_index(["split", "exit", "measure"])
+    expected = {name: [] for name in EXIT_MEASURES}
+    for splits in one.candidates[choice.candidate]:
+        test = splits["test"]
+        confidence, right = test.confidence[:, 1], test.predicted[:, 1] == test.labels
+        expected["accuracy"].append(right.mean())
+        expected["dis"].append(roc_auc_score(right, confidence))
+        expected["ece"].append(expected_calibration_error(confidence, right))
+        expected["confidence_correct"].append(confidence[right].mean())
+        expected["confidence_wrong"].append(confidence[~right].mean())
+    for name, values in expected.items():
+        row = found.loc[("test", 2, name)]
+        assert row["score"] == pytest.approx(100 * np.mean(values))
+        if name != "ece":
+            assert row["low"] < row["score"] < row["high"]
+        assert (row["cost"], row["n"], row["replicates"]) == (8, 250, 3)
+
+
+def test_measures_that_need_mistakes_are_empty_without_any():
+    one = system(LAST, (6,), replicates=2)
+    for splits in one.candidates[""]:
+        test = splits["test"]
+        splits["test"] = replace(test, labels=test.predicted[:, 0])
+    table = exit_measures(one, choose(one, [2]), ["test"], seed=0, resamples=50)
+    found = table.set_index("measure")
+    assert found.loc["accuracy", ["score", "low", "high"]].tolist() == [100, 100, 100]
+    assert found.loc[["dis", "confidence_wrong"], ["score", "low", "high"]].isna().all(axis=None)
+
+
+def test_paired_difference_is_narrower_than_two_intervals():
+    labels = predictions(400, (2,)).labels
+    rng = np.random.default_rng(0)
+    # Two systems that err on the same examples, except that b errs on some more.
+    hard = rng.random(400) < 0.3
+    slips = rng.random((2, 400)) < 0.05
+    a = np.where(hard, 1 - labels, labels)[None]
+    b = np.where(hard | slips, 1 - labels, labels)
+    difference, low, high = paired_difference(a, b, labels, "accuracy", seed=0)
+    expected = 100 * ((a == labels).mean() - (b == labels).mean())
+    assert difference == pytest.approx(expected)
+    assert 0 < low < difference < high < low + 5
+    assert paired_difference(b, a, labels, "accuracy", seed=0)[0] == -difference
+    assert paired_difference(a, a, labels, "f1", seed=0) == (0, 0, 0)
+
+
+def test_what_was_not_run_has_rows_without_a_score(task):
+    frame = not_run(task, "pabee", PATIENCE, ["dev", "test"], [3, 2], replicates=4)
+    assert list(frame.columns) == list(points(system(PATIENCE, LAYERS)).columns)
+    assert list(frame["target_speedup"]) == [2, 3, 2, 3]
+    assert list(frame["n"]) == [80, 80, 120, 120]
+    assert set(frame["replicates"]) == {4}
+    assert set(frame["note"]) == {"not run"}
+    assert frame[["score", "speedup", "low", "high"]].isna().all(axis=None)
+    one = not_run(task, "bert-4l", LAST, ["test"], [3, 2], replicates=4)
+    assert len(one) == 1
+    assert one["target_speedup"].isna().all()

@@ -1,0 +1,66 @@
+import copy
+
+import pytest
+
+from cascadebert.core.errors import UserError
+from cascadebert.experiment.configuration import Experiment
+from cascadebert.experiment.extent import finished, whole
+from tests.experiment.test_experiment import DEFAULT
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    """The default on two tasks."""
+    config = copy.deepcopy(DEFAULT)
+    config["tasks"]["news"] = config["tasks"]["movies"]
+    return Experiment(config)
+
+
+def lacking(*lost):
+    """Everything is predicted but for these (task, run, replicate); None stands for any."""
+
+    def predicted(*place):
+        return not any(
+            all(one in (None, other) for one, other in zip(entry, place, strict=True))
+            for entry in lost
+        )
+
+    return predicted
+
+
+def test_what_is_all_there_is_the_whole(experiment):
+    assert finished(experiment, lacking()) == whole(experiment)
+    assert whole(experiment).missing == []
+
+
+def test_a_system_is_missing_where_a_replicate_of_one_candidate_is(experiment):
+    found = finished(experiment, lacking(("news", "deebert-bert-12", 2)))
+    assert found.systems["movies"] == list(experiment.systems)
+    assert found.systems["news"] == [key for key in experiment.systems if key != "deebert"]
+    assert found.runs["news"] == [run for run in experiment.runs if run != "deebert-bert-12"]
+    assert found.missing == ["Not run on news: DeeBERT."]
+
+
+def test_runs_that_systems_share_are_missing_to_all_of_them(experiment):
+    found = finished(experiment, lacking(("movies", "finetune-bert-12-layers6", None)))
+    assert found.missing == ["Not run on movies: BERT-6L."]
+    found = finished(experiment, lacking(("movies", "finetune-bert-2", 0)))
+    assert found.missing == ["Not run on movies: CascadeBERT w/o DAR."]
+
+
+@pytest.mark.parametrize(
+    ("run", "title"),
+    [
+        ("finetune-bert-2-margin0.3", "CascadeBERT"),
+        ("finetune-bert-12", "CascadeBERT and BERT-12L"),
+    ],
+)
+def test_a_task_without_the_proposed_or_the_full_model_is_left_out(experiment, run, title):
+    found = finished(experiment, lacking(("news", run, 1)))
+    assert list(found.systems) == list(found.runs) == ["movies"]
+    assert found.missing == [f"The task news is left out: not run there: {title}."]
+
+
+def test_nothing_finished_is_an_error(experiment):
+    with pytest.raises(UserError, match="of no task of movies are there predictions of Cascade"):
+        finished(experiment, lacking((None, "finetune-bert-12", 0)))

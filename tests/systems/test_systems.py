@@ -1,0 +1,232 @@
+"""Every system on encoders of several families: its exits, its objective, what training changes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForSequenceClassification
+
+from cascadebert.core.errors import UserError
+from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.loading import (
+    layer_cost,
+    layer_flops,
+    load_classifier,
+    load_config,
+    load_tokenizer,
+)
+from cascadebert.evaluation.exits import RULES
+from cascadebert.systems import Run, names, system
+from cascadebert.systems.cascade import candidates as cascade_candidates
+from cascadebert.training.checkpoint import Checkpoint
+from cascadebert.training.loop import train
+from cascadebert.training.stages import new_model
+from tests.conftest import SETTINGS, untrained
+
+LABELS = ["negative", "positive"]
+
+
+def run_of(method: str, encoder: str, **options) -> Run:
+    """The run of a system's only exits, on an encoder; students have a part of its layers."""
+    options = {"encoder": encoder, **options}
+    if method == "kd":
+        options = {"layers": 1, "teacher": encoder, **options}
+    if method in ("pkd", "theseus"):
+        options = {"layers": 3 if encoder == "roberta-3" else 2, **options}
+    [run] = system(method).candidates(options, [])[""]
+    return run
+
+
+TRAINED = [name for name in names() if name != "cascade"]  # that one has others' runs
+
+
+def test_every_system_says_what_it_has_to():
+    assert set(names()) == {"cascade", *TRAINED}
+    assert set(TRAINED) >= {"finetune", "deebert", "pabee", "fastbert", "kd", "pkd", "theseus"}
+    for name in names():
+        module = system(name)
+        assert module.EXIT_RULE in RULES
+        assert set(module.OPTIONS["required"]) <= set(module.OPTIONS["properties"])
+
+
+@pytest.mark.parametrize("encoder", ["bert-2", "bert-4", "roberta-3", "electra-4", "distilbert-4"])
+@pytest.mark.parametrize("method", TRAINED)
+def test_exits_of_any_encoder_family(method, encoder, encoders, batch, tmp_path):
+    inputs, gold = batch
+    if encoder.startswith(("roberta", "distilbert")):
+        inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    run = run_of(method, encoder)
+    model = untrained(run, encoders, tmp_path)
+    layers = load_config(encoders[encoder]).num_hidden_layers
+    if system(method).EXIT_RULE == "last":
+        assert model.depths == [run.option("layers", layers)]
+    else:
+        assert model.depths == list(range(1, layers + 1))
+    logits = model(inputs)
+    assert logits.shape == (12, len(model.depths), 2)
+    steps = 10
+    for step in range(steps):
+        trained, loss = model.train().objective(inputs, gold, step, steps)
+        assert trained.shape == logits.shape
+        assert trained.dtype == torch.float32
+        loss.backward()
+    learns = [p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters()]
+    assert any(learns)
+    assert not any(p.grad is not None for p in model.parameters() if not p.requires_grad)
+
+
+def test_the_first_k_layers_are_those_of_the_encoder(encoders, batch):
+    inputs, _ = batch
+    cut = load_classifier(encoders["bert-4"], LABELS, layers=3)
+    whole = load_classifier(encoders["bert-4"], LABELS)
+    cut.eval(), whole.eval()
+    with torch.no_grad():
+        last = cut(**inputs, output_hidden_states=True).hidden_states[-1]
+        third = whole(**inputs, output_hidden_states=True).hidden_states[3]
+    torch.testing.assert_close(last, third)
+    with pytest.raises(UserError, match="has 4 layers; its first 5"):
+        load_classifier(encoders["bert-4"], LABELS, layers=5)
+
+
+def test_a_finetuned_run_is_a_hugging_face_classifier(encoders, batch, tmp_path):
+    inputs, _ = batch
+    model = new_model(
+        Run("finetune", "bert-4", (("layers", 2),)), encoders["bert-4"], LABELS, (), 3
+    )
+    model.save(tmp_path)
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    assert plain.config.id2label == {0: "negative", 1: "positive"}
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(inputs)[:, 0], plain(**inputs).logits)
+
+
+def test_deebert_trains_off_ramps_only(encoders, batch, tmp_path):
+    inputs, gold = batch
+    model = untrained(run_of("deebert", "bert-4"), encoders, tmp_path)
+    logits, loss = model.train().objective(inputs, gold, 0, 10)
+    by_hand = sum(cross_entropy(logits[:, i], gold) for i in range(3))
+    torch.testing.assert_close(loss, by_hand)
+    loss.backward()
+    assert all(p.grad is None for p in model.backbone.parameters())
+    assert all(p.grad is not None for p in model.heads.parameters())
+    # its last exit is the fine-tuned model itself, with no dropout even while off-ramps train
+    backbone = tmp_path / "finetune-bert-4"
+    classifier = AutoModelForSequenceClassification.from_pretrained(backbone).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(logits[:, -1], classifier(**inputs).logits)
+    # every off-ramp starts from the fine-tuned pooler and reads its own layer
+    pooler = model.backbone.base_model.pooler.dense.weight
+    assert all(torch.equal(ramp[0].dense.weight, pooler) for ramp in model.heads)
+
+
+def test_pabee_weighs_its_exits_by_depth(encoders, batch):
+    inputs, gold = batch
+    model = new_model(Run("pabee", "bert-4"), encoders["bert-4"], LABELS, (), 0)
+    logits, loss = model.objective(inputs, gold, 0, 10)
+    losses = np.array([cross_entropy(logits[:, j], gold).item() for j in range(4)])
+    expected = (losses * [1, 2, 3, 4]).sum() / 10
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ["bert-4", "distilbert-4"])
+@pytest.mark.parametrize("method", TRAINED)
+def test_what_is_saved_is_what_is_loaded(method, encoder, encoders, batch, tmp_path):
+    inputs, _ = batch
+    run = run_of(method, encoder)
+    one, other = (untrained(run, encoders, tmp_path).eval() for _ in range(2))
+    with torch.no_grad():
+        for parameter in one.parameters():
+            if parameter.requires_grad:
+                parameter += torch.randn_like(parameter)
+        assert not torch.allclose(one(inputs), other(inputs))
+        one.save(tmp_path / "run")
+        other.load(tmp_path / "run")
+        torch.testing.assert_close(one(inputs), other.eval()(inputs))
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_training_that_was_interrupted_ends_as_if_it_was_not(method, encoders, task, tmp_path):
+    """Also where steps differ or draw at random."""
+    tokenizer = load_tokenizer(encoders["bert-4"])
+    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
+    run, rows = run_of(method, "bert-4"), np.arange(96)
+    settings = replace(SETTINGS, epochs=1)
+
+    class Dying(Checkpoint):
+        steps = 0
+
+        def due(self):
+            self.steps += 1
+            if self.steps == 4:
+                raise KeyboardInterrupt
+            return True
+
+    def fit(checkpoint):
+        model = untrained(run, encoders, tmp_path)
+        arguments = ("accuracy", settings, 0, run.name)
+        train(model, data["train"], rows, data["dev"], *arguments, checkpoint=checkpoint)
+        return model
+
+    whole = fit(None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Dying(tmp_path / "state.safetensors"))
+    again = fit(Checkpoint(tmp_path / "state.safetensors"))
+    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_damaged_weights_are_named(encoders, tmp_path):
+    model = new_model(Run("pabee", "bert-2"), encoders["bert-2"], LABELS, (), 0)
+    model.save(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
+        model.load(tmp_path)
+
+
+def test_cascades_share_their_runs_and_regularise_all_members_but_the_last():
+    plain = cascade_candidates({"members": ["a", "b", "c"]}, [0.1, 0.3])
+    assert plain == {"": [Run("finetune", "a"), Run("finetune", "b"), Run("finetune", "c")]}
+    regularised = cascade_candidates({"members": ["a", "b", "c"], "dar": True}, [0.1, 0.3])
+    assert list(regularised) == ["0.1", "0.3"]
+    assert [run.name for run in regularised["0.3"]] == [
+        "finetune-a-margin0.3",
+        "finetune-b-margin0.3",
+        "finetune-c",
+    ]
+
+
+def test_members_of_a_cascade_may_be_students():
+    first = {"encoder": "a", "layers": 2}
+    plain = cascade_candidates({"members": [first, "a"]}, [])
+    assert [run.name for run in plain[""]] == ["finetune-a-layers2", "finetune-a"]
+    members = [{**first, "teacher": "a"}, {"encoder": "b", "teacher": "a"}, "a"]
+    taught = cascade_candidates({"members": members, "dar": True}, [0.3])["0.3"]
+    assert [run.name for run in taught] == [
+        "kd-a-layers2-teachera-margin0.3",
+        "kd-b-teachera-margin0.3",
+        "finetune-a",
+    ]
+    assert [run.parents for run in taught] == [(Run("finetune", "a"),), (Run("finetune", "a"),), ()]
+    # their difficulty is labelled by the same layers, fine-tuned without the teacher
+    labellers = [run.labeller for run in taught]
+    assert labellers == [Run("finetune", "a", (("layers", 2),)), Run("finetune", "b"), None]
+
+
+def test_layers_of_another_width_cost_their_flops(encoders, tmp_path):
+    assert layer_cost(encoders["bert-2"], encoders["bert-4"], tokens=64) == 1
+    wide = load_config(encoders["bert-2"])
+    wide.hidden_size, wide.intermediate_size = 64, 128
+    narrow = load_config(encoders["bert-2"])
+    # by hand: 4 projections and 2 feed-forward matrices a token, 2 products of attention
+    assert layer_flops(narrow, 10) == 2 * 10 * (4 * 32 * 32 + 2 * 32 * 64) + 2 * (2 * 10 * 10 * 32)
+    assert 3 < layer_flops(wide, 64) / layer_flops(narrow, 64) < 4
+
+
+def test_an_encoder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        load_config(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no-such-owner/no-such-model"):
+        load_config("no-such-owner/no-such-model")

@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cascadebert.core.errors import UserError
+from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.systems import Run
+from cascadebert.training.checkpoint import Checkpoint
+from cascadebert.training.loop import adamw, learning_rate, predict, train
+from cascadebert.training.stages import new_model
+from tests.conftest import BAD, GOOD, SETTINGS
+
+RUN = Run("finetune", "bert-2")
+
+
+@pytest.fixture(scope="module")
+def splits(task, encoders):
+    tokenizer = load_tokenizer(encoders["bert-2"])
+    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
+
+
+def fit(encoders, task, splits, settings=SETTINGS, seed=0, **arguments):
+    model = new_model(RUN, encoders["bert-2"], task.labels, (), seed)
+    rows = np.arange(len(splits["train"]))
+    scores = train(
+        model, splits["train"], rows, splits["dev"], "accuracy", settings, seed, "test", **arguments
+    )
+    return model, scores
+
+
+def test_it_learns_and_keeps_the_best_epoch(encoders, task, splits):
+    model, scores = fit(encoders, task, splits)
+    assert max(scores) > 75
+    predicted = predict(model, splits["dev"])[:, 0].argmax(-1)
+    assert 100 * (predicted == splits["dev"].labels).mean() == pytest.approx(max(scores))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(encoders, task, splits):
+    first, again, other = (
+        predict(fit(encoders, task, splits, seed=seed)[0], splits["test"]).tobytes()
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("method", ["pabee", "berxit", "finetune"])
+def test_added_exits_learn_at_a_rate_of_their_own(method, encoders, task, splits):
+    settings = replace(SETTINGS, epochs=1, learning_rate=1e-4, exit_rate=10.0, weight_decay=0.0)
+
+    def moved(settings) -> dict[str, float]:
+        """How far each part of the model went, relatively to a step of Adam."""
+        model = new_model(Run(method, "bert-2"), encoders["bert-2"], task.labels, (), 0)
+        added = {p for part in getattr(model, "added_exits", list)() for p in part.parameters()}
+        before = [p.detach().clone() for p in model.parameters()]
+        rows = np.arange(settings.batch_size)  # a single step
+        train(model, splits["train"], rows, splits["dev"], "accuracy", settings, 0, "one step")
+        groups = {"added": [], "encoder": []}
+        for p, old in zip(model.parameters(), before, strict=True):
+            groups["added" if p in added else "encoder"].append((p - old).abs().max().item())
+        return {name: max(steps, default=0) for name, steps in groups.items()}
+
+    fast, slow = moved(settings), moved(replace(settings, exit_rate=1.0))
+    assert fast["encoder"] == pytest.approx(slow["encoder"]) == pytest.approx(1e-4, rel=0.01)
+    if method == "finetune":
+        assert fast["added"] == 0  # its classifier is the encoder's own
+    else:
+        assert fast["added"] == pytest.approx(10 * slow["added"], rel=0.01)
+
+
+def test_dar_lowers_the_confidence_of_difficult_examples(encoders, task, splits):
+    """Here difficult is a sentence that has words of both sentiments."""
+    data = splits["train"]
+    words = task.splits["train"]["text"].str.split()
+    difficult = np.array([bool(set(GOOD) & set(w)) and bool(set(BAD) & set(w)) for w in words])
+    settings = replace(SETTINGS, epochs=8, difficulty_weight=2.0)
+    plain, _ = fit(encoders, task, splits, settings)
+    regularised, _ = fit(encoders, task, splits, settings, difficult=difficult, margin=0.3)
+
+    def confidence(model):
+        return torch.from_numpy(predict(model, data)[:, 0]).softmax(-1).amax(-1).numpy()
+
+    before, after = confidence(plain), confidence(regularised)
+    assert after[difficult].mean() < before[difficult].mean() - 0.05
+    gap_before, gap_after = (c[~difficult].mean() - c[difficult].mean() for c in (before, after))
+    assert gap_after > gap_before + 0.05
+
+
+def test_predictions_do_not_depend_on_how_they_are_batched(encoders, task, splits):
+    model, _ = fit(encoders, task, splits)
+    whole, small = (predict(model, splits["test"], batch_size=size) for size in (128, 7))
+    np.testing.assert_allclose(whole, small, atol=1e-5)
+    order = np.random.default_rng(0).permutation(len(splits["test"]))
+    np.testing.assert_allclose(predict(model, splits["test"].take(order)), whole[order], atol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(encoders, task, splits):
+    settings = replace(SETTINGS, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d+ of 60.*learning_rate"):
+        fit(encoders, task, splits, settings)
+
+
+def test_weight_decay_spares_biases_and_layernorm(encoders, task):
+    model = new_model(RUN, encoders["bert-2"], task.labels, (), 0)
+    groups = adamw(model, SETTINGS).param_groups
+    decayed, spared = (set(map(id, group["params"])) for group in groups)
+    for name, parameter in model.named_parameters():
+        plain = name.endswith("bias") or "LayerNorm" in name
+        assert (id(parameter) in spared) == plain, name
+        assert (id(parameter) in decayed) != plain, name
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    settings = replace(SETTINGS, learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(step, 100, settings) for step in range(100)]
+    assert rates.index(max(rates)) in (9, 10)
+    assert max(rates) == pytest.approx(1.0)
+    assert np.all(np.diff(rates[:10]) > 0)
+    assert np.all(np.diff(rates[10:]) < 0)
+    assert rates[-1] == pytest.approx(1 / 90)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("killed_at", [0, 7, 19, 20, 33, 59])
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    killed_at, encoders, task, splits, tmp_path
+):
+    """Saved after every step, and dead in another: in an epoch, at its end, in the evaluation."""
+    whole, scores = fit(encoders, task, splits)
+    path = tmp_path / "state.safetensors"
+
+    class Dying(Checkpoint):
+        steps = 0
+
+        def due(self):
+            self.steps += 1
+            if self.steps == killed_at + 1:
+                raise Killed
+            return True
+
+    with pytest.raises(Killed):
+        fit(encoders, task, splits, checkpoint=Dying(path))
+    assert path.exists() == (killed_at > 0)
+    again, scores_again = fit(encoders, task, splits, checkpoint=Checkpoint(path))
+    assert scores_again == scores
+    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_damaged_state_is_as_good_as_none(encoders, task, splits, tmp_path, caplog):
+    path = tmp_path / "state.safetensors"
+    fit(encoders, task, splits, checkpoint=Checkpoint(path, seconds=0))
+    path.write_bytes(path.read_bytes()[:-50])
+    _, scores = fit(encoders, task, splits)
+    _, again = fit(encoders, task, splits, checkpoint=Checkpoint(path))
+    assert again == scores
+    assert "state.safetensors is damaged" in caplog.text
