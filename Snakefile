@@ -7,56 +7,55 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.12")  # path variables
 
 # The library lies beside this file, whether or not it is installed.
 sys.path.insert(0, workflow.basedir)
 
 from cascadebert.core.errors import UserError
-from cascadebert.experiment.configuration import Experiment, refuse_repeated_keys, resolve
-from cascadebert.experiment.extent import finished, whole
 from cascadebert.core.files import replacing
-from cascadebert.training.gpus import devices
-from cascadebert.reporting.submission import submitted
+from cascadebert.experiment.catalogue import SYSTEM_TABLES, Catalogue
+from cascadebert.experiment.configuration import load_experiment
+from cascadebert.experiment.extent import find_extent
 from cascadebert.data import source_files
+from cascadebert.reporting.submission import submitted
+from cascadebert.training.gpus import devices
+from workflow_scripts.internals import (
+    asks_for,
+    offer_resource,
+    spread_settings,
+    stop_job_rate_limit,
+)
 
 
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-with open(f"{workflow.basedir}/config.yaml") as default:
-    resolved = resolve(yaml.safe_load(default), workflow.config_settings.overwrite_config)
-# `--config only_finished=true` is text for Snakemake.
-resolved["only_finished"] = yaml.safe_load(str(resolved["only_finished"]))
-RESULTS = f"results/{resolved['experiment']}"
-
-
 try:
-    for path in [f"{workflow.basedir}/config.yaml", *workflow.config_settings.configfiles]:
-        refuse_repeated_keys(path)
-    EXPERIMENT = Experiment(resolved)
-    EXTENT = (
-        finished(
-            EXPERIMENT,
-            lambda task, run, replicate: (
-                os.path.isdir(f"{RESULTS}/predictions/{task}/{run}/seed{replicate}")
-                and os.path.isdir(f"{RESULTS}/data/{task}")
-            ),
-        )
-        if resolved["only_finished"]
-        else whole(EXPERIMENT)
+    EXPERIMENT = load_experiment(
+        default=f"{workflow.basedir}/config.yaml",
+        override=workflow.config_settings.overwrite_config,
+        files=workflow.config_settings.configfiles,
     )
-    SUBMITTED = {} if resolved["only_finished"] else submitted(EXPERIMENT)
+    EXTENT = find_extent(EXPERIMENT)
+    SUBMITTED = {} if EXPERIMENT.config["only_finished"] else submitted(EXPERIMENT)
 except UserError as error:
     raise WorkflowError(str(error))
+CATALOGUE = Catalogue(EXPERIMENT, EXTENT)
 config.clear()
-config.update(resolved)
+config.update(EXPERIMENT.config)
+
+
+pathvars:
+    results=EXPERIMENT.results,
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
 
 
 include: "rules/common.smk"
 
 
-# Whoever wants what is finished wants no training, whatever changed since.
+# Who asks for what is finished wants no training, whatever changed since.
 if not config["only_finished"]:
 
     include: "rules/models.smk"
@@ -74,11 +73,11 @@ include: "rules/provenance.smk"
 include: "rules/submission.smk"
 
 
-# The first page is a result; Snakemake would look for it beside this file.
-report: os.path.abspath(f"{RESULTS}/summary.rst")
+# The first page is a result. Snakemake would look for a relative path beside this file.
+report: os.path.abspath(f"{EXPERIMENT.results}/summary.rst")
 
 
-# On a cluster these run where Snakemake does: they take seconds.
+# These run where Snakemake does, also with a cluster: they take seconds.
 localrules:
     all,
     table1_data,
@@ -95,15 +94,13 @@ localrules:
 rule all:
     default_target: True
     input:
-        [f"{RESULTS}/tables/{name}.html" for name in TABLES],
-        [f"{RESULTS}/figures/{name}.png" for name in FIGURES],
+        expand("<results>/tables/{table}.html", table=CATALOGUE.tables),
+        expand("<results>/figures/{figure}.png", figure=CATALOGUE.figures),
         rules.summary.output,
 
 
 onstart:
-    os.makedirs(RESULTS, exist_ok=True)
-    with replacing(f"{RESULTS}/config.yaml") as draft:
+    os.makedirs(EXPERIMENT.results, exist_ok=True)
+    with replacing(f"{EXPERIMENT.results}/config.yaml") as draft:
         draft.write_text(yaml.safe_dump(config, sort_keys=False))
-    # Snakemake's limit of jobs per second makes it look again, every second and once more for each job
-    # that has ended, at all that could start: in a run of hundreds of jobs that takes a third of a core.
-    workflow.scheduler.job_rate_limiter = None
+    stop_job_rate_limit(workflow)

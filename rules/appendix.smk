@@ -1,25 +1,25 @@
 # Appendix C of the paper, if a system `extends` another.
 
-if EXTENSIONS:
+if CATALOGUE.extensions:
 
     rule appendix_c:
         input:
-            operating_points=evaluations["operating_points"],
-            data=[f"{RESULTS}/data/{task}" for task in TASKS],
-            predictions=predictions_of([*EXTENDED, *COMPLETE]),
-            choices=choices([*EXTENDED, *COMPLETE]),
+            operating_points=evaluation("operating_points"),
+            data=prepared(),
+            predictions=system_predictions([*CATALOGUE.extended, *CATALOGUE.complete]),
+            choices=choices([*CATALOGUE.extended, *CATALOGUE.complete]),
         output:
-            **tabulated("appendix_c"),
+            **table_files("appendix_c"),
         log:
-            f"{RESULTS}/logs/appendix_c.log",
+            "<logs>/appendix_c.log",
         benchmark:
-            f"{RESULTS}/benchmarks/appendix_c.tsv"
+            "<benchmarks>/appendix_c.tsv"
         conda:
             "../environment.yml"
         params:
-            titles=titles,
-            extensions=EXTENSIONS,
-            complete=COMPLETE,
+            titles=CATALOGUE.titles,
+            extensions=CATALOGUE.extensions,
+            complete=CATALOGUE.complete,
             seed=config["seed"],
             resamples=config["evaluation"]["resamples"],
             predictions=predictions_folder,

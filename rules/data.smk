@@ -1,5 +1,4 @@
-# What comes from outside: encoders of the hub, and the tasks, from wherever they come to one table a
-# split, and to token ids.
+# Tasks, from wherever they come, to one table a split and to token ids; and encoders of the hub.
 
 
 # They need the network, which a cluster has where Snakemake runs.
@@ -8,17 +7,50 @@ localrules:
     fetch_encoder,
 
 
+def task_files(w):
+    """The local files that a task's entry names."""
+    return source_files(config["tasks"][w.task])
+
+
+def task_spec(w, input):
+    """A task's entry, with its files as the job finds them."""
+    spec = config["tasks"][w.task]
+    source = dict(spec["source"])
+    if "files" in source:
+        source["files"] = dict(zip(source["files"], map(str, input), strict=True))
+    elif source.get("archive"):
+        source["archive"] = str(input[0])
+    return {**spec, "source": source}
+
+
+def tokens(task, encoder):
+    """The folder of a task's token ids for an encoder."""
+    return f"<results>/tokens/{task}/{EXPERIMENT.tokenizer(encoder)}"
+
+
+def hub_model(w):
+    return EXPERIMENT.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"]
+
+
+def named_encoder(w):
+    return encoder_files(w.encoder)
+
+
+def named_encoder_folder(w, input):
+    return staged_folder(EXPERIMENT.encoder(w.encoder), input.encoder)
+
+
 rule fetch_encoder:
     output:
-        model=directory(f"{RESULTS}/encoders/{{model}}"),
+        model=directory("<results>/encoders/{model}"),
     log:
-        f"{RESULTS}/logs/fetch_encoder/{{model}}.log",
+        "<logs>/fetch_encoder/{model}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/fetch_encoder/{{model}}.tsv"
+        "<benchmarks>/fetch_encoder/{model}.tsv"
     conda:
         "../environment.yml"
     params:
-        model=lambda w: EXPERIMENT.on_hub[f"{RESULTS}/encoders/{w.model}"],
+        model=hub_model,
     message:
         "fetching {params.model} from the hub"
     script:
@@ -27,13 +59,13 @@ rule fetch_encoder:
 
 rule prepare_task:
     input:
-        lambda w: source_files(config["tasks"][w.task]),
+        task_files,
     output:
-        data=directory(f"{RESULTS}/data/{{task}}"),
+        data=directory("<results>/data/{task}"),
     log:
-        f"{RESULTS}/logs/prepare_task/{{task}}.log",
+        "<logs>/prepare_task/{task}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/prepare_task/{{task}}.tsv"
+        "<benchmarks>/prepare_task/{task}.tsv"
     conda:
         "../environment.yml"
     params:
@@ -47,18 +79,18 @@ rule prepare_task:
 
 rule tokenize_task:
     input:
-        encoder=lambda w: encoder_files(w.encoder),
-        data=rules.prepare_task.output.data,
+        encoder=named_encoder,
+        data="<results>/data/{task}",
     output:
-        tokens=directory(f"{RESULTS}/tokens/{{task}}/{{encoder}}"),
+        tokens=directory("<results>/tokens/{task}/{encoder}"),
     log:
-        f"{RESULTS}/logs/tokenize_task/{{task}}/{{encoder}}.log",
+        "<logs>/tokenize_task/{task}/{encoder}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/tokenize_task/{{task}}/{{encoder}}.tsv"
+        "<benchmarks>/tokenize_task/{task}/{encoder}.tsv"
     conda:
         "../environment.yml"
     params:
-        encoder=lambda w, input: copied(EXPERIMENT.encoder(w.encoder), input.encoder),
+        encoder=named_encoder_folder,
         max_length=config["training"]["max_length"],
     message:
         "{wildcards.task}: token ids for {wildcards.encoder}"

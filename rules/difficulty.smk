@@ -1,5 +1,23 @@
 # Difficulty labels: K folds x S seeds of a model that is to be regularised.
 
+
+def labeller_encoder(w):
+    return encoder_files(EXPERIMENT.labellers[w.labeller].encoder)
+
+
+def labeller_encoder_folder(w, input):
+    folder = EXPERIMENT.encoder(EXPERIMENT.labellers[w.labeller].encoder)
+    return staged_folder(folder, input.encoder)
+
+
+def labeller_tokens(w):
+    return tokens(w.task, EXPERIMENT.labellers[w.labeller].encoder)
+
+
+def labeller_settings(w):
+    return {**config["training"], **dict(EXPERIMENT.labellers[w.labeller].training)}
+
+
 # One file a training; those of a pack share a process.
 for number, members in enumerate(PACKS["label_runs"]):
 
@@ -7,29 +25,24 @@ for number, members in enumerate(PACKS["label_runs"]):
         name:
             f"label_runs_{number}"
         input:
-            encoder=lambda w: encoder_files(EXPERIMENT.labellers[w.labeller].encoder),
-            data=rules.prepare_task.output.data,
-            tokens=lambda w: tokens(w.task, EXPERIMENT.labellers[w.labeller].encoder),
+            encoder=labeller_encoder,
+            data="<results>/data/{task}",
+            tokens=labeller_tokens,
         output:
-            runs=[label_run("{task}", "{labeller}", *member) for member in members],
+            runs=[held_out_answers("{task}", "{labeller}", *member) for member in members],
         log:
-            f"{RESULTS}/logs/label_runs/{{task}}/{{labeller}}/{number}.log",
+            f"<logs>/label_runs/{{task}}/{{labeller}}/{number}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/label_runs/{{task}}/{{labeller}}/{number}.tsv"
+            f"<benchmarks>/label_runs/{{task}}/{{labeller}}/{number}.tsv"
         conda:
             "../environment.yml"
         params:
-            encoder=lambda w, input: copied(
-                EXPERIMENT.encoder(EXPERIMENT.labellers[w.labeller].encoder), input.encoder
-            ),
+            encoder=labeller_encoder_folder,
             members=members,
             folds=len(EXPERIMENT.folds),
-            settings=lambda w: {
-                **config["training"],
-                **dict(EXPERIMENT.labellers[w.labeller].training),
-            },
+            settings=labeller_settings,
             seed=config["seed"],
-            store=STORE,
+            store=f"{EXPERIMENT.results}/store",
         message:
             "{wildcards.task}: difficulty for {wildcards.labeller}, fold and seed {params.members}"
         script:
@@ -38,17 +51,17 @@ for number, members in enumerate(PACKS["label_runs"]):
 
 rule difficulty:
     input:
-        data=rules.prepare_task.output.data,
+        data="<results>/data/{task}",
         runs=[
-            label_run("{task}", "{labeller}", fold, seed)
+            held_out_answers("{task}", "{labeller}", fold, seed)
             for fold, seed in product(EXPERIMENT.folds, EXPERIMENT.seeds)
         ],
     output:
-        labels=f"{RESULTS}/difficulty/{{task}}/{{labeller}}.parquet",
+        labels="<results>/difficulty/{task}/{labeller}.parquet",
     log:
-        f"{RESULTS}/logs/difficulty/{{task}}/{{labeller}}.log",
+        "<logs>/difficulty/{task}/{labeller}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/difficulty/{{task}}/{{labeller}}.tsv"
+        "<benchmarks>/difficulty/{task}/{labeller}.tsv"
     conda:
         "../environment.yml"
     message:

@@ -5,6 +5,11 @@ alike = {}
 for task, systems in EXTENT.systems.items():
     alike.setdefault(tuple(systems), []).append(task)
 
+
+def scored_predictions(w):
+    return task_predictions(w.task)
+
+
 for number, (systems, tasks) in enumerate(alike.items()):
 
     rule:
@@ -12,20 +17,20 @@ for number, (systems, tasks) in enumerate(alike.items()):
             f"evaluate_{number}" if number else "evaluate"
         input:
             reference=encoder_files(config["reference"]),
-            data=f"{RESULTS}/data/{{task}}",
-            predictions=lambda w: all_predictions(w.task),
+            data="<results>/data/{task}",
+            predictions=scored_predictions,
         output:
-            operating_points=f"{RESULTS}/evaluation/{{task}}/operating_points.csv",
-            curves=f"{RESULTS}/evaluation/{{task}}/curves.csv",
-            exits=f"{RESULTS}/evaluation/{{task}}/exits.csv",
-            probes=f"{RESULTS}/evaluation/{{task}}/probes.csv",
-            differences=f"{RESULTS}/evaluation/{{task}}/differences.csv",
-            exit_differences=f"{RESULTS}/evaluation/{{task}}/exit_differences.csv",
-            choices=[f"{RESULTS}/evaluation/{{task}}/choices/{system}.json" for system in systems],
+            operating_points="<results>/evaluation/{task}/operating_points.csv",
+            curves="<results>/evaluation/{task}/curves.csv",
+            exits="<results>/evaluation/{task}/exits.csv",
+            probes="<results>/evaluation/{task}/probes.csv",
+            differences="<results>/evaluation/{task}/differences.csv",
+            exit_differences="<results>/evaluation/{task}/exit_differences.csv",
+            choices=[f"<results>/evaluation/{{task}}/choices/{system}.json" for system in systems],
         log:
-            f"{RESULTS}/logs/evaluate/{{task}}.log",
+            "<logs>/evaluate/{task}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/evaluate/{{task}}.tsv"
+            "<benchmarks>/evaluate/{task}.tsv"
         wildcard_constraints:
             task="|".join(map(re.escape, tasks)),
         conda:

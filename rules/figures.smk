@@ -1,26 +1,38 @@
 # Figures, one rule each. Those of the paper's sections that an experiment may leave out are defined
 # only if its configuration has them.
 
-if LAYERED_ON:
+
+def figure_files(name):
+    """The files of a figure, of which the report shows one."""
+    figure = report(
+        f"<results>/figures/{name}.png",
+        caption=f"../report/{name}.rst",
+        category="Figures",
+        labels={"figure": CATALOGUE.figures[name]},
+    )
+    return {"figure": figure, "pdf": f"<results>/figures/{name}.pdf"}
+
+
+if CATALOGUE.layered_tasks:
 
     rule figure2_layers:
         input:
-            data=[f"{RESULTS}/data/{task}" for task in LAYERED_ON],
-            predictions=predictions_of(LAYERED, LAYERED_ON),
-            choices=choices(LAYERED, LAYERED_ON),
+            data=prepared(CATALOGUE.layered_tasks),
+            predictions=system_predictions(CATALOGUE.layered, CATALOGUE.layered_tasks),
+            choices=choices(CATALOGUE.layered, CATALOGUE.layered_tasks),
         output:
-            **drawn("figure2_layers"),
-            data=f"{RESULTS}/figures/figure2_layers.csv",
+            **figure_files("figure2_layers"),
+            data="<results>/figures/figure2_layers.csv",
         log:
-            f"{RESULTS}/logs/figure2_layers.log",
+            "<logs>/figure2_layers.log",
         benchmark:
-            f"{RESULTS}/benchmarks/figure2_layers.tsv"
+            "<benchmarks>/figure2_layers.tsv"
         conda:
             "../environment.yml"
         params:
-            emits=LAYERWISE["emits"],
-            series=LAYERWISE["series"],
-            target=MIDDLE_TARGET,
+            emits=config["layerwise"]["emits"],
+            series=config["layerwise"]["series"],
+            target=CATALOGUE.middle_target,
             seed=config["seed"],
             resamples=config["evaluation"]["resamples"],
             predictions=predictions_folder,
@@ -31,44 +43,48 @@ if LAYERED_ON:
 
     rule figure3_dis:
         input:
-            exits=evaluation("exits", LAYERED_ON),
+            exits=evaluation("exits", CATALOGUE.layered_tasks),
         output:
-            **drawn("figure3_dis"),
-            data=f"{RESULTS}/figures/figure3_dis.csv",
+            **figure_files("figure3_dis"),
+            data="<results>/figures/figure3_dis.csv",
         log:
-            f"{RESULTS}/logs/figure3_dis.log",
+            "<logs>/figure3_dis.log",
         benchmark:
-            f"{RESULTS}/benchmarks/figure3_dis.tsv"
+            "<benchmarks>/figure3_dis.tsv"
         conda:
             "../environment.yml"
         params:
-            series=LAYERWISE["series"],
+            series=config["layerwise"]["series"],
         message:
             "Figure 3: difficulty inversion score by layers"
         script:
             "../workflow_scripts/figure3_dis.py"
 
 
-if REPRESENTED_ON:
+if CATALOGUE.represented_tasks:
 
     rule figure4_representations:
         input:
-            data=[f"{RESULTS}/data/{task}" for task in REPRESENTED_ON],
-            states=representations(REPRESENTED_ON),
-            predictions=predictions_of(REPRESENTATIONS["systems"], REPRESENTED_ON),
-            choices=choices(REPRESENTATIONS["systems"], REPRESENTED_ON),
+            data=prepared(CATALOGUE.represented_tasks),
+            states=[
+                f"<results>/representations/{task}/{run.name}.npz"
+                for task in CATALOGUE.represented_tasks
+                for run in CATALOGUE.represented_runs
+            ],
+            predictions=system_predictions(CATALOGUE.represented, CATALOGUE.represented_tasks),
+            choices=choices(CATALOGUE.represented, CATALOGUE.represented_tasks),
         output:
-            **drawn("figure4_representations"),
-            data=f"{RESULTS}/figures/figure4_representations.csv",
+            **figure_files("figure4_representations"),
+            data="<results>/figures/figure4_representations.csv",
         log:
-            f"{RESULTS}/logs/figure4_representations.log",
+            "<logs>/figure4_representations.log",
         benchmark:
-            f"{RESULTS}/benchmarks/figure4_representations.tsv"
+            "<benchmarks>/figure4_representations.tsv"
         conda:
             "../environment.yml"
         params:
-            layers=REPRESENTATIONS["layers"],
-            systems=REPRESENTATIONS["systems"],
+            layers=config["representations"]["layers"],
+            systems=CATALOGUE.represented,
             seed=config["seed"],
             predictions=predictions_folder,
         message:
@@ -77,22 +93,22 @@ if REPRESENTED_ON:
             "../workflow_scripts/figure4_representations.py"
 
 
-if EXTENDED_ON:
+if CATALOGUE.extended_tasks:
 
     rule figure5_tradeoff:
         input:
-            curves=evaluation("curves", EXTENDED_ON),
-            operating_points=evaluation("operating_points", EXTENDED_ON),
+            curves=evaluation("curves", CATALOGUE.extended_tasks),
+            operating_points=evaluation("operating_points", CATALOGUE.extended_tasks),
         output:
-            **drawn("figure5_tradeoff"),
+            **figure_files("figure5_tradeoff"),
         log:
-            f"{RESULTS}/logs/figure5_tradeoff.log",
+            f"<logs>/figure5_tradeoff.log",
         benchmark:
-            f"{RESULTS}/benchmarks/figure5_tradeoff.tsv"
+            "<benchmarks>/figure5_tradeoff.tsv"
         conda:
             "../environment.yml"
         params:
-            titles=titled(EXTENDED),
+            titles=CATALOGUE.titles_of(CATALOGUE.extended),
             proposed=config["proposed"],
         message:
             "Figure 5: one more model in the cascade"
@@ -102,18 +118,18 @@ if EXTENDED_ON:
 
 rule figure_tradeoff:
     input:
-        curves=evaluations["curves"],
-        operating_points=evaluations["operating_points"],
+        curves=evaluation("curves"),
+        operating_points=evaluation("operating_points"),
     output:
-        **drawn("figure_tradeoff"),
+        **figure_files("figure_tradeoff"),
     log:
-        f"{RESULTS}/logs/figure_tradeoff.log",
+        f"<logs>/figure_tradeoff.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figure_tradeoff.tsv"
+        "<benchmarks>/figure_tradeoff.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titled(config.get("tables", {}).get("table2_main", titles)),
+        titles=CATALOGUE.rows["table2_main"],
         proposed=config["proposed"],
     message:
         "score against speed-up"
@@ -123,19 +139,19 @@ rule figure_tradeoff:
 
 rule figure_reliability:
     input:
-        data=[f"{RESULTS}/data/{task}" for task in TASKS],
-        predictions=predictions_of(ABLATED),
-        choices=choices(ABLATED),
+        data=prepared(),
+        predictions=system_predictions(CATALOGUE.ablated),
+        choices=choices(CATALOGUE.ablated),
     output:
-        **drawn("figure_reliability"),
+        **figure_files("figure_reliability"),
     log:
-        f"{RESULTS}/logs/figure_reliability.log",
+        "<logs>/figure_reliability.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figure_reliability.tsv"
+        "<benchmarks>/figure_reliability.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titles,
+        titles=CATALOGUE.titles,
         ablations=EXPERIMENT.ablations,
         predictions=predictions_folder,
     message:
@@ -146,19 +162,19 @@ rule figure_reliability:
 
 rule figure_confidence:
     input:
-        data=[f"{RESULTS}/data/{task}" for task in TASKS],
-        predictions=predictions_of(ABLATED),
-        choices=choices(ABLATED),
+        data=prepared(),
+        predictions=system_predictions(CATALOGUE.ablated),
+        choices=choices(CATALOGUE.ablated),
     output:
-        **drawn("figure_confidence"),
+        **figure_files("figure_confidence"),
     log:
-        f"{RESULTS}/logs/figure_confidence.log",
+        "<logs>/figure_confidence.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figure_confidence.tsv"
+        "<benchmarks>/figure_confidence.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titles,
+        titles=CATALOGUE.titles,
         ablations=EXPERIMENT.ablations,
         predictions=predictions_folder,
     message:

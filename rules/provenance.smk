@@ -1,26 +1,35 @@
 # What the results were made from and by, and all of it to hand on.
 
 
+def label_runs():
+    """The answers behind the difficulty labels; with `only_finished`, as far as they are there."""
+    members = product(TASKS, EXPERIMENT.labellers, EXPERIMENT.folds, EXPERIMENT.seeds)
+    files = [held_out_answers(*member) for member in members]
+    if not config["only_finished"]:
+        return files
+    return [path for path in files if os.path.exists(path.replace("<results>", EXPERIMENT.results))]
+
+
 rule provenance:
     input:
-        data=[f"{RESULTS}/data/{task}" for task in TASKS],
+        data=prepared(),
         encoders=[file for name in config["encoders"] for file in encoder_files(name)],
-        predictions=[folder for task in TASKS for folder in all_predictions(task)],
-        labels=all_label_runs(),
+        predictions=[folder for task in TASKS for folder in task_predictions(task)],
+        labels=label_runs(),
     output:
-        **tabulated("provenance", "Provenance"),
-        record=f"{RESULTS}/provenance.json",
+        **table_files("provenance", "Provenance"),
+        record="<results>/provenance.json",
     log:
-        f"{RESULTS}/logs/provenance.log",
+        "<logs>/provenance.log",
     benchmark:
-        f"{RESULTS}/benchmarks/provenance.tsv"
+        "<benchmarks>/provenance.tsv"
     conda:
         "../environment.yml"
     params:
         # The same record whether what is there was asked for as all or as what is finished.
         configuration={key: config[key] for key in config if key != "only_finished"},
         missing=EXTENT.missing,
-        encoders=copied_encoders(config["encoders"]),
+        encoders=encoder_folders(config["encoders"]),
     message:
         "what the results were made from and by"
     script:
@@ -33,19 +42,19 @@ rule crate:
         record=rules.provenance.output.record,
         made=[
             rules.summary.output,
-            [getattr(rules, name).output for name in TABLES],
-            [getattr(rules, name).output for name in FIGURES],
+            [getattr(rules, name).output for name in CATALOGUE.tables],
+            [getattr(rules, name).output for name in CATALOGUE.figures],
         ],
     output:
-        zip=f"{RESULTS}/{EXPERIMENT.name}.crate.zip",
+        zip=f"<results>/{EXPERIMENT.name}.crate.zip",
     log:
-        f"{RESULTS}/logs/crate.log",
+        "<logs>/crate.log",
     benchmark:
-        f"{RESULTS}/benchmarks/crate.tsv"
+        "<benchmarks>/crate.tsv"
     conda:
         "../environment.yml"
     params:
-        results=lambda w: RESULTS,
+        results=EXPERIMENT.results,
     message:
         "the experiment as a Workflow Run RO-Crate"
     script:

@@ -3,23 +3,23 @@
 
 rule summary:
     input:
-        **evaluations,
-        claims=f"{RESULTS}/tables/claims.csv",
-        figure=f"{RESULTS}/figures/figure_tradeoff.png",
+        **{name: evaluation(name) for name in EVALUATION},
+        claims="<results>/tables/claims.csv",
+        figure="<results>/figures/figure_tradeoff.png",
     output:
-        page=f"{RESULTS}/summary.rst",
+        page="<results>/summary.rst",
     log:
-        f"{RESULTS}/logs/summary.log",
+        "<logs>/summary.log",
     benchmark:
-        f"{RESULTS}/benchmarks/summary.tsv"
+        "<benchmarks>/summary.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titles,
+        titles=CATALOGUE.titles,
         ablations=EXPERIMENT.ablations,
         proposed=config["proposed"],
         experiment=EXPERIMENT.name,
-        missing=[*EXTENT.missing, *LEFT_OUT],
+        missing=CATALOGUE.missing,
     message:
         "the report's first page"
     script:

@@ -1,25 +1,29 @@
 # What the GLUE server takes; defined only if the configuration has a section `submission`.
 
 if SUBMITTED:
+    submission = config["submission"]
+
+    def results_folder(w, input):
+        return staged_folder(EXPERIMENT.results, input.predictions)
 
     rule submission:
         input:
             reference=encoder_files(config["reference"]),
-            data=[f"{RESULTS}/data/{task}" for task in SUBMITTED.values()],
-            predictions=predictions_of([SUBMISSION["system"]], SUBMITTED.values()),
-            choices=choices([SUBMISSION["system"]], SUBMITTED.values()),
+            data=prepared(SUBMITTED.values()),
+            predictions=system_predictions([submission["system"]], SUBMITTED.values()),
+            choices=choices([submission["system"]], SUBMITTED.values()),
         output:
-            zip=f"{RESULTS}/submission/{SUBMISSION['system']}-{SUBMISSION['speedup']:g}x.zip",
+            zip=f"<results>/submission/{submission['system']}-{submission['speedup']:g}x.zip",
         log:
-            f"{RESULTS}/logs/submission.log",
+            "<logs>/submission.log",
         benchmark:
-            f"{RESULTS}/benchmarks/submission.tsv"
+            "<benchmarks>/submission.tsv"
         conda:
             "../environment.yml"
         params:
-            submission=SUBMISSION,
+            submission=submission,
             tolerance=config["evaluation"]["tolerance"],
-            results=lambda w, input: copied(RESULTS, input.predictions),
+            results=results_folder,
         message:
             "predictions for the GLUE server"
         script:

@@ -1,89 +1,87 @@
-# The paper's tables, one rule each, and its claims. Tables 3, 6 and 7 are defined only if the
-# configuration names their systems.
+# Tables, and the paper's claims.
+
+
+def table_files(name, category="Tables"):
+    """The files of a table, of which the report shows one."""
+    table = report(
+        f"<results>/tables/{name}.html",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"table": CATALOGUE.tables[name]},
+    )
+    files = [f"<results>/tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")]
+    return {"table": table, "files": files}
 
 
 rule table1_data:
     input:
-        operating_points=evaluations["operating_points"],
-        data=[f"{RESULTS}/data/{task}" for task in TASKS],
+        operating_points=evaluation("operating_points"),
+        data=prepared(),
     output:
-        **tabulated("table1_data"),
+        **table_files("table1_data"),
     log:
-        f"{RESULTS}/logs/table1_data.log",
+        "<logs>/table1_data.log",
     benchmark:
-        f"{RESULTS}/benchmarks/table1_data.tsv"
+        "<benchmarks>/table1_data.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titles,
+        titles=CATALOGUE.titles,
         ablations=EXPERIMENT.ablations,
-        published=PUBLISHED,
+        published=CATALOGUE.published,
     message:
         "Table 1: data and margins"
     script:
         "../workflow_scripts/table1_data.py"
 
 
-rule table2_main:
-    input:
-        operating_points=evaluations["operating_points"],
-    output:
-        **tabulated("table2_main"),
-    log:
-        f"{RESULTS}/logs/table2_main.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/table2_main.tsv"
-    conda:
-        "../environment.yml"
-    params:
-        titles=titled(ROWS["table2_main"]),
-        averaging=averaging,
-        published=PUBLISHED,
-    message:
-        "Table 2: score at equal speed"
-    script:
-        "../workflow_scripts/table2_main.py"
+# Tables of systems: Table 2, and 3, 6 and 7 where the configuration names their systems.
+for table, systems in CATALOGUE.rows.items():
+    # Table 6 names the architectures of its encoders.
+    named_encoders = CATALOGUE.table6_encoders if table == "table6_backbone" else []
 
-
-if "table3_distillation" in TABLES:
-
-    rule table3_distillation:
+    rule:
+        name:
+            table
         input:
-            operating_points=evaluations["operating_points"],
+            operating_points=evaluation("operating_points"),
+            encoders=[file for encoder in named_encoders for file in encoder_files(encoder)],
         output:
-            **tabulated("table3_distillation"),
+            **table_files(table),
         log:
-            f"{RESULTS}/logs/table3_distillation.log",
+            f"<logs>/{table}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/table3_distillation.tsv"
+            f"<benchmarks>/{table}.tsv"
         conda:
             "../environment.yml"
         params:
-            titles=titled(ROWS["table3_distillation"]),
-            averaging=averaging,
-            published=PUBLISHED,
+            number=SYSTEM_TABLES[table],
+            titles=systems,
+            averaging=CATALOGUE.averaging,
+            encoders=encoder_folders(named_encoders),
+            published=CATALOGUE.published,
         message:
-            "Table 3: against distilled students"
+            f"Table {CATALOGUE.tables[table]}"
         script:
-            "../workflow_scripts/table3_distillation.py"
+            "../workflow_scripts/table_of_systems.py"
 
 
 rule table4_dar:
     input:
-        operating_points=evaluations["operating_points"],
-        differences=evaluations["differences"],
+        operating_points=evaluation("operating_points"),
+        differences=evaluation("differences"),
     output:
-        **tabulated("table4_dar"),
+        **table_files("table4_dar"),
     log:
-        f"{RESULTS}/logs/table4_dar.log",
+        "<logs>/table4_dar.log",
     benchmark:
-        f"{RESULTS}/benchmarks/table4_dar.tsv"
+        "<benchmarks>/table4_dar.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titles,
+        titles=CATALOGUE.titles,
         ablations=EXPERIMENT.ablations,
-        published=PUBLISHED,
+        published=CATALOGUE.published,
     message:
         "Table 4: with and without DAR"
     script:
@@ -92,88 +90,40 @@ rule table4_dar:
 
 rule table5_calibration:
     input:
-        exits=evaluations["exits"],
-        exit_differences=evaluations["exit_differences"],
+        exits=evaluation("exits"),
+        exit_differences=evaluation("exit_differences"),
     output:
-        **tabulated("table5_calibration"),
+        **table_files("table5_calibration"),
     log:
-        f"{RESULTS}/logs/table5_calibration.log",
+        "<logs>/table5_calibration.log",
     benchmark:
-        f"{RESULTS}/benchmarks/table5_calibration.tsv"
+        "<benchmarks>/table5_calibration.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titles,
+        titles=CATALOGUE.titles,
         ablations=EXPERIMENT.ablations,
-        published=PUBLISHED,
+        published=CATALOGUE.published,
     message:
         "Table 5: DIS, accuracy and ECE"
     script:
         "../workflow_scripts/table5_calibration.py"
 
 
-if "table6_backbone" in TABLES:
-
-    rule table6_backbone:
-        input:
-            encoders=[file for name in backbone() for file in encoder_files(name)],
-            operating_points=evaluations["operating_points"],
-        output:
-            **tabulated("table6_backbone"),
-        log:
-            f"{RESULTS}/logs/table6_backbone.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/table6_backbone.tsv"
-        conda:
-            "../environment.yml"
-        params:
-            titles=titled(ROWS["table6_backbone"]),
-            averaging=averaging,
-            encoders=copied_encoders(backbone()),
-            published=PUBLISHED,
-        message:
-            "Table 6: without a pre-trained small model"
-        script:
-            "../workflow_scripts/table6_backbone.py"
-
-
-if "table7_fastbert" in TABLES:
-
-    rule table7_fastbert:
-        input:
-            operating_points=evaluations["operating_points"],
-        output:
-            **tabulated("table7_fastbert"),
-        log:
-            f"{RESULTS}/logs/table7_fastbert.log",
-        benchmark:
-            f"{RESULTS}/benchmarks/table7_fastbert.tsv"
-        conda:
-            "../environment.yml"
-        params:
-            titles=titled(ROWS["table7_fastbert"]),
-            averaging=averaging,
-            published=PUBLISHED,
-        message:
-            "Table 7: against FastBERT"
-        script:
-            "../workflow_scripts/table7_fastbert.py"
-
-
 rule probes:
     input:
-        probes=evaluations["probes"],
+        probes=evaluation("probes"),
     output:
-        **tabulated("probes"),
+        **table_files("probes"),
     log:
-        f"{RESULTS}/logs/probes.log",
+        "<logs>/probes.log",
     benchmark:
-        f"{RESULTS}/benchmarks/probes.tsv"
+        "<benchmarks>/probes.tsv"
     conda:
         "../environment.yml"
     params:
-        titles=titles,
-        pooling=pooling,
+        titles=CATALOGUE.titles,
+        pooling=CATALOGUE.pooling,
     message:
         "every exit beside a linear probe"
     script:
@@ -182,25 +132,25 @@ rule probes:
 
 rule claims:
     input:
-        operating_points=evaluations["operating_points"],
-        differences=evaluations["differences"],
-        exit_differences=evaluations["exit_differences"],
-        data=[f"{RESULTS}/data/{task}" for task in TASKS],
-        predictions=predictions_of(CLAIMED),
-        choices=choices(CLAIMED),
+        operating_points=evaluation("operating_points"),
+        differences=evaluation("differences"),
+        exit_differences=evaluation("exit_differences"),
+        data=prepared(),
+        predictions=system_predictions(CATALOGUE.claimed),
+        choices=choices(CATALOGUE.claimed),
     output:
-        **tabulated("claims"),
+        **table_files("claims"),
     log:
-        f"{RESULTS}/logs/claims.log",
+        "<logs>/claims.log",
     benchmark:
-        f"{RESULTS}/benchmarks/claims.tsv"
+        "<benchmarks>/claims.tsv"
     conda:
         "../environment.yml"
     params:
         seed=config["seed"],
         resamples=config["evaluation"]["resamples"],
         systems=config["systems"],
-        layerwise=LAYERWISE,
+        layerwise=config.get("layerwise"),
         proposed=config["proposed"],
         predictions=predictions_folder,
     message:

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +78,21 @@ def resolve(default: dict, override: dict) -> dict:
     return merged
 
 
+def load_experiment(
+    default: str | os.PathLike, override: dict, files: Sequence[str | os.PathLike] = ()
+) -> "Experiment":
+    """The experiment of the default configuration with an override laid over it.
+
+    files: the files that the override was read from, for keys that stand in them twice
+    """
+    for path in (default, *files):
+        refuse_repeated_keys(path)
+    config = resolve(yaml.safe_load(Path(default).read_text(encoding="utf-8")), override)
+    # `--config only_finished=true` is text for Snakemake.
+    config["only_finished"] = yaml.safe_load(str(config["only_finished"]))
+    return Experiment(config)
+
+
 @dataclass(frozen=True)
 class System:
     """One row of the tables: how its candidates are trained and which rule picks an exit.
@@ -110,6 +126,7 @@ class Experiment:
         check(config)
         self.config = config
         self.name: str = config["experiment"]
+        self.results = f"results/{self.name}"
         self.tasks: list[str] = list(config["tasks"])
         self.reference = self.encoder(config["reference"])
         self.replicates = range(config["replicates"])
@@ -161,7 +178,7 @@ class Experiment:
         family = self.config.get("pretraining", {}).get("family")
         if Path(model).is_dir() or (family and model.startswith(f"{family}-")):
             return model
-        return f"results/{self.name}/encoders/{model.replace('/', '--')}"
+        return f"{self.results}/encoders/{model.replace('/', '--')}"
 
     @cached_property
     def on_hub(self) -> dict[str, str]:
@@ -172,6 +189,34 @@ class Experiment:
         models += [pretraining.get("teacher", {}).get("model")]
         models += [pretraining.get("vocabulary", {}).get("from")]
         return {self.located(name): name for name in models if name and self.located(name) != name}
+
+    @cached_property
+    def pretraining(self) -> dict:
+        """The section `pretraining`, with the folders of the models that it names."""
+        section = dict(self.config["pretraining"])
+        for part, key in (("teacher", "model"), ("vocabulary", "from")):
+            if key in section.get(part, {}):
+                section[part] = {**section[part], key: self.located(section[part][key])}
+        return section
+
+    @cached_property
+    def pretrained_depths(self) -> dict[int, dict]:
+        """Layers of the encoders that `pretraining` makes -> the schedule's settings for them."""
+        entries = self.config.get("pretraining", {}).get("depths", [])
+        return {
+            entry["layers"]: {key: value for key, value in entry.items() if key != "layers"}
+            for entry in entries
+        }
+
+    def family_folder(self, layers: int | str) -> str:
+        """The folder of an encoder that `pretraining` makes."""
+        section = self.config["pretraining"]
+        return f"{section['family']}-{layers}x{section['encoder']['width']}"
+
+    def next_shallower(self, layers: int) -> int | None:
+        """The depth that an encoder of so many layers starts from, where depths are stacked."""
+        below = [depth for depth in self.pretrained_depths if depth < layers]
+        return max(below) if self.config["pretraining"]["stacking"] and below else None
 
     def tokenizer(self, name: str) -> str:
         """The encoder whose tokenizer this encoder uses."""
@@ -216,11 +261,15 @@ class Experiment:
                 f"{run.encoder}, but {folder} has {local_layers(folder)}; ask for fewer `layers`"
             )
 
+    def runs_of(self, systems: Iterable[str]) -> list[Run]:
+        """The runs of all candidates of these systems, each once."""
+        candidates = [runs for key in systems for runs in self.systems[key].candidates.values()]
+        return list({run.name: run for runs in candidates for run in runs}.values())
+
     @cached_property
     def predicted(self) -> list[str]:
         """The runs of which systems consist; the others are only started from or learnt from."""
-        candidates = [runs for s in self.systems.values() for runs in s.candidates.values()]
-        inside = {run.name for runs in candidates for run in runs}
+        inside = {run.name for run in self.runs_of(self.systems)}
         return [name for name in self.runs if name in inside]
 
     @cached_property

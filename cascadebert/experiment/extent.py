@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import join_words
@@ -22,7 +23,20 @@ class Extent:
     missing: list[str]
 
 
-def whole(experiment: Experiment) -> Extent:
+def find_extent(experiment: Experiment) -> Extent:
+    """All of the experiment; with `only_finished`, what lies in its results folder."""
+    if not experiment.config["only_finished"]:
+        return plan_all(experiment)
+    results = Path(experiment.results)
+
+    def is_predicted(task: str, run: str, replicate: int) -> bool:
+        folder = results / "predictions" / task / run / f"seed{replicate}"
+        return folder.is_dir() and (results / "data" / task).is_dir()
+
+    return keep_finished(experiment, is_predicted)
+
+
+def plan_all(experiment: Experiment) -> Extent:
     return Extent(
         dict.fromkeys(experiment.tasks, experiment.predicted),
         {task: list(experiment.systems) for task in experiment.tasks},
@@ -30,10 +44,10 @@ def whole(experiment: Experiment) -> Extent:
     )
 
 
-def finished(experiment: Experiment, predicted: Callable[[str, str, int], bool]) -> Extent:
+def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int], bool]) -> Extent:
     """What is finished, of an experiment of which some jobs failed or were never started.
 
-    predicted: whether there are predictions of a task, run and replicate
+    is_predicted: whether there are predictions of a task, run and replicate
 
     All that is shown is a comparison with the proposed system and with the full model, so a task
     on which one of these was not run is left out. Raises UserError if that leaves no task.
@@ -45,12 +59,12 @@ def finished(experiment: Experiment, predicted: Callable[[str, str, int], bool])
         there = [
             run
             for run in experiment.predicted
-            if all(predicted(task, run, replicate) for replicate in experiment.replicates)
+            if all(is_predicted(task, run, replicate) for replicate in experiment.replicates)
         ]
         of_task = [
             key
-            for key, system in experiment.systems.items()
-            if {run.name for runs in system.candidates.values() for run in runs} <= set(there)
+            for key in experiment.systems
+            if {run.name for run in experiment.runs_of([key])} <= set(there)
         ]
         absent = [key for key in titles if key not in of_task]
         if lacking := [titles[key] for key in needed if key in absent]:

@@ -226,6 +226,14 @@ def table7_fastbert(
     return _contest(opening, points, titles, 7, averaging)
 
 
+TABLES_OF_SYSTEMS = {
+    "table2_main": table2_main,
+    "table3_distillation": table3_distillation,
+    "table6_backbone": table6_backbone,
+    "table7_fastbert": table7_fastbert,
+}
+
+
 def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, str]) -> Table:
     """Accuracy of every exit beside that of a linear probe on the states that the exit reads.
 

@@ -4,7 +4,7 @@ import pytest
 
 from cascadebert.core.errors import UserError
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.experiment.extent import finished, whole
+from cascadebert.experiment.extent import keep_finished, plan_all
 from tests.experiment.test_experiment import DEFAULT
 
 
@@ -28,13 +28,13 @@ def lacking(*lost):
     return predicted
 
 
-def test_what_is_all_there_is_the_whole(experiment):
-    assert finished(experiment, lacking()) == whole(experiment)
-    assert whole(experiment).missing == []
+def test_where_all_is_there_nothing_is_missing(experiment):
+    assert keep_finished(experiment, lacking()) == plan_all(experiment)
+    assert plan_all(experiment).missing == []
 
 
 def test_a_system_is_missing_where_a_replicate_of_one_candidate_is(experiment):
-    found = finished(experiment, lacking(("news", "deebert-bert-12", 2)))
+    found = keep_finished(experiment, lacking(("news", "deebert-bert-12", 2)))
     assert found.systems["movies"] == list(experiment.systems)
     assert found.systems["news"] == [key for key in experiment.systems if key != "deebert"]
     assert found.runs["news"] == [run for run in experiment.runs if run != "deebert-bert-12"]
@@ -42,9 +42,9 @@ def test_a_system_is_missing_where_a_replicate_of_one_candidate_is(experiment):
 
 
 def test_runs_that_systems_share_are_missing_to_all_of_them(experiment):
-    found = finished(experiment, lacking(("movies", "finetune-bert-12-layers6", None)))
+    found = keep_finished(experiment, lacking(("movies", "finetune-bert-12-layers6", None)))
     assert found.missing == ["Not run on movies: BERT-6L."]
-    found = finished(experiment, lacking(("movies", "finetune-bert-2", 0)))
+    found = keep_finished(experiment, lacking(("movies", "finetune-bert-2", 0)))
     assert found.missing == ["Not run on movies: CascadeBERT w/o DAR."]
 
 
@@ -56,11 +56,11 @@ def test_runs_that_systems_share_are_missing_to_all_of_them(experiment):
     ],
 )
 def test_a_task_without_the_proposed_or_the_full_model_is_left_out(experiment, run, title):
-    found = finished(experiment, lacking(("news", run, 1)))
+    found = keep_finished(experiment, lacking(("news", run, 1)))
     assert list(found.systems) == list(found.runs) == ["movies"]
     assert found.missing == [f"The task news is left out: not run there: {title}."]
 
 
 def test_nothing_finished_is_an_error(experiment):
     with pytest.raises(UserError, match="of no task of movies are there predictions of Cascade"):
-        finished(experiment, lacking((None, "finetune-bert-12", 0)))
+        keep_finished(experiment, lacking((None, "finetune-bert-12", 0)))

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from frames import frames
+from job import job
+
+from cascadebert.encoders.loading import load_config
+from cascadebert.experiment.published import beside
+from cascadebert.reporting.tables import TABLES_OF_SYSTEMS
+from cascadebert.reporting.typeset import write_table
+
+with job(snakemake):
+    params = snakemake.params
+    stem = Path(snakemake.output.table).with_suffix("")
+    [points] = frames(snakemake, "operating_points")
+    points = beside(points, params.number, params.published)
+    options = {"averaging": params.averaging}
+    if params.encoders:
+        encoders = params.encoders.items()
+        options["backbone"] = {name: load_config(folder).model_type for name, folder in encoders}
+    write_table(*TABLES_OF_SYSTEMS[stem.name](points, params.titles, **options), stem)
