@@ -1,0 +1,50 @@
+"""The files of the library that a module depends on."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+LIBRARY = Path(__file__).parents[1]
+
+
+@cache
+def find_sources(*modules: str, library: Path = LIBRARY) -> tuple[Path, ...]:
+    """The files that these modules of the library consist of and import, directly or not, sorted.
+
+    modules: such as "cascadebert.training.loop"
+
+    Imports inside functions count. Imports for type checkers alone do not.
+    """
+    found: set[Path] = set()
+    waiting = list(modules)
+    while waiting:
+        for path in _files_of(waiting.pop(), library):
+            if path not in found:
+                found.add(path)
+                waiting += _imports_of(ast.parse(path.read_text(encoding="utf-8")))
+    return tuple(sorted(found))
+
+
+def _files_of(module: str, library: Path) -> Iterator[Path]:
+    """The module's file, and those of the packages that it lies in; none of another library."""
+    root, *parts = module.split(".")
+    if root != library.name:
+        return
+    for depth in range(len(parts) + 1):
+        place = library.joinpath(*parts[:depth])
+        for path in (place / "__init__.py", place.with_suffix(".py")):
+            if path.is_file():
+                yield path
+
+
+def _imports_of(node: ast.AST) -> Iterable[str]:
+    """The modules that a piece of code imports. Of `from a import b`, b may be a module or not."""
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        yield from _imports_of(child)
