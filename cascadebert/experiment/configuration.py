@@ -18,7 +18,8 @@ from cascadebert.encoders.loading import local_layers
 from cascadebert.experiment import published
 from cascadebert.systems import Run, names, system
 
-SCHEMAS = Path(__file__).parents[2] / "config"
+REPOSITORY = Path(__file__).parents[2]
+SCHEMAS = REPOSITORY / "config"
 
 # YAML has .nan and .inf, which no bound of a schema refuses.
 NUMBERS = Draft202012Validator.TYPE_CHECKER
@@ -158,10 +159,16 @@ class Experiment:
 
     def located(self, model: str) -> str:
         """The folder of a model: its own, or the one that it is put into from the hub."""
+        hub_folder = f"results/{self.name}/encoders/{model.replace('/', '--')}"
+        return self._local(model) or hub_folder
+
+    def _local(self, model: str) -> str | None:
+        """A model's own folder, relative to the working directory or to this repository."""
         family = self.config.get("pretraining", {}).get("family")
         if Path(model).is_dir() or (family and model.startswith(f"{family}-")):
             return model
-        return f"results/{self.name}/encoders/{model.replace('/', '--')}"
+        embedded = REPOSITORY / model
+        return str(embedded) if embedded.is_dir() else None
 
     @cached_property
     def on_hub(self) -> dict[str, str]:
@@ -171,7 +178,7 @@ class Experiment:
         models = [entry if isinstance(entry, str) else entry["model"] for entry in entries]
         models += [pretraining.get("teacher", {}).get("model")]
         models += [pretraining.get("vocabulary", {}).get("from")]
-        return {self.located(name): name for name in models if name and self.located(name) != name}
+        return {self.located(name): name for name in models if name and not self._local(name)}
 
     def tokenizer(self, name: str) -> str:
         """The encoder whose tokenizer this encoder uses."""

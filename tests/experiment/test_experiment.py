@@ -272,3 +272,11 @@ def test_a_system_trains_what_is_its_own_with_settings_of_its_own():
         UserError, match=r"systems\.deebert\.training: .* trains heads on finetune-b"
     ):
         Experiment(config)
+
+
+def test_embedded_models_are_found_from_any_folder(tmp_path, monkeypatch):
+    assert Experiment(DEFAULT).encoder("bert-2") == "models/bert-2x128"
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment(DEFAULT)
+    assert experiment.encoder("bert-2") == str(ROOT / "models/bert-2x128")
+    assert experiment.on_hub == {}
