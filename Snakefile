@@ -2,6 +2,7 @@
 
 import os
 import sys
+from copy import deepcopy
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -9,8 +10,13 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-# The library lies beside this file, whether or not it is installed.
-sys.path.insert(0, workflow.basedir)
+# `workflow.basedir` would be the folder of the Snakefile that includes this one or uses it as a module.
+if not isinstance(workflow.current_basedir, os.PathLike):
+    raise WorkflowError(
+        "clone this repository: its Snakefile needs the library and models beside it"
+    )
+HERE = os.fspath(workflow.current_basedir)
+sys.path.insert(0, HERE)  # whether or not the library is installed
 
 from cascadebert.core.errors import UserError
 from cascadebert.experiment.configuration import Experiment, refuse_repeated_keys, resolve
@@ -20,19 +26,22 @@ from cascadebert.training.gpus import devices
 from cascadebert.reporting.submission import submitted
 from cascadebert.data import source_files
 
+# From the command line, or from a workflow that uses this one as a module. `configfile` merges into it.
+given = deepcopy(config)
 
-configfile: f"{workflow.basedir}/config.yaml"
+
+configfile: f"{HERE}/config.yaml"
 
 
-with open(f"{workflow.basedir}/config.yaml") as default:
-    resolved = resolve(yaml.safe_load(default), workflow.config_settings.overwrite_config)
+with open(f"{HERE}/config.yaml") as default:
+    resolved = resolve(yaml.safe_load(default), given)
 # `--config only_finished=true` is text for Snakemake.
 resolved["only_finished"] = yaml.safe_load(str(resolved["only_finished"]))
 RESULTS = f"results/{resolved['experiment']}"
 
 
 try:
-    for path in [f"{workflow.basedir}/config.yaml", *workflow.config_settings.configfiles]:
+    for path in [f"{HERE}/config.yaml", *workflow.config_settings.configfiles]:
         refuse_repeated_keys(path)
     EXPERIMENT = Experiment(resolved)
     EXTENT = (
@@ -49,8 +58,7 @@ try:
     SUBMITTED = {} if resolved["only_finished"] else submitted(EXPERIMENT)
 except UserError as error:
     raise WorkflowError(str(error))
-config.clear()
-config.update(resolved)
+config = resolved  # a new name: a calling workflow keeps its own configuration as it is
 
 
 include: "rules/common.smk"
