@@ -271,11 +271,13 @@ def _add(found: dict[str, Run], run: Run) -> None:
 
 def check(config: dict) -> None:
     """Raises UserError for the first thing in the configuration that cannot be meant."""
+    schemas = {path.name: yaml.safe_load(path.read_text()) for path in SCHEMAS.glob("*schema.yaml")}
+    for schema in schemas.values():
+        del schema["$schema"]  # it would make jsonschema go on with a validator that takes .nan
     registry = Registry().with_resources(
-        (path.name, Resource.from_contents(yaml.safe_load(path.read_text()), DRAFT202012))
-        for path in SCHEMAS.glob("*schema.yaml")
+        (name, Resource.from_contents(contents, DRAFT202012)) for name, contents in schemas.items()
     )
-    schema = yaml.safe_load((SCHEMAS / "schema.yaml").read_text())
+    schema = schemas["schema.yaml"]
     known = {"method": names()}
     for name in ("encoder", "system"):
         section = config.get(f"{name}s")
@@ -293,7 +295,7 @@ def check(config: dict) -> None:
             where = ".".join(map(str, (*path, *error.absolute_path))) or "top level"
             raise UserError(f"configuration, {where}: {_explained(error, known)}")
 
-    validate(config, schema, ())
+    validate(config, schemas["complete.schema.yaml"], ())
     for key, entry in config["systems"].items():
         options = system(entry["method"]).OPTIONS
         common = schema["properties"]["systems"]["additionalProperties"]
