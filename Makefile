@@ -1,9 +1,11 @@
 # make run       the embedded experiment, and where its report is
 # make test      the tests
+# make test-fast those that train nothing, download nothing and start no process
 # make bench     does the cascade save the time that it promises? (after make run)
 # make faults    kills, damages and fills up running workflows, and counts what is lost
 # make showcase  copies the tables and figures of `make run` to docs/<experiment>
-# All but the last set up what they need in .venv. CONFIG=file makes run and showcase take another experiment.
+# All but the last set up what they need in .venv. CONFIG=file makes run and showcase take another experiment,
+# PYTHON=python3.12 another Python (before .venv is there).
 
 PYTHON ?= python3.11
 CORES ?= 2
@@ -14,7 +16,7 @@ OVERRIDE := $(if $(CONFIG),--configfile $(CONFIG))
 EXPERIMENT = $(shell sed -n 's/^experiment: *\([^ \#]*\).*/\1/p' $(or $(CONFIG),config.yaml))
 REPORT = results/$(EXPERIMENT)/report.html
 
-.PHONY: run test bench faults showcase
+.PHONY: run test test-fast bench faults showcase
 
 run: $(VENV)/installed
 	$(BIN)/snakemake --cores $(CORES) $(OVERRIDE)
@@ -24,10 +26,13 @@ run: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules workflow
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-fast: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow
 
 bench: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python benchmarks/wall_clock.py

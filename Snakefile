@@ -2,6 +2,7 @@
 
 import os
 import sys
+from copy import deepcopy
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -9,8 +10,13 @@ from snakemake.utils import min_version
 
 min_version("9.12")  # path variables
 
-# The library lies beside this file, whether or not it is installed.
-sys.path.insert(0, workflow.basedir)
+# `workflow.basedir` would be the folder of the Snakefile that includes this one or uses it as a module.
+if not isinstance(workflow.current_basedir, os.PathLike):
+    raise WorkflowError(
+        "clone this repository: its Snakefile needs the library and models beside it"
+    )
+HERE = os.fspath(workflow.current_basedir)
+sys.path.insert(0, HERE)  # whether or not the library is installed
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
@@ -27,14 +33,17 @@ from workflow_scripts.internals import (
     stop_job_rate_limit,
 )
 
+# From the command line, or from a workflow that uses this one as a module. `configfile` merges into it.
+given = deepcopy(config)
 
-configfile: f"{workflow.basedir}/config.yaml"
+
+configfile: f"{HERE}/config.yaml"
 
 
 try:
     EXPERIMENT = load_experiment(
-        default=f"{workflow.basedir}/config.yaml",
-        override=workflow.config_settings.overwrite_config,
+        default=f"{HERE}/config.yaml",
+        override=given,
         files=workflow.config_settings.configfiles,
     )
     EXTENT = find_extent(EXPERIMENT)
@@ -42,8 +51,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 CATALOGUE = Catalogue(EXPERIMENT, EXTENT)
-config.clear()
-config.update(EXPERIMENT.config)
+config = EXPERIMENT.config  # a new name: a calling workflow keeps its own configuration
 
 
 pathvars:

@@ -67,7 +67,13 @@ NEUTRAL = [
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """Whole workflows first: of parallel workers none is left with a long test at the end."""
+    """Marks what runs a workflow or an encoder as slow, and puts workflows first.
+
+    Of parallel workers none is left with a long test at the end.
+    """
+    for item in items:
+        if "workflow" in item.path.parts or "encoders" in item.fixturenames:
+            item.add_marker("slow")
     items.sort(key=lambda item: "workflow" not in item.path.parts)
 
 

@@ -19,7 +19,8 @@ from cascadebert.encoders.loading import local_layers
 from cascadebert.experiment import published
 from cascadebert.systems import Run, names, system
 
-SCHEMAS = Path(__file__).parents[2] / "config"
+REPOSITORY = Path(__file__).parents[2]
+SCHEMAS = REPOSITORY / "config"
 
 # YAML has .nan and .inf, which no bound of a schema refuses.
 NUMBERS = Draft202012Validator.TYPE_CHECKER
@@ -175,10 +176,15 @@ class Experiment:
 
     def located(self, model: str) -> str:
         """The folder of a model: its own, or the one that it is put into from the hub."""
+        return self._local(model) or f"{self.results}/encoders/{model.replace('/', '--')}"
+
+    def _local(self, model: str) -> str | None:
+        """A model's own folder, relative to the working directory or to this repository."""
         family = self.config.get("pretraining", {}).get("family")
         if Path(model).is_dir() or (family and model.startswith(f"{family}-")):
             return model
-        return f"{self.results}/encoders/{model.replace('/', '--')}"
+        embedded = REPOSITORY / model
+        return str(embedded) if embedded.is_dir() else None
 
     @cached_property
     def on_hub(self) -> dict[str, str]:
@@ -188,7 +194,7 @@ class Experiment:
         models = [entry if isinstance(entry, str) else entry["model"] for entry in entries]
         models += [pretraining.get("teacher", {}).get("model")]
         models += [pretraining.get("vocabulary", {}).get("from")]
-        return {self.located(name): name for name in models if name and self.located(name) != name}
+        return {self.located(name): name for name in models if name and not self._local(name)}
 
     @cached_property
     def pretraining(self) -> dict:
@@ -313,11 +319,13 @@ def _add(found: dict[str, Run], run: Run) -> None:
 
 def check(config: dict) -> None:
     """Raises UserError for the first thing in the configuration that cannot be meant."""
+    schemas = {path.name: yaml.safe_load(path.read_text()) for path in SCHEMAS.glob("*schema.yaml")}
+    for schema in schemas.values():
+        del schema["$schema"]  # it would make jsonschema go on with a validator that takes .nan
     registry = Registry().with_resources(
-        (path.name, Resource.from_contents(yaml.safe_load(path.read_text()), DRAFT202012))
-        for path in SCHEMAS.glob("*schema.yaml")
+        (name, Resource.from_contents(contents, DRAFT202012)) for name, contents in schemas.items()
     )
-    schema = yaml.safe_load((SCHEMAS / "schema.yaml").read_text())
+    schema = schemas["schema.yaml"]
     known = {"method": names()}
     for name in ("encoder", "system"):
         section = config.get(f"{name}s")
@@ -335,7 +343,7 @@ def check(config: dict) -> None:
             where = ".".join(map(str, (*path, *error.absolute_path))) or "top level"
             raise UserError(f"configuration, {where}: {_explained(error, known)}")
 
-    validate(config, schema, ())
+    validate(config, schemas["complete.schema.yaml"], ())
     for key, entry in config["systems"].items():
         options = system(entry["method"]).OPTIONS
         common = schema["properties"]["systems"]["additionalProperties"]

@@ -26,6 +26,7 @@ def flip(path, bit):
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_what_is_whole_passes_and_sha256sum_agrees(results):
     ledger = Ledger(results)
     (results / "models" / "seed0" / ".snakemake_timestamp").touch()

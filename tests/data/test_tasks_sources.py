@@ -374,10 +374,12 @@ def test_archive_given_as_a_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["reviews-1.0.tar.gz"]
 
 
+@pytest.mark.slow
 def test_archive_through_pip(index):
     assert fetch("reviews==1.0", SHA256) == SDIST
 
 
+@pytest.mark.slow
 def test_wrong_sha256(index):
     with pytest.raises(
         UserError, match=f"its sha256 is {SHA256}, not 000.*Run again.*source.sha256"
@@ -388,6 +390,7 @@ def test_wrong_sha256(index):
         load(index, spec)
 
 
+@pytest.mark.slow
 def test_index_out_of_reach(index):
     (index / "reviews-1.0.tar.gz").unlink()
     with pytest.raises(UserError, match=r"No matching distribution.*path as .* source\.archive"):
@@ -432,6 +435,7 @@ def served(index, monkeypatch):
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_download_that_is_cut_off_is_no_reason_to_trust_another_archive(served):
     with pytest.raises(UserError, match=r"reviews==1\.0"):
         fetch("reviews==1.0", SHA256)
@@ -439,6 +443,7 @@ def test_a_download_that_is_cut_off_is_no_reason_to_trust_another_archive(served
     assert fetch("reviews==1.0", SHA256) == SDIST
 
 
+@pytest.mark.slow
 def test_an_index_that_nobody_answers_for(index, monkeypatch):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
@@ -471,6 +476,7 @@ RATED = {  # file -> rows negative and positive, of those that are not neutral
 }
 
 
+@pytest.mark.slow
 def test_the_real_ratings(tmp_path):
     try:
         (tmp_path / "sdist").write_bytes(fetch("vaderSentiment==2.5", VADER))

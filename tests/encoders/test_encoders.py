@@ -90,6 +90,7 @@ def test_who_does_not_say_its_inner_width_has_berts():
     assert layer_flops(SimpleNamespace(hidden_size=32), 10) == expected
 
 
+@pytest.mark.slow
 def test_a_hub_that_never_answers_is_given_up():
     """It takes the call and is silent, as behind many a firewall."""
     script = """

@@ -105,6 +105,7 @@ def test_a_data_sets_own_code_and_pickles_are_not_run(tmp_path, sprung, monkeypa
     assert not sprung.exists()
 
 
+@pytest.mark.slow
 def test_what_an_archive_calls_its_members_leads_nowhere(tmp_path, monkeypatch):
     """Nothing is written, and a link is no file."""
     buffer = io.BytesIO()

@@ -66,6 +66,7 @@ def test_the_default_is_the_papers_line_up():
         ("training.precision", "fp8", r"training\.precision: 'fp8' is not one of \['auto', 'bf16'"),
         ("training.learning_rate", float("nan"), r"training\.learning_rate: nan is not of type"),
         ("evaluation.targets", [2, float("inf")], r"evaluation\.targets\.1: inf is not of type"),
+        ("tasks.movies.neutral", float("nan"), r"tasks\.movies\.neutral: nan is not of type"),
         ("training.learning_rate", "2e-5", r"'2e-5' is not of type .*point before an exponent"),
         (
             "tasks.movies.labels",
@@ -272,3 +273,11 @@ def test_a_system_trains_what_is_its_own_with_settings_of_its_own():
         UserError, match=r"systems\.deebert\.training: .* trains heads on finetune-b"
     ):
         Experiment(config)
+
+
+def test_embedded_models_are_found_from_any_folder(tmp_path, monkeypatch):
+    assert Experiment(DEFAULT).encoder("bert-2") == "models/bert-2x128"
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment(DEFAULT)
+    assert experiment.encoder("bert-2") == str(ROOT / "models/bert-2x128")
+    assert experiment.on_hub == {}

@@ -42,6 +42,8 @@ from cascadebert.training.checkpoint import Checkpoint
 from tests.conftest import BAD, GOOD, NEUTRAL
 from tests.experiment.test_experiment import DEFAULT, ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def prose(count: int, seed: int = 0) -> list[str]:
     draw = np.random.default_rng(seed)

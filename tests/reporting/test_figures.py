@@ -115,6 +115,7 @@ def test_figures_fit_the_page_and_can_be_read(name, tasks):
     assert box.y1 <= height + 0.01
 
 
+@pytest.mark.slow
 def test_no_pyplot():
     code = "import sys, cascadebert.reporting.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -146,6 +146,7 @@ def test_the_table_says_it_in_short(record):
     assert not any(len(word) == 64 for word in page.split())  # no checksum
 
 
+@pytest.mark.slow
 def test_it_knows_the_commit_and_what_was_changed_since(tmp_path, monkeypatch):
     def git(*arguments):
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]

@@ -16,6 +16,8 @@ import pytest
 from cascadebert.core.errors import UserError
 from cascadebert.training import gpus
 
+pytestmark = pytest.mark.slow
+
 # Says in the journal what it waits for, takes and gives back; holds its slot for so many seconds.
 JOB = """
 import logging, os, sys, time

@@ -70,6 +70,7 @@ def test_only_one_dimension_is_accepted():
         difficulty_margin_loss([0.5, 0.6], [True], 0.5)
 
 
+@pytest.mark.slow
 def test_training_with_it_lowers_the_confidence_of_difficult_examples():
     # The label is the sign of the first feature. The second one says which labels are noise.
     generator = torch.Generator().manual_seed(0)
