@@ -219,7 +219,7 @@ MIDDLE_TARGET = sorted(config["evaluation"]["targets"])[len(config["evaluation"]
 def representations(tasks):
     """States of the first model of each candidate."""
     systems = [EXPERIMENT.systems[key] for key in REPRESENTATIONS["systems"]]
-    runs = dict.fromkeys(c[0].name for system in systems for c in system.candidates.values())
+    runs = dict.fromkeys(c.runs[0].name for system in systems for c in system.candidates)
     return [f"{RESULTS}/representations/{task}/{run}.npz" for task in tasks for run in runs]
 
 
@@ -301,8 +301,7 @@ def predictions_of(systems, tasks=TASKS):
     found = []
     for task in tasks:
         run_here = [EXPERIMENT.systems[key] for key in systems if key in EXTENT.systems[task]]
-        candidates = chain(*[system.candidates.values() for system in run_here])
-        runs = dict.fromkeys(run.name for run in chain(*candidates))
+        runs = dict.fromkeys(run.name for system in run_here for run in system.runs)
         found += [folder for run in runs for folder in predictions(task, run)]
     return found
 
@@ -316,8 +315,8 @@ def copied_encoders(names):
 
 def backbone():
     """The encoders that the systems of Table 6 start from."""
-    candidates = [EXPERIMENT.systems[key].candidates.values() for key in ROWS["table6_backbone"]]
-    return list(dict.fromkeys(run.encoder for of in candidates for runs in of for run in runs))
+    systems = [EXPERIMENT.systems[key] for key in ROWS["table6_backbone"]]
+    return list(dict.fromkeys(run.encoder for system in systems for run in system.runs))
 
 
 # Pre-training a family of encoders, where the configuration asks for one.

@@ -78,7 +78,7 @@ class Cascade:
         results = Path(results)
         experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
         choice = Choice.load(results / "evaluation" / task / "choices" / f"{system}.json")
-        runs = experiment.systems[system].candidates[choice.candidate]
+        runs = experiment.systems[system].candidate(choice.candidate).runs
         if experiment.systems[system].rule != "confidences":
             raise UserError(f"{system} of {results} is no cascade of models")
         if speedup not in choice.knobs:

@@ -43,10 +43,10 @@ def load_system(
         metric=task.metric,
         full_cost=load_config(experiment.reference).num_hidden_layers,
         candidates={
-            label: [
-                {split: load(runs, replicate, split) for split in splits}
+            candidate.label: [
+                {split: load(candidate.runs, replicate, split) for split in splits}
                 for replicate in experiment.replicates
             ]
-            for label, runs in system.candidates.items()
+            for candidate in system.candidates
         },
     )

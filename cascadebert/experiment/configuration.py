@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from referencing.jsonschema import DRAFT202012
 from cascadebert.core.errors import UserError
 from cascadebert.encoders.loading import local_layers
 from cascadebert.experiment import published
-from cascadebert.systems import Run, names, system
+from cascadebert.systems import find_methods, load_method
+from cascadebert.systems.method import Candidate, Run
 
 SCHEMAS = Path(__file__).parents[2] / "config"
 
@@ -81,23 +82,30 @@ def resolve(default: dict, override: dict) -> dict:
 class System:
     """One row of the tables: how its candidates are trained and which rule picks an exit.
 
-    candidates: by label, the alternatives among which the development split chooses; each is a list
-                of runs whose exits follow one another
+    candidates: the alternatives among which the development split chooses
     """
 
     key: str
     title: str
     rule: str
-    candidates: dict[str, list[Run]]
+    candidates: tuple[Candidate, ...]
     ablation_of: str | None
     extends: str | None
     published: str | None
 
     @property
+    def runs(self) -> list[Run]:
+        """The runs of all candidates, each of them once."""
+        return list(dict.fromkeys(run for each in self.candidates for run in each.runs))
+
+    def candidate(self, label: str) -> Candidate:
+        [found] = (candidate for candidate in self.candidates if candidate.label == label)
+        return found
+
+    @property
     def pooling(self) -> str:
-        """What its exits read of an encoder's states, see `heads.pool`."""
-        (run, *_), *_ = self.candidates.values()
-        return run.option("pooling", "first")
+        """What the exits read of an encoder's states, see `heads.pool`."""
+        return self.runs[0].option("pooling", "first")
 
 
 class Experiment:
@@ -126,16 +134,16 @@ class Experiment:
         method, title = entry.pop("method"), entry.pop("title")
         related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
         training = entry.pop("training", {})
-        module = system(method)
+        module = load_method(method)
         if "pooling" in module.OPTIONS["properties"] and (pooling := self._pooling(entry)):
             entry.setdefault("pooling", pooling)
         candidates = module.candidates(entry, self.config["difficulty"]["margins"])
         if training:
-            candidates = {
-                label: [self._trained_with(key, run, training) for run in runs]
-                for label, runs in candidates.items()
-            }
-        return System(key, title, module.EXIT_RULE, candidates, **related)
+            candidates = [
+                replace(c, runs=tuple(self._trained_with(key, run, training) for run in c.runs))
+                for c in candidates
+            ]
+        return System(key, title, module.EXIT_RULE, tuple(candidates), **related)
 
     def _pooling(self, entry: dict) -> str | None:
         """What exits on the entry's encoder read, if the encoder says it."""
@@ -195,9 +203,8 @@ class Experiment:
             _add(found, run)
 
         for entry in self.systems.values():
-            for candidate in entry.candidates.values():
-                for run in candidate:
-                    add(run)
+            for run in entry.runs:
+                add(run)
         return found
 
     def _all_labellers(self) -> dict[str, Run]:
@@ -219,8 +226,7 @@ class Experiment:
     @cached_property
     def predicted(self) -> list[str]:
         """The runs of which systems consist; the others are only started from or learnt from."""
-        candidates = [runs for s in self.systems.values() for runs in s.candidates.values()]
-        inside = {run.name for runs in candidates for run in runs}
+        inside = {run.name for system in self.systems.values() for run in system.runs}
         return [name for name in self.runs if name in inside]
 
     @cached_property
@@ -236,7 +242,7 @@ class Experiment:
     @cached_property
     def rivals(self) -> list[str]:
         """Systems that exit early inside the very model that the proposed cascade ends in."""
-        runs = {key: next(iter(s.candidates.values())) for key, s in self.systems.items()}
+        runs = {key: system.candidates[0].runs for key, system in self.systems.items()}
         backbone = runs[self.config["proposed"]][-1].encoder
         return [
             key
@@ -269,7 +275,7 @@ def check(config: dict) -> None:
         for path in SCHEMAS.glob("*schema.yaml")
     )
     schema = yaml.safe_load((SCHEMAS / "schema.yaml").read_text())
-    known = {"method": names()}
+    known = {"method": find_methods()}
     for name in ("encoder", "system"):
         section = config.get(f"{name}s")
         known[name] = list(section) if isinstance(section, dict) else []
@@ -288,7 +294,7 @@ def check(config: dict) -> None:
 
     validate(config, schema, ())
     for key, entry in config["systems"].items():
-        options = system(entry["method"]).OPTIONS
+        options = load_method(entry["method"]).OPTIONS
         common = schema["properties"]["systems"]["additionalProperties"]
         whole = {
             "$defs": schema["$defs"],

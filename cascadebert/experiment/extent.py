@@ -50,7 +50,7 @@ def finished(experiment: Experiment, predicted: Callable[[str, str, int], bool])
         of_task = [
             key
             for key, system in experiment.systems.items()
-            if {run.name for runs in system.candidates.values() for run in runs} <= set(there)
+            if {run.name for run in system.runs} <= set(there)
         ]
         absent = [key for key in titles if key not in of_task]
         if lacking := [titles[key] for key in needed if key in absent]:
@@ -73,7 +73,7 @@ def _full_models(experiment: Experiment) -> list[str]:
     return [
         key
         for key, system in experiment.systems.items()
-        for (run, *others) in system.candidates.values()
+        for run, *others in (candidate.runs for candidate in system.candidates)
         if system.rule == "last"
         and run.encoder == experiment.config["reference"]
         and not (others or run.options or run.parents)

@@ -12,7 +12,7 @@ from torch import nn
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import Settings, device, train
+from cascadebert.training.loop import Examples, Settings, device, train
 from cascadebert.training.probes import BATCH, fit_linear
 
 # A head is small and its states are standardised: it bears a higher rate than an encoder does, and
@@ -73,6 +73,7 @@ def train_heads(
     data: TokenizedSplit,
     dev: TokenizedSplit,
     metric: str,
+    *,
     seed: int,
     name: str,
     checkpoint: Checkpoint | None = None,
@@ -97,10 +98,9 @@ def train_heads(
     # The bound keeps what is constant but for rounding from being blown up.
     mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
     with on_standardised_states(model, mean, deviation):
-        rows, settings = np.arange(len(data)), head_settings(len(data))
-        return train(
-            model, seen, rows, seen_dev, metric, settings, seed, name, checkpoint=checkpoint
-        )
+        examples = Examples(train=seen, dev=seen_dev, metric=metric)
+        settings = head_settings(len(data))
+        return train(model, examples, settings, seed=seed, name=name, checkpoint=checkpoint)
 
 
 def head_settings(examples: int) -> Settings:
@@ -178,7 +178,9 @@ def _solve(model: FrozenExits, data: FrozenStates, dev: FrozenStates) -> None:
             head.bias.copy_(torch.from_numpy(bias))
 
 
-def _states(model: FrozenExits, data: FrozenStates | TokenizedSplit, rows: np.ndarray):
+def _states(
+    model: FrozenExits, data: FrozenStates | TokenizedSplit, rows: np.ndarray
+) -> np.ndarray:
     """All tokens' states of these rows, `[tokens, heads, width]`."""
     seen = data.batch(rows)
     if isinstance(data, TokenizedSplit):

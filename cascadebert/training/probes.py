@@ -14,11 +14,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
-from torch import nn
 from transformers import PreTrainedModel
 
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
-from cascadebert.systems.shared.heads import pool
+from cascadebert.systems.method import ExitModel
+from cascadebert.systems.shared.heads import JointExits, pool
 from cascadebert.training.loop import predict
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty
@@ -76,7 +76,7 @@ def fit_linear(
 
 
 def predict_with_probes(
-    model: nn.Module, splits: dict[str, TokenizedSplit], seed: int
+    model: ExitModel, splits: dict[str, TokenizedSplit], seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Logits of all exits, and of a linear probe on the states that each exit reads.
 
@@ -105,7 +105,7 @@ def predict_with_probes(
 
 
 def read_exits(
-    model: nn.Module, data: TokenizedSplit, precision: str = "fp32"
+    model: ExitModel, data: TokenizedSplit, precision: str = "fp32"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits `[examples, exits, labels]` and the pooled states of the exits' layers.
 
@@ -119,9 +119,9 @@ def read_exits(
     return logits, states
 
 
-def scale_exits(model: nn.Module, data: TokenizedSplit, seed: int) -> None:
+def scale_exits(model: ExitModel, data: TokenizedSplit, seed: int) -> None:
     """Sets the `heads.Scaling` of a model's exits, where they need one, from training examples."""
-    if getattr(model, "unscaled", False):
+    if isinstance(model, JointExits) and model.needs_scales:
         rows = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]
         _, states = read_exits(model, data.take(rows))
         # The last exit may be the model's own and need none.
@@ -130,7 +130,7 @@ def scale_exits(model: nn.Module, data: TokenizedSplit, seed: int) -> None:
 
 
 @contextmanager
-def _kept_states(model: nn.Module) -> Iterator[list[np.ndarray]]:
+def _kept_states(model: ExitModel) -> Iterator[list[np.ndarray]]:
     """Keeps the states of each batch that the model computes meanwhile."""
     encoder = next(p for p in model.modules() if isinstance(p, PreTrainedModel)).base_model
     batches = []
