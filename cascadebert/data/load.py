@@ -1,6 +1,7 @@
 """From a task's entry in the configuration to the task."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -28,11 +29,12 @@ def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
     glue = known_as(source)
     if glue:
         known = GLUE[glue]
-        spec = {
+        of_glue: dict[str, Any] = {
             "columns": glue_columns(known.hub_columns if "hub" in source else known.file_columns),
             "labels": list(known.labels),
             "metric": known.metric,
-        } | spec
+        }
+        spec = of_glue | spec
     for key in ("columns", "labels"):
         if key not in spec:
             raise UserError(f"task {name}: `{key}` is missing; only for GLUE's tasks is it known")

@@ -83,8 +83,8 @@ def unpack(data: bytes, origin: str, member: str) -> bytes:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             files = [entry for entry in tar.getmembers() if entry.isfile()]
             found = [entry for entry in files if f"/{entry.name}".endswith(f"/{member}")]
-            if len(found) == 1:
-                return tar.extractfile(found[0]).read()
+            if len(found) == 1 and (file := tar.extractfile(found[0])):
+                return file.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise UserError(
             f"{origin} is no whole tar archive ({error}); source.member may name one file too many"

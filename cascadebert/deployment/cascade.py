@@ -105,8 +105,8 @@ class Cascade:
             probabilities = self._probabilities(
                 member,
                 tokenizer,
-                [texts[i] for i in waiting],
-                None if pairs is None else [pairs[i] for i in waiting],
+                [texts[i] for i in waiting.tolist()],
+                None if pairs is None else [pairs[i] for i in waiting.tolist()],
                 batch_size,
             )
             leaving = probabilities.max(axis=1) > self.thresholds[index]

@@ -83,7 +83,7 @@ def fetch(model: str, folder: str | os.PathLike) -> None:
     torch.manual_seed(0)  # draws what the hub's files leave out, such as a pooler
     encoder = load_encoder(model)
     # The hub's cache names its folders by commit.
-    commit = Path(try_to_load_from_cache(model, "config.json")).parent.name
+    commit = Path(str(try_to_load_from_cache(model, "config.json"))).parent.name
     about = {"model": model, "commit": commit}
     with replacing(folder) as draft:
         encoder.save_pretrained(draft)

@@ -309,7 +309,7 @@ def check(config: dict) -> None:
 def _explained(error: ValidationError, known: dict[str, list[str]]) -> str:
     """What is wrong, and what the user may write instead."""
     if error.validator == "format":
-        return f"{error.instance!r} is none of {', '.join(known[error.validator_value])}"
+        return f"{error.instance!r} is none of {', '.join(known[str(error.validator_value)])}"
     return f"{error.message}{_allowed(error)}"
 
 
@@ -321,10 +321,11 @@ def _allowed(error: ValidationError) -> str:
             return "; put it in quotes"
         if error.validator_value in ("number", "integer") and _is_number(error.instance):
             return "; write it without quotes, and with a point before an exponent (2.0e-5)"
+    schema = error.schema if isinstance(error.schema, dict) else {}
     if error.validator in ("additionalProperties", "propertyNames"):
-        keys = error.schema.get("properties", {})
+        keys = schema.get("properties", {})
         return f"; allowed keys: {', '.join(keys)}" if keys else ""
-    description = error.schema.get("description") if isinstance(error.schema, dict) else None
+    description = schema.get("description")
     return f" ({description})" if description else ""
 
 

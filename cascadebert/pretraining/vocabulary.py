@@ -51,7 +51,8 @@ def train_wordpiece(sentences: list[str], size: int, longest: int) -> BertTokeni
     )
     found = learner.get_vocab()
     pieces = [
-        piece if ord(piece[0]) < shift else "##" + piece for piece in sorted(found, key=found.get)
+        piece if ord(piece[0]) < shift else "##" + piece
+        for piece in sorted(found, key=found.__getitem__)
     ]
     plain = {shift + ord(letter) % 0x20000: letter for letter in alphabet}
     pieces = [piece.translate(plain) for piece in pieces]

@@ -1,7 +1,7 @@
 """FastBERT (Liu et al., ACL 2020): heads that a fine-tuned model's own last head teaches."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -94,7 +94,6 @@ class Students(FrozenExits):
     """
 
     reads_tokens = True
-    backbone: Teacher
 
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         teacher = Teacher(run, encoder, labels)
@@ -109,8 +108,9 @@ class Students(FrozenExits):
     def read(self, inputs: Inputs) -> Inputs:
         """The states of all tokens, since every head attends to all of them."""
         mask = inputs["attention_mask"]
-        states = self.backbone.encoder(**inputs, output_hidden_states=True).hidden_states
-        last = self.backbone.head(states[-1], mask)
+        teacher = cast(Teacher, self.backbone)
+        states = teacher.encoder(**inputs, output_hidden_states=True).hidden_states
+        last = teacher.head(states[-1], mask)
         between = torch.stack(states[1:-1], dim=2)  # the first are the embeddings
         return {"states": between.float(), "attention_mask": mask, "last": last.float()}
 

@@ -1,7 +1,6 @@
 """BERT-PKD (Sun et al., EMNLP 2019): the student also learns the teacher's intermediate states."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import mse_loss, normalize
@@ -10,9 +9,6 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.systems import kd
 from cascadebert.systems.method import ENCODER, Candidate, Inputs, Options, Run
-
-if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
 
 EXIT_RULE = "last"
 OPTIONS = {
@@ -78,13 +74,14 @@ class Model(kd.Model):
             logits, taught.logits.float(), gold, self.weight, self.temperature
         )
         patience = patience_loss(
-            _first_tokens(outputs, self.learning), _first_tokens(taught, self.teaching)
+            _first_tokens(outputs.hidden_states, self.learning),
+            _first_tokens(taught.hidden_states, self.teaching),
         )
         return logits[:, None], loss + self.beta * patience
 
 
-def _first_tokens(outputs: "ModelOutput", layers: Iterable[int]) -> torch.Tensor:
+def _first_tokens(hidden_states: Sequence[torch.Tensor], layers: Iterable[int]) -> torch.Tensor:
     """The first token's states after these layers, float32 `[batch, layers, width]`."""
     # The first of the hidden states are the embeddings, so that layers count from 1.
-    states = [outputs.hidden_states[layer][:, 0] for layer in layers]
+    states = [hidden_states[layer][:, 0] for layer in layers]
     return torch.stack(states, dim=1).float()

@@ -93,14 +93,16 @@ class Model(finetune.Model):
 
 def stack(model: "PreTrainedModel") -> nn.ModuleList:
     """The model's layers, in order. Raises UserError if it has none of their own, as ALBERT."""
-    return model.get_submodule(_name_of_stack(model))
+    _, layers = _find_stack(model)
+    return layers
 
 
 @contextmanager
 def stacked(model: "PreTrainedModel", layers: Iterable[nn.Module]) -> Iterator[None]:
     """While it lasts, the model computes with these layers instead of its own."""
-    name, _, attribute = _name_of_stack(model).rpartition(".")
-    owner, own = model.get_submodule(name), stack(model)
+    name, own = _find_stack(model)
+    owner_name, _, attribute = name.rpartition(".")
+    owner = model.get_submodule(owner_name)
     setattr(owner, attribute, nn.ModuleList(layers))
     try:
         yield
@@ -108,10 +110,10 @@ def stacked(model: "PreTrainedModel", layers: Iterable[nn.Module]) -> Iterator[N
         setattr(owner, attribute, own)
 
 
-def _name_of_stack(model: "PreTrainedModel") -> str:
+def _find_stack(model: "PreTrainedModel") -> tuple[str, nn.ModuleList]:
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
-            return name
+            return name, module
     raise UserError(
         f"a {model.config.model_type} model has no list of layers of its own, so none of them can "
         "be replaced; take an encoder of another family for theseus"

@@ -95,7 +95,7 @@ def _digest(tensors: Tensors, about: str) -> str:
     found = hashlib.sha256(about.encode())
     for key in sorted(tensors):
         found.update(f"{key} {tensors[key].dtype} {list(tensors[key].shape)}".encode())
-        found.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+        found.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -89,8 +89,10 @@ def train_heads(
     """
     model.to(device()).eval()
     seen, seen_dev = read_states(model, data), read_states(model, dev)
-    if all(isinstance(head, nn.Linear) for head in model.heads):
-        _solve(model, seen, seen_dev)
+    linear = [head for head in model.heads if isinstance(head, nn.Linear)]
+    in_reach = isinstance(seen, FrozenStates) and isinstance(seen_dev, FrozenStates)
+    if len(linear) == len(model.heads) and in_reach:
+        _solve(linear, seen, seen_dev)
         return []
     sample = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]
     batches = [sample[i : i + BATCH] for i in range(0, len(sample), BATCH)]
@@ -137,15 +139,15 @@ def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | Toke
 def standardise(layer: nn.Linear, mean: torch.Tensor, deviation: torch.Tensor) -> None:
     """Makes a layer compute from (state - mean) / deviation what it computed from the state."""
     with torch.no_grad():
-        layer.bias += layer.weight @ mean
-        layer.weight *= deviation
+        layer.bias.add_(layer.weight @ mean)
+        layer.weight.mul_(deviation)
 
 
 def fold(layer: nn.Linear, mean: torch.Tensor, deviation: torch.Tensor) -> None:
     """Undoes `standardise`."""
     with torch.no_grad():
-        layer.weight /= deviation
-        layer.bias -= layer.weight @ mean
+        layer.weight.div_(deviation)
+        layer.bias.sub_(layer.weight @ mean)
 
 
 @contextmanager
@@ -156,7 +158,8 @@ def on_standardised_states(
 
     mean, deviation: `[heads, width]`
     """
-    scale = [torch.from_numpy(x).float().to(device()) for x in (mean, deviation)]
+    means, deviations = (torch.from_numpy(x).float().to(device()) for x in (mean, deviation))
+    scale = means, deviations
     for layer, *of_head in zip(model.first_layers(), *scale, strict=True):
         standardise(layer, *of_head)
     model.scale = scale
@@ -168,8 +171,8 @@ def on_standardised_states(
             fold(layer, *of_head)
 
 
-def _solve(model: FrozenExits, data: FrozenStates, dev: FrozenStates) -> None:
-    for i, head in enumerate(model.heads):
+def _solve(heads: list[nn.Linear], data: FrozenStates, dev: FrozenStates) -> None:
+    for i, head in enumerate(heads):
         weight, bias = fit_linear(
             data.states[:, i], data.labels, dev.states[:, i], dev.labels, head.out_features
         )

@@ -278,12 +278,13 @@ def predict(
     """
     where = device()
     model.to(where).eval()
-    logits: np.ndarray | None = None
+    order, batches = [], []
     for rows in sorted_batches(data.lengths, batch_size):
         inputs = {key: value.to(where) for key, value in data.batch(rows).items()}
         with autocast(precision, where):
-            batch = model(inputs).cpu().numpy()
-        if logits is None:
-            logits = np.empty((len(data), *batch.shape[1:]), dtype=np.float32)
-        logits[rows] = batch
-    return logits
+            batches.append(model(inputs).cpu().numpy())
+        order.append(rows)
+    logits = np.concatenate(batches)
+    found = np.empty_like(logits)
+    found[np.concatenate(order)] = logits
+    return found

@@ -31,9 +31,14 @@ def new_model(
     return model
 
 
+def find_encoder(model: ExitModel) -> PreTrainedModel:
+    """The Hugging Face model that the exits sit on; a teacher beside it comes later."""
+    return next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+
+
 def check_reads(model: ExitModel, encoder: File, data: TokenizedSplit) -> None:
     """Raises UserError if the model lacks embeddings of these tokens or of that many."""
-    inside = next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+    inside = find_encoder(model)
     words = inside.get_input_embeddings().num_embeddings
     if data.tokens.max() >= words:
         raise UserError(

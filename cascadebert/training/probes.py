@@ -7,6 +7,7 @@ whose accuracy lies below the probe's was not trained to the end.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,8 +19,9 @@ from transformers import PreTrainedModel
 
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
 from cascadebert.systems.method import ExitModel
-from cascadebert.systems.shared.heads import JointExits, pool
+from cascadebert.systems.shared.heads import JointExits, Scaling, pool
 from cascadebert.training.loop import predict
+from cascadebert.training.models import find_encoder
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty
 EXAMPLES = 10_000  # a probe of more would say the same
@@ -126,13 +128,13 @@ def scale_exits(model: ExitModel, data: TokenizedSplit, seed: int) -> None:
         _, states = read_exits(model, data.take(rows))
         # The last exit may be the model's own and need none.
         for e, scale in enumerate(model.scales):
-            scale.set(torch.from_numpy(states[:, e]))
+            cast(Scaling, scale).set(torch.from_numpy(states[:, e]))
 
 
 @contextmanager
 def _kept_states(model: ExitModel) -> Iterator[list[np.ndarray]]:
     """Keeps the states of each batch that the model computes meanwhile."""
-    encoder = next(p for p in model.modules() if isinstance(p, PreTrainedModel)).base_model
+    encoder = cast(PreTrainedModel, find_encoder(model).base_model)
     batches = []
 
     def keep(module, arguments, inputs, outputs):

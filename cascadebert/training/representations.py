@@ -8,13 +8,13 @@ import torch
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
-from transformers import PreTrainedModel
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
 from cascadebert.systems.method import ExitModel
 from cascadebert.training.loop import device
+from cascadebert.training.models import find_encoder
 from cascadebert.training.stages import Job
 
 EXAMPLES = 1000  # more would not be told apart on paper
@@ -84,7 +84,7 @@ def first_token_states(
     """
     where = device()
     model.to(where).eval()
-    encoder = next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+    encoder = find_encoder(model)
     states = np.empty((len(data), encoder.config.hidden_size), dtype=np.float32)
     for rows in sorted_batches(data.lengths, batch_size):
         inputs = {name: value.to(where) for name, value in data.batch(rows).items()}

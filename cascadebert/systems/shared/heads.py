@@ -55,8 +55,8 @@ class Pooler(nn.Module):
         super().__init__()
         width = model.config.hidden_size
         self.dense = nn.Linear(width, width)
-        if has_pooler(model):
-            self.dense.load_state_dict(model.base_model.pooler.dense.state_dict())
+        if pretrained := find_pooler(model):
+            self.dense.load_state_dict(pretrained.state_dict())
         else:
             nn.init.eye_(self.dense.weight)
             nn.init.zeros_(self.dense.bias)
@@ -85,11 +85,11 @@ class Scaling(nn.Module):
         return (state - self.mean) / self.deviation
 
 
-def has_pooler(model: "PreTrainedModel") -> bool:
-    """Whether the encoder came with a pre-trained pooler of BERT's form."""
+def find_pooler(model: "PreTrainedModel") -> nn.Linear | None:
+    """The dense layer of the pre-trained pooler, if the encoder came with one of BERT's form."""
     dense = getattr(getattr(model.base_model, "pooler", None), "dense", None)
     is_new = any("pooler" in name for name in getattr(model, "untrained", ()))
-    return isinstance(dense, nn.Linear) and not is_new
+    return dense if isinstance(dense, nn.Linear) and not is_new else None
 
 
 def initialise(linear: nn.Linear, config: "PreTrainedConfig") -> nn.Linear:
@@ -130,7 +130,7 @@ class JointExits(ExitModel):
         self.depths = list(range(1, config.num_hidden_layers + 1))
         self.pooling = run.option("pooling", "first")
         self.scales = nn.ModuleList(Scaling(config.hidden_size) for _ in range(added))
-        self.needs_scales = not has_pooler(encoder)
+        self.needs_scales = find_pooler(encoder) is None
 
     def exit_states(
         self, layers: Sequence[torch.Tensor], attention_mask: torch.Tensor
