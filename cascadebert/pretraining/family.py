@@ -5,7 +5,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -205,7 +205,7 @@ def _new_student(job: EncoderJob, lesson: Lesson, tokenizer: PreTrainedTokenizer
         start_from_shallower(student, older)
     elif job.space is not None:
         teacher = load_encoder(settings["teacher"]["model"], settings["teacher"].get("layer"))
-        start_from_teacher(student, teacher, Space.load(job.space))
+        start_from_teacher(student, cast(BertModel, teacher), Space.load(job.space))
     elif weights.words and outputs is not None:
         count = min(len(lesson.tokens), WORD_SENTENCES)
         start_words_from_teacher(student, lesson.tokens, outputs, count)

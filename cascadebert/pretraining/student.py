@@ -1,5 +1,7 @@
 """The encoder that is pre-trained, the heads that only pre-training uses, and where they start."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -107,7 +109,7 @@ def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs,
     student.to_token.weight[range(shared), range(shared)] = 1.0
 
 
-def check_start(encoder: dict, tokenizer: PreTrainedTokenizerBase, teacher: str) -> None:
+def check_start(encoder: dict[str, Any], tokenizer: PreTrainedTokenizerBase, teacher: str) -> None:
     """Raises UserError unless a student can take over the teacher's layers and embeddings.
 
     encoder: the section of the configuration; tokenizer: the student's

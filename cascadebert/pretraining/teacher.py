@@ -56,6 +56,7 @@ class Teacher:
         self.tokenizer = load_tokenizer(source)
         check_tokenizer(self.tokenizer)
         model = load_encoder(source, layer)
+        # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
         self.model = model.to(device, arithmetic(precision, torch.device(device))).eval()
         self.prefix = prefix
         self.device = device

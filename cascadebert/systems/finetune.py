@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
-from cascadebert.encoders.loading import load_classifier
+from cascadebert.encoders.loading import label_names, load_classifier
 from cascadebert.systems.method import ENCODER, Candidate, ExitModel, Inputs, Options, Run
 
 EXIT_RULE = "last"
@@ -47,5 +47,4 @@ class Model(ExitModel):
         self.classifier.save_pretrained(folder)
 
     def load(self, folder: File) -> None:
-        labels = list(self.classifier.config.label2id)
-        self.classifier = load_classifier(folder, labels)
+        self.classifier = load_classifier(folder, label_names(self.classifier.config))

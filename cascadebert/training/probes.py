@@ -7,7 +7,7 @@ whose accuracy lies below the probe's was not trained to the end.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
+from torch import nn
 from transformers import PreTrainedModel
 
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
-from cascadebert.systems.method import ExitModel
+from cascadebert.systems.method import ExitModel, Inputs
 from cascadebert.systems.shared.heads import JointExits, Scaling, pool
 from cascadebert.training.loop import predict
 from cascadebert.training.models import find_encoder
@@ -137,7 +138,7 @@ def _kept_states(model: ExitModel) -> Iterator[list[np.ndarray]]:
     encoder = cast(PreTrainedModel, find_encoder(model).base_model)
     batches = []
 
-    def keep(module, arguments, inputs, outputs):
+    def keep(module: nn.Module, arguments: tuple[Any, ...], inputs: Inputs, outputs: Any) -> None:
         states = torch.stack([outputs.hidden_states[d] for d in model.depths], dim=2).float()
         batches.append(pool(states, inputs["attention_mask"], model.pooling).cpu().numpy())
 
