@@ -26,6 +26,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/lint-imports
+	$(BIN)/pyrefly check
 	$(BIN)/snakemake --lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
