@@ -11,7 +11,6 @@ table and, with --out, writes every single score as CSV.
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 import yaml
@@ -22,9 +21,9 @@ from cascadebert.data.scores import score
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.experiment.configuration import resolve
-from cascadebert.systems import Run
-from cascadebert.training.loop import Settings, predict, train
-from cascadebert.training.stages import new_model
+from cascadebert.systems.method import Run
+from cascadebert.training.loop import Examples, Settings, predict, train
+from cascadebert.training.models import new_model
 
 ROOT = Path(__file__).parent.parent
 
@@ -91,16 +90,12 @@ def fine_tuned(task, encoder: str, random: bool, seed: int, config: dict) -> flo
     if random:
         fresh = type(model.classifier)(model.classifier.config)
         model.classifier.load_state_dict(fresh.state_dict())
-    data = splits["train"]
     train(
         model,
-        data,
-        np.arange(len(data)),
-        splits["dev"],
-        task.metric,
+        Examples(splits["train"], splits["dev"], task.metric),
         Settings.of(config["training"]),
-        seed,
-        f"{task.name}/{encoder}",
+        seed=seed,
+        name=f"{task.name}/{encoder}",
     )
     predicted = predict(model, splits[scored])[:, 0].argmax(axis=-1)
     return score(task.metric, predicted, splits[scored].labels)

@@ -19,10 +19,10 @@ import yaml
 from cascadebert.data import load_task
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.systems import Run
+from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint
-from cascadebert.training.loop import Settings, train
-from cascadebert.training.stages import new_model
+from cascadebert.training.loop import Examples, Settings, train
+from cascadebert.training.models import new_model
 
 ROOT = Path(__file__).parent.parent
 TOKENIZER = str(ROOT / "models/bert-12x128")
@@ -52,6 +52,7 @@ def main():
     tokenizer = load_tokenizer(TOKENIZER)
     splits = {name: tokenize(table, tokenizer, 64) for name, table in task.splits.items()}
     rows = np.arange(min(arguments.sentences, len(splits["train"])))
+    examples = Examples(splits["train"].take(rows), splits["dev"], task.metric)
     with tempfile.TemporaryDirectory() as folder:
         encoder = base(folder, len(tokenizer)) if arguments.base else TOKENIZER
         for number in range(arguments.rounds):
@@ -60,13 +61,10 @@ def main():
             start = time.perf_counter()
             train(
                 model,
-                splits["train"],
-                rows,
-                splits["dev"],
-                task.metric,
+                examples,
                 Settings.of({**config["training"], "epochs": 1}),
-                number,
-                f"round {number}",
+                seed=number,
+                name=f"round {number}",
                 checkpoint=checkpoint,
             )
             seconds = time.perf_counter() - start

@@ -16,9 +16,9 @@ from filelock import FileLock
 from cascadebert.data import Task
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.systems import Run
+from cascadebert.systems.method import Run
 from cascadebert.training.loop import Settings
-from cascadebert.training.stages import new_model
+from cascadebert.training.models import new_model
 
 torch.set_num_threads(1)
 

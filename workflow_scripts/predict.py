@@ -4,21 +4,23 @@ from job import job
 
 from cascadebert.data import Task
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.training.stages import predict_run
+from cascadebert.training.stages import Job, predict_run
 
 with job(snakemake):
-    run = Experiment(snakemake.config).runs[snakemake.wildcards.run]
     models = snakemake.input.models
     for i, folder in enumerate(snakemake.output.predictions):
+        predicted = Job(
+            task=Task.load(snakemake.input.data),
+            tokens=Path(snakemake.input.tokens),
+            run=Experiment(snakemake.config).runs[snakemake.wildcards.run],
+            encoder=snakemake.params.encoder,
+            parents=[Path(parent) for parent in snakemake.input.parents[i :: len(models)]],
+            seed=snakemake.params.seed,
+        )
         predict_run(
-            Task.load(snakemake.input.data),
-            Path(snakemake.input.tokens),
-            run,
-            snakemake.params.encoder,
-            [Path(parent) for parent in snakemake.input.parents[i :: len(models)]],
-            Path(models[i]),
-            snakemake.params.reference,
-            snakemake.params.max_length,
-            snakemake.params.seed,
-            folder,
+            predicted,
+            trained=Path(models[i]),
+            reference=snakemake.params.reference,
+            max_length=snakemake.params.max_length,
+            folder=folder,
         )

@@ -1,19 +1,22 @@
 from job import job
 
-from cascadebert.pretraining.family import make_encoder
+from cascadebert.pretraining.family import EncoderJob, make_encoder
 from cascadebert.training.checkpoint import Checkpoint
 
 with job(snakemake):
+    encoder = EncoderJob(
+        settings=snakemake.params.settings,
+        seed=snakemake.params.seed,
+        tokenizer=snakemake.input.tokenizer,
+        tokens=snakemake.input.tokens,
+        shards=snakemake.input.shards,
+        space=snakemake.input.get("space") or None,
+        shallower=snakemake.input.get("shallower") or None,
+    )
     make_encoder(
-        snakemake.params.settings,
-        snakemake.params.seed,
-        snakemake.input.tokenizer,
-        snakemake.input.tokens,
-        snakemake.input.shards,
-        snakemake.input.get("space") or None,
-        snakemake.input.get("shallower") or None,
+        encoder,
         Checkpoint(snakemake.params.state, snakemake.config["save_seconds"]),
-        snakemake.output.student,
-        snakemake.output.curve,
-        snakemake.output.model,
+        student=snakemake.output.student,
+        curve=snakemake.output.curve,
+        model=snakemake.output.model,
     )

@@ -1,7 +1,7 @@
 from job import job
 
 from cascadebert.data import Task
-from cascadebert.training.stages import tokenize_task
+from cascadebert.training.tokenizing import tokenize_task
 
 with job(snakemake):
     tokenize_task(

@@ -4,13 +4,12 @@ The files are in the format of `sha256sum --check`.
 """
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 
-File = str | os.PathLike
+File = File
 
 
 def digest(path: File) -> str:

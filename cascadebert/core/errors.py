@@ -4,6 +4,8 @@ import errno
 import os
 import shutil
 
+from cascadebert.core.files import File
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Libraries that pass on what the system said as text only.
 FULL_SAID = tuple(map(os.strerror, FULL))
@@ -17,7 +19,7 @@ class UserError(Exception):
     """
 
 
-def explained(error: BaseException, folder: str | os.PathLike) -> str | None:
+def explained(error: BaseException, folder: File) -> str | None:
     """What went wrong and what to do, where the cause is not in our code; else None.
 
     folder: where the experiment's results go

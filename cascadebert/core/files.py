@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+File = str | os.PathLike[str]  # the path of a file or a folder
+
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: File) -> Iterator[Path]:
     """Yields a path beside `path` to write a file or a folder to; renames it into place at the end.
 
     If the body raises, nothing is left behind and what stood at `path` stays as it was. What a

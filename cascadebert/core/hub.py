@@ -1,6 +1,7 @@
 """How the Hugging Face hub is asked: no call waits for ever, and a failure is one line."""
 
 from functools import cache
+from typing import Any
 
 
 @cache
@@ -13,7 +14,7 @@ def answer_in_time() -> None:
 
     longest = constants.HF_HUB_DOWNLOAD_TIMEOUT
 
-    def limit(request):
+    def limit(request: Any) -> None:
         # By hook, since some calls of huggingface_hub ask for a minute and some for no limit.
         limits = request.extensions["timeout"]
         request.extensions["timeout"] = {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cascadebert.core.errors import UserError
 from cascadebert.data.tables import Table, parse, read_file
@@ -71,7 +72,7 @@ def glue_splits(glue: str) -> dict[str, tuple[str, str]]:
     return MNLI_SPLITS if glue == "MNLI" else SPLITS
 
 
-def glue_tables(source: dict, base: Path) -> dict[str, Table]:
+def glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
     """split -> its table, from a folder with the files of one task of the GLUE download.
 
     source: glue (the task) and folder. Its .tsv files quote nothing: a quote is a character. The

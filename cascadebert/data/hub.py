@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from cascadebert.data.glue import GLUE, glue_splits
 from cascadebert.data.tables import Table
 
 
-def known_as(source: dict) -> str | None:
+def known_as(source: dict[str, Any]) -> str | None:
     """Which of the GLUE tasks this is: of the download, of nyu-mll/glue or of a copy of it."""
     if "glue" in source:
         return source["glue"]
@@ -21,7 +22,7 @@ def known_as(source: dict) -> str | None:
     return {glue.lower().replace("-", ""): glue for glue in GLUE}.get(config)
 
 
-def load_dataset(name: str, config: str | None, base: Path = Path("."), **arguments):
+def load_dataset(name: str, config: str | None, base: Path = Path("."), **arguments: Any) -> Any:
     """What `datasets.load_dataset` gives; UserError for whatever it raises.
 
     name: of a data set of the hub, or a folder relative to `base`
@@ -42,7 +43,7 @@ def load_dataset(name: str, config: str | None, base: Path = Path("."), **argume
         ) from error
 
 
-def hub_tables(source: dict, base: Path) -> dict[str, Table]:
+def hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
     """split -> its table.
 
     source: hub (a data set's name, or a folder), config, revision, and splits (split -> its name

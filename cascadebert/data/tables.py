@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -59,7 +60,9 @@ def read_file(path: Path) -> bytes:
         ) from error
 
 
-def parse(data: bytes, origin: str, phrase: str, form: dict, incomplete: int = 0) -> Table:
+def parse(
+    data: bytes, origin: str, phrase: str, form: dict[str, Any], incomplete: int = 0
+) -> Table:
     """The table in the bytes of a CSV, TSV or JSONL file.
 
     form: the task's `format`: type (else by the suffix of `origin`), encoding, header, quotes
@@ -132,7 +135,7 @@ def _quoted_rows(text: str, origin: str, delimiter: str) -> dict[int, list[str]]
     return rows
 
 
-def _json_rows(text: str, origin: str) -> dict[int, dict]:
+def _json_rows(text: str, origin: str) -> dict[int, dict[str, Any]]:
     rows = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():

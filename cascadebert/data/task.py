@@ -1,14 +1,13 @@
 """What every later room knows of a task: its tables, its labels and its metric."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 
 DEV = "dev"
 SPLITS = ("train", DEV, "test", "dev_mismatched", "test_mismatched")
@@ -40,7 +39,7 @@ class Task:
         tests = [split for split in labelled if split.startswith("test")]
         return tests or [split for split in labelled if split.startswith(DEV)]
 
-    def save(self, folder: str | os.PathLike) -> None:
+    def save(self, folder: File) -> None:
         """Writes <split>.parquet for every split, and task.json, which describes them."""
         description = {
             "name": self.name,
@@ -63,7 +62,7 @@ class Task:
             (draft / "task.json").write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> "Task":
+    def load(cls, folder: File) -> "Task":
         """Raises UserError if the folder is damaged or holds no task."""
         folder = Path(folder)
         try:

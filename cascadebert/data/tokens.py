@@ -1,16 +1,19 @@
 """Texts as token ids: encoded once for a task and a tokenizer, read back in batches."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Examples are shuffled, then sorted by length within pools of this many batches: little padding is
 # left, and a batch is still a nearly random sample.
@@ -76,13 +79,13 @@ class TokenizedSplit:
                 inputs["token_type_ids"][i, :length] = self.segments[piece]
         return {name: torch.from_numpy(array) for name, array in inputs.items()}
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: File) -> None:
         arrays = {name: value for name, value in vars(self).items() if value is not None}
         with replacing(path) as draft:
             np.savez(draft, **arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "TokenizedSplit":
+    def load(cls, path: File) -> "TokenizedSplit":
         """Raises UserError if the file is damaged."""
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
@@ -96,7 +99,7 @@ class TokenizedSplit:
 
 
 def tokenize(
-    table: pd.DataFrame, tokenizer, max_length: int, chunk: int = 10_000
+    table: pd.DataFrame, tokenizer: "PreTrainedTokenizerBase", max_length: int, chunk: int = 10_000
 ) -> TokenizedSplit:
     """Encodes a split (columns id, text, text_pair, label), texts cut at `max_length` tokens."""
     pairs = table["text_pair"].notna().any()

@@ -1,20 +1,24 @@
 """The cascade as it is deployed: later models run only on the inputs that need them."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import yaml
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 from cascadebert.data.tokens import sorted_batches
-from cascadebert.encoders.loading import load_classifier, load_config, load_tokenizer
+from cascadebert.encoders.loading import label_names, load_classifier, load_config, load_tokenizer
 from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.training.loop import device
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,26 +43,33 @@ class Cascade:
     Paper, Algorithm 1. Whatever an early member answers is never computed by a later one.
     """
 
-    def __init__(self, members: Sequence, tokenizers: Sequence, threshold, max_length: int):
+    def __init__(
+        self,
+        members: Sequence["PreTrainedModel"],
+        tokenizers: Sequence["PreTrainedTokenizerBase"],
+        threshold: float | Sequence[float],
+        max_length: int,
+    ):
         """threshold: confidence above which a text leaves; a number, or one for each member but
         the last."""
+        # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
         self.members = [member.to(device()).eval() for member in members]
         self.tokenizers = list(tokenizers)
         self.thresholds = [*np.broadcast_to(np.asarray(threshold, float), len(members) - 1), 0.0]
         self.max_length = max_length
-        self.label_names = np.array(list(members[0].config.id2label.values()))
+        self.label_names = np.array(label_names(members[0].config))
         self.layers = np.cumsum([member.config.num_hidden_layers for member in members])
 
     @classmethod
     def from_pretrained(
-        cls, folders: Sequence[str | os.PathLike], threshold, max_length: int = 128
+        cls, folders: Sequence[File], threshold: float | Sequence[float], max_length: int = 128
     ) -> "Cascade":
         """Loads members that were fine-tuned on one task, smallest first.
 
         folders: `models/<task>/<run>/seed<n>` of an experiment, or any sequence classifiers in
                  Hugging Face layout. Raises UserError if their labels differ.
         """
-        labels = [list(load_config(folder).id2label.values()) for folder in folders]
+        labels = [label_names(load_config(folder)) for folder in folders]
         for folder, names in zip(folders, labels, strict=True):
             if names != labels[0]:
                 raise UserError(f"{folder} tells {names} apart, but {folders[0]} {labels[0]}")
@@ -67,7 +78,7 @@ class Cascade:
 
     @classmethod
     def from_results(
-        cls, results: str | os.PathLike, task: str, system: str, speedup: float, replicate: int = 0
+        cls, results: File, task: str, system: str, speedup: float, replicate: int = 0
     ) -> "Cascade":
         """A cascade of a finished experiment, with what its development split chose for a speed-up.
 
@@ -78,7 +89,7 @@ class Cascade:
         results = Path(results)
         experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
         choice = Choice.load(results / "evaluation" / task / "choices" / f"{system}.json")
-        runs = experiment.systems[system].candidates[choice.candidate]
+        runs = experiment.systems[system].candidate(choice.candidate).runs
         if experiment.systems[system].rule != "confidences":
             raise UserError(f"{system} of {results} is no cascade of models")
         if speedup not in choice.knobs:
@@ -105,8 +116,8 @@ class Cascade:
             probabilities = self._probabilities(
                 member,
                 tokenizer,
-                [texts[i] for i in waiting],
-                None if pairs is None else [pairs[i] for i in waiting],
+                [texts[i] for i in waiting.tolist()],
+                None if pairs is None else [pairs[i] for i in waiting.tolist()],
                 batch_size,
             )
             leaving = probabilities.max(axis=1) > self.thresholds[index]
@@ -116,7 +127,14 @@ class Cascade:
             waiting = waiting[~leaving]
         return Answers(self.label_names[labels], confidence, exits, self.layers[exits])
 
-    def _probabilities(self, member, tokenizer, texts, pairs, batch_size) -> np.ndarray:
+    def _probabilities(
+        self,
+        member: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerBase",
+        texts: list[str],
+        pairs: list[str] | None,
+        batch_size: int,
+    ) -> np.ndarray:
         """float64 `[texts, labels]`."""
         encoded = tokenizer(texts, pairs, truncation=True, max_length=self.max_length)
         result = np.empty((len(texts), len(self.label_names)))

@@ -4,32 +4,36 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from cascadebert.core.errors import UserError, explained
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.core.hub import answer_in_time, one_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
 
 # transformers takes seconds to import, and planning a workflow imports this module.
 
 
-def load_config(encoder: str | os.PathLike):
+def load_config(encoder: File) -> "PreTrainedConfig":
     """The encoder's Hugging Face configuration. Raises UserError if there is no such encoder."""
     from transformers import AutoConfig
 
     return _from_pretrained(AutoConfig, encoder)
 
 
-def load_tokenizer(encoder: str | os.PathLike):
+def load_tokenizer(encoder: File) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     return _from_pretrained(AutoTokenizer, encoder)
 
 
-def check_family(encoder: str | os.PathLike, config) -> None:
+def check_family(encoder: File, config: "PreTrainedConfig") -> None:
     """Raises UserError unless every system can be built on a model of that configuration.
 
     Exits read the state of the first token, which has to have seen the others.
@@ -44,7 +48,7 @@ def check_family(encoder: str | os.PathLike, config) -> None:
         )
 
 
-def local_layers(encoder: str | os.PathLike) -> int | None:
+def local_layers(encoder: File) -> int | None:
     """How many layers a local folder says it has; None if it is none, or says nothing.
 
     For planning, which cannot wait for transformers.
@@ -56,14 +60,16 @@ def local_layers(encoder: str | os.PathLike) -> int | None:
         return None
 
 
-def load_encoder(encoder: str | os.PathLike, layers: int | None = None):
+def load_encoder(encoder: File, layers: int | None = None) -> "PreTrainedModel":
     """The encoder without a head, cut after its first `layers` layers if that is given."""
     from transformers import AutoModel
 
     return _load_weights(AutoModel, encoder, cut_config(encoder, layers))
 
 
-def load_classifier(encoder: str | os.PathLike, labels: list[str], layers: int | None = None):
+def load_classifier(
+    encoder: File, labels: list[str], layers: int | None = None
+) -> "PreTrainedModel":
     """The encoder with a classification head: a new one, or the one it was fine-tuned with."""
     from transformers import AutoModelForSequenceClassification
 
@@ -73,7 +79,7 @@ def load_classifier(encoder: str | os.PathLike, labels: list[str], layers: int |
     return _load_weights(AutoModelForSequenceClassification, encoder, config)
 
 
-def fetch(model: str, folder: str | os.PathLike) -> None:
+def fetch(model: str, folder: File) -> None:
     """Puts a model of the hub into a folder, as safetensors, with its tokenizer.
 
     What trains on it then needs no network. HUB there says which commit it was.
@@ -83,7 +89,7 @@ def fetch(model: str, folder: str | os.PathLike) -> None:
     torch.manual_seed(0)  # draws what the hub's files leave out, such as a pooler
     encoder = load_encoder(model)
     # The hub's cache names its folders by commit.
-    commit = Path(try_to_load_from_cache(model, "config.json")).parent.name
+    commit = Path(str(try_to_load_from_cache(model, "config.json"))).parent.name
     about = {"model": model, "commit": commit}
     with replacing(folder) as draft:
         encoder.save_pretrained(draft)
@@ -91,7 +97,7 @@ def fetch(model: str, folder: str | os.PathLike) -> None:
         (draft / HUB).write_text(json.dumps(about) + "\n")
 
 
-def cut_config(encoder: str | os.PathLike, layers: int | None):
+def cut_config(encoder: File, layers: int | None) -> "PreTrainedConfig":
     """The configuration of the encoder's first `layers` layers (all, if None)."""
     config = load_config(encoder)
     if layers is not None:
@@ -104,7 +110,12 @@ def cut_config(encoder: str | os.PathLike, layers: int | None):
     return config
 
 
-def layer_flops(config, tokens: int) -> float:
+def label_names(config: "PreTrainedConfig") -> list[str]:
+    """The names of the labels that a classifier tells apart, in the order of its logits."""
+    return list((config.id2label or {}).values())
+
+
+def layer_flops(config: "PreTrainedConfig", tokens: int) -> float:
     """Floating-point operations of one encoder layer for a text of `tokens` tokens.
 
     Two for each multiply-add: four projections and two feed-forward matrices for every token, and
@@ -120,12 +131,12 @@ def layer_flops(config, tokens: int) -> float:
     return 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
 
 
-def layer_cost(encoder: str | os.PathLike, reference: str | os.PathLike, tokens: int) -> float:
+def layer_cost(encoder: File, reference: File, tokens: int) -> float:
     """What one layer of `encoder` costs in layers of `reference`: 1 where their widths agree."""
     return layer_flops(load_config(encoder), tokens) / layer_flops(load_config(reference), tokens)
 
 
-def _load_weights(auto_class, encoder: str | os.PathLike, config):
+def _load_weights(auto_class: type, encoder: File, config: "PreTrainedConfig") -> Any:
     """In full precision, whatever the files have: fp16 weights are a way to store them."""
     # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
@@ -152,7 +163,7 @@ def _load_weights(auto_class, encoder: str | os.PathLike, config):
     return model
 
 
-def _from_pretrained(auto_class, encoder: str | os.PathLike, **arguments):
+def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:
     from transformers.utils import logging
 
     name = str(encoder)
@@ -175,7 +186,7 @@ def _from_pretrained(auto_class, encoder: str | os.PathLike, **arguments):
         logging.set_verbosity(verbosity)
 
 
-def _refusal(name: str, auto_class, error: Exception) -> str:
+def _refusal(name: str, auto_class: type, error: Exception) -> str:
     """Why an encoder cannot be loaded, and what to do."""
     said = one_line(error)
     if "trust_remote_code" in said:

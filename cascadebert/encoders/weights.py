@@ -7,11 +7,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 
 FILE = "model.safetensors"
 
 
-def save_weights(module: nn.Module, folder: Path) -> None:
+def save_weights(module: nn.Module, folder: File) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # Cloned, since safetensors refuses tensors that share memory.
@@ -19,7 +20,7 @@ def save_weights(module: nn.Module, folder: Path) -> None:
     save_file(weights, folder / FILE)
 
 
-def load_weights(module: nn.Module, folder: Path) -> None:
+def load_weights(module: nn.Module, folder: File) -> None:
     """Raises UserError if the file is damaged or of another model."""
     path = Path(folder) / FILE
     try:

@@ -124,7 +124,7 @@ def gains(
         system.candidates[choices[system.system].candidate][0][splits[0]].costs
         for system in (old, new)
     )
-    place = added_model(old_costs, new_costs)
+    place = added_model(old_costs.tolist(), new_costs.tolist())
     rows = []
     for split in splits:
         for target in sorted(set(choices[new.system].knobs) & set(choices[old.system].knobs)):
@@ -226,6 +226,6 @@ def _quantities(weights, old_taken, new_taken, right, place, layers, assumed) ->
             *(before, added, after),
             *accuracies,
             expected_gain(added, after, total, size, size_after, low, middle, high),
-            largest_gain(*old, total, size_before, size_after, low, high),
+            largest_gain(old[0], old[1], total, size_before, size_after, low, high),
         ]
     )

@@ -61,7 +61,7 @@ def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: floa
 
 def choose_knob(
     dev: Predictions, rule: ExitRule, metric: str, target: float, full_cost: float
-) -> float:
+) -> Knob:
     """The knob whose speed-up on the development split is nearest to the target by ratio."""
     knob, _, _ = sweep(dev, rule, metric, full_cost).nearest(target)
     return knob
@@ -179,9 +179,8 @@ def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
     best score at its knobs, averaged over targets and replicates; of equal ones the first. A
     system without a knob has 1 among its targets, which is where the full model stands.
     """
-    if not system.rule.knob:
-        targets = {1, *targets}
-    targets = sorted(map(float, targets))
+    wanted = targets if system.rule.knob else {1, *targets}
+    targets = sorted(map(float, wanted))
     nearest = {  # target -> (knob, speed-up, score) of each replicate
         label: {target: [swept.nearest(target) for swept in sweeps] for target in targets}
         for label, sweeps in system.sweeps.items()
@@ -190,7 +189,7 @@ def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
         label: float(np.mean([score for point in points.values() for _, _, score in point]))
         for label, points in nearest.items()
     }
-    best = max(scores, key=scores.get)
+    best = max(scores, key=scores.__getitem__)
     return Choice(
         best,
         scores,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import entr
@@ -91,7 +92,7 @@ class ExitRule:
     name: str
     knob: str
     signal: Callable[[Predictions], np.ndarray]
-    first: Callable[[np.ndarray, Knob], np.ndarray]
+    first: Callable[[np.ndarray, Any], np.ndarray]
     knobs: Callable[[Predictions], np.ndarray]
 
     def exit_index(self, predictions: Predictions, knob: Knob) -> np.ndarray:

@@ -159,10 +159,10 @@ def _points(
     system: SystemPredictions,
     candidate: str,
     split: str,
-    knobs_at: Sequence[Sequence[Knob]],
+    knobs_at: Sequence[Sequence[Knob]] | np.ndarray,
     seed: int,
     resamples: int,
-) -> list[dict[str, float]]:
+) -> list[dict[str, float | str]]:
     """score, speedup, low, high and knob for each entry of knobs_at, `[points][replicates]`."""
     if not len(knobs_at):
         return []

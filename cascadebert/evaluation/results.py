@@ -11,6 +11,7 @@ from cascadebert.encoders.loading import load_config
 from cascadebert.evaluation.choice import SystemPredictions
 from cascadebert.evaluation.exits import RULES
 from cascadebert.experiment.configuration import Experiment
+from cascadebert.systems.method import Run
 from cascadebert.training.predictions import Predictions
 
 
@@ -29,9 +30,9 @@ def load_system(
     place:       where in a run's folder they are: PROBES for what linear probes say at its exits
     """
     system = experiment.systems[key]
-    splits = {DEV, *(task.scored_splits if splits is None else splits)}
+    wanted = {DEV, *(task.scored_splits if splits is None else splits)}
 
-    def load(runs, replicate: int, split: str) -> Predictions:
+    def load(runs: Sequence[Run], replicate: int, split: str) -> Predictions:
         folders = [Path(predictions, task.name, run.name, f"seed{replicate}") for run in runs]
         files = [folder / place / f"{split}.npz" for folder in folders]
         return reduce(Predictions.followed_by, map(Predictions.load, files))
@@ -43,10 +44,10 @@ def load_system(
         metric=task.metric,
         full_cost=load_config(experiment.reference).num_hidden_layers,
         candidates={
-            label: [
-                {split: load(runs, replicate, split) for split in splits}
+            candidate.label: [
+                {split: load(candidate.runs, replicate, split) for split in wanted}
                 for replicate in experiment.replicates
             ]
-            for label, runs in system.candidates.items()
+            for candidate in system.candidates
         },
     )

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.experiment.extent import Extent
-from cascadebert.systems import Run
+from cascadebert.systems.method import Run
 
 # In the order of the report.
 TABLES = {
@@ -85,7 +86,7 @@ class Catalogue:
         return list(dict.fromkeys(run.encoder for run in runs))
 
     @cached_property
-    def published(self) -> dict[str, dict]:
+    def published(self) -> dict[str, dict[str, Any]]:
         """The paper's names of the systems and of the tasks' splits, see `published`."""
         config = self.experiment.config
         systems = self.experiment.systems.items()
@@ -171,7 +172,7 @@ class Catalogue:
     def represented_runs(self) -> list[Run]:
         """The first model of each candidate of the systems of Figure 4."""
         systems = [self.experiment.systems[key] for key in self.represented]
-        runs = [runs[0] for system in systems for runs in system.candidates.values()]
+        runs = [candidate.runs[0] for system in systems for candidate in system.candidates]
         return list(dict.fromkeys(runs))
 
     @cached_property

@@ -1,11 +1,11 @@
 """An experiment: one configuration, resolved and checked before any job starts."""
 
 import math
-import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
@@ -15,9 +15,11 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import local_layers
 from cascadebert.experiment import published
-from cascadebert.systems import Run, names, system
+from cascadebert.systems import find_methods, load_method
+from cascadebert.systems.method import Candidate, Run
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMAS = REPOSITORY / "config"
@@ -38,7 +40,7 @@ REPLACED = (
 )
 
 
-def refuse_repeated_keys(path: str | os.PathLike) -> None:
+def refuse_repeated_keys(path: File) -> None:
     """Raises UserError if a mapping in a YAML file has a key twice: YAML keeps the last alone."""
     try:
         nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
@@ -64,7 +66,7 @@ def refuse_repeated_keys(path: str | os.PathLike) -> None:
                 )
 
 
-def resolve(default: dict, override: dict) -> dict:
+def resolve(default: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
     """The default configuration with an override laid over it.
 
     Sections of the override that name tasks, encoders or systems take the place of the default's;
@@ -80,7 +82,7 @@ def resolve(default: dict, override: dict) -> dict:
 
 
 def load_experiment(
-    default: str | os.PathLike, override: dict, files: Sequence[str | os.PathLike] = ()
+    default: File, override: dict[str, Any], files: Sequence[File] = ()
 ) -> "Experiment":
     """The experiment of the default configuration with an override laid over it.
 
@@ -98,23 +100,30 @@ def load_experiment(
 class System:
     """One row of the tables: how its candidates are trained and which rule picks an exit.
 
-    candidates: by label, the alternatives among which the development split chooses; each is a list
-                of runs whose exits follow one another
+    candidates: the alternatives among which the development split chooses
     """
 
     key: str
     title: str
     rule: str
-    candidates: dict[str, list[Run]]
+    candidates: tuple[Candidate, ...]
     ablation_of: str | None
     extends: str | None
     published: str | None
 
     @property
+    def runs(self) -> list[Run]:
+        """The runs of all candidates, each of them once."""
+        return list(dict.fromkeys(run for each in self.candidates for run in each.runs))
+
+    def candidate(self, label: str) -> Candidate:
+        [found] = (candidate for candidate in self.candidates if candidate.label == label)
+        return found
+
+    @property
     def pooling(self) -> str:
-        """What its exits read of an encoder's states, see `heads.pool`."""
-        (run, *_), *_ = self.candidates.values()
-        return run.option("pooling", "first")
+        """What the exits read of an encoder's states, see `heads.pool`."""
+        return self.runs[0].option("pooling", "first")
 
 
 class Experiment:
@@ -123,7 +132,7 @@ class Experiment:
     Raises UserError with the path of the wrong key and what is allowed there.
     """
 
-    def __init__(self, config: dict):
+    def __init__(self, config: dict[str, Any]):
         check(config)
         self.config = config
         self.name: str = config["experiment"]
@@ -140,27 +149,27 @@ class Experiment:
         self.runs = self._all_runs()
         self.labellers = self._all_labellers()
 
-    def _system(self, key: str, entry: dict) -> System:
+    def _system(self, key: str, entry: dict[str, Any]) -> System:
         method, title = entry.pop("method"), entry.pop("title")
         related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
         training = entry.pop("training", {})
-        module = system(method)
+        module = load_method(method)
         if "pooling" in module.OPTIONS["properties"] and (pooling := self._pooling(entry)):
             entry.setdefault("pooling", pooling)
         candidates = module.candidates(entry, self.config["difficulty"]["margins"])
         if training:
-            candidates = {
-                label: [self._trained_with(key, run, training) for run in runs]
-                for label, runs in candidates.items()
-            }
-        return System(key, title, module.EXIT_RULE, candidates, **related)
+            candidates = [
+                replace(c, runs=tuple(self._trained_with(key, run, training) for run in c.runs))
+                for c in candidates
+            ]
+        return System(key, title, module.EXIT_RULE, tuple(candidates), **related)
 
-    def _pooling(self, entry: dict) -> str | None:
+    def _pooling(self, entry: dict[str, Any]) -> str | None:
         """What exits on the entry's encoder read, if the encoder says it."""
         encoder = self.config["encoders"][entry["encoder"]]
         return encoder.get("pooling") if isinstance(encoder, dict) else None
 
-    def _trained_with(self, key: str, run: Run, training: dict) -> Run:
+    def _trained_with(self, key: str, run: Run, training: dict[str, Any]) -> Run:
         changed = run.trained_with(training)
         if changed == run:
             raise UserError(
@@ -197,7 +206,7 @@ class Experiment:
         return {self.located(name): name for name in models if name and not self._local(name)}
 
     @cached_property
-    def pretraining(self) -> dict:
+    def pretraining(self) -> dict[str, Any]:
         """The section `pretraining`, with the folders of the models that it names."""
         section = dict(self.config["pretraining"])
         for part, key in (("teacher", "model"), ("vocabulary", "from")):
@@ -206,7 +215,7 @@ class Experiment:
         return section
 
     @cached_property
-    def pretrained_depths(self) -> dict[int, dict]:
+    def pretrained_depths(self) -> dict[int, dict[str, Any]]:
         """Layers of the encoders that `pretraining` makes -> the schedule's settings for them."""
         entries = self.config.get("pretraining", {}).get("depths", [])
         return {
@@ -246,9 +255,8 @@ class Experiment:
             _add(found, run)
 
         for entry in self.systems.values():
-            for candidate in entry.candidates.values():
-                for run in candidate:
-                    add(run)
+            for run in entry.runs:
+                add(run)
         return found
 
     def _all_labellers(self) -> dict[str, Run]:
@@ -269,8 +277,8 @@ class Experiment:
 
     def runs_of(self, systems: Iterable[str]) -> list[Run]:
         """The runs of all candidates of these systems, each once."""
-        candidates = [runs for key in systems for runs in self.systems[key].candidates.values()]
-        return list({run.name: run for runs in candidates for run in runs}.values())
+        runs = [run for key in systems for run in self.systems[key].runs]
+        return list({run.name: run for run in runs}.values())
 
     @cached_property
     def predicted(self) -> list[str]:
@@ -291,7 +299,7 @@ class Experiment:
     @cached_property
     def rivals(self) -> list[str]:
         """Systems that exit early inside the very model that the proposed cascade ends in."""
-        runs = {key: next(iter(s.candidates.values())) for key, s in self.systems.items()}
+        runs = {key: system.candidates[0].runs for key, system in self.systems.items()}
         backbone = runs[self.config["proposed"]][-1].encoder
         return [
             key
@@ -317,7 +325,7 @@ def _add(found: dict[str, Run], run: Run) -> None:
         )
 
 
-def check(config: dict) -> None:
+def check(config: dict[str, Any]) -> None:
     """Raises UserError for the first thing in the configuration that cannot be meant."""
     schemas = {path.name: yaml.safe_load(path.read_text()) for path in SCHEMAS.glob("*schema.yaml")}
     for schema in schemas.values():
@@ -326,13 +334,13 @@ def check(config: dict) -> None:
         (name, Resource.from_contents(contents, DRAFT202012)) for name, contents in schemas.items()
     )
     schema = schemas["schema.yaml"]
-    known = {"method": names()}
+    known = {"method": find_methods()}
     for name in ("encoder", "system"):
         section = config.get(f"{name}s")
         known[name] = list(section) if isinstance(section, dict) else []
     known |= {"published method": published.methods(), "published task": published.tasks()}
 
-    def validate(value, schema: dict, path: tuple[str, ...]) -> None:
+    def validate(value: Any, schema: dict[str, Any], path: tuple[str, ...]) -> None:
         checker = FormatChecker(formats=())
         for name, allowed in known.items():
             # A section that has none is itself what is wrong.
@@ -345,7 +353,7 @@ def check(config: dict) -> None:
 
     validate(config, schemas["complete.schema.yaml"], ())
     for key, entry in config["systems"].items():
-        options = system(entry["method"]).OPTIONS
+        options = load_method(entry["method"]).OPTIONS
         common = schema["properties"]["systems"]["additionalProperties"]
         whole = {
             "$defs": schema["$defs"],
@@ -360,7 +368,7 @@ def check(config: dict) -> None:
 def _explained(error: ValidationError, known: dict[str, list[str]]) -> str:
     """What is wrong, and what the user may write instead."""
     if error.validator == "format":
-        return f"{error.instance!r} is none of {', '.join(known[error.validator_value])}"
+        return f"{error.instance!r} is none of {', '.join(known[str(error.validator_value)])}"
     return f"{error.message}{_allowed(error)}"
 
 
@@ -372,14 +380,15 @@ def _allowed(error: ValidationError) -> str:
             return "; put it in quotes"
         if error.validator_value in ("number", "integer") and _is_number(error.instance):
             return "; write it without quotes, and with a point before an exponent (2.0e-5)"
+    schema = error.schema if isinstance(error.schema, dict) else {}
     if error.validator in ("additionalProperties", "propertyNames"):
-        keys = error.schema.get("properties", {})
+        keys = schema.get("properties", {})
         return f"; allowed keys: {', '.join(keys)}" if keys else ""
-    description = error.schema.get("description") if isinstance(error.schema, dict) else None
+    description = schema.get("description")
     return f" ({description})" if description else ""
 
 
-def _is_number(value) -> bool:
+def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, str) and math.isfinite(float(value))
     except ValueError:

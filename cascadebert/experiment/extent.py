@@ -63,8 +63,8 @@ def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int]
         ]
         of_task = [
             key
-            for key in experiment.systems
-            if {run.name for run in experiment.runs_of([key])} <= set(there)
+            for key, system in experiment.systems.items()
+            if {run.name for run in system.runs} <= set(there)
         ]
         absent = [key for key in titles if key not in of_task]
         if lacking := [titles[key] for key in needed if key in absent]:
@@ -87,7 +87,7 @@ def _full_models(experiment: Experiment) -> list[str]:
     return [
         key
         for key, system in experiment.systems.items()
-        for (run, *others) in system.candidates.values()
+        for run, *others in (candidate.runs for candidate in system.candidates)
         if system.rule == "last"
         and run.encoder == experiment.config["reference"]
         and not (others or run.options or run.parents)

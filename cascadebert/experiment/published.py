@@ -8,6 +8,7 @@ with methods and names as in the file.
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def tasks() -> list[str]:
     return sorted(set(numbers()["task"]) - {"avg"})
 
 
-def beside(frame: pd.DataFrame, table: int, names: dict[str, dict]) -> pd.DataFrame:
+def beside(frame: pd.DataFrame, table: int, names: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """The frame with the columns paper_score and paper_speedup; NaN where the paper has none.
 
     frame: columns task, split, system, and target_speedup or measure
@@ -61,7 +62,7 @@ def beside(frame: pd.DataFrame, table: int, names: dict[str, dict]) -> pd.DataFr
     return frame.assign(**{c: found[c].values for c in ("paper_score", "paper_speedup")})
 
 
-def data_table(names: dict[str, dict]) -> dict[tuple[str, str], tuple[float, str]]:
+def data_table(names: dict[str, dict[str, Any]]) -> dict[tuple[str, str], tuple[float, str]]:
     """Table 1: (task, split) -> size and note; (task, system) -> margin of the paper's cascade."""
     printed = numbers().query("table == 1")
     found = {}

@@ -1,5 +1,7 @@
 """The card of a pre-trained encoder: what it was made from, how, and how well it learnt."""
 
+from typing import Any
+
 from transformers import BertConfig
 
 _MEANING = {
@@ -9,7 +11,9 @@ _MEANING = {
 }
 
 
-def model_card(settings: dict, config: BertConfig, end: dict, sentences: int) -> str:
+def model_card(
+    settings: dict[str, Any], config: BertConfig, end: dict[str, float], sentences: int
+) -> str:
     """Markdown with the header that the Hugging Face hub reads.
 
     settings: the `pretraining` section; end: the last row of the learning curve (tokens, then the
@@ -25,21 +29,8 @@ def model_card(settings: dict, config: BertConfig, end: dict, sentences: int) ->
         for name, weight in settings["objectives"].items()
         if weight
     )
-    before = ""
-    if settings["stacking"]:
-        earlier = [d for d in settings["depths"] if d["layers"] < config.num_hidden_layers]
-        if earlier:
-            before = (
-                f", after {sum(d['tokens'] for d in earlier):,} by the shallower encoders of which "
-                f"the next, with {max(d['layers'] for d in earlier)} layers, was the start of this"
-            )
-    teacher = ""
-    if "teacher" in settings:
-        layer = settings["teacher"].get("layer")
-        states = f"Its states after layer {layer}" if layer else "Its last states"
-        teacher = f"\n## Teacher\n\n{card['teacher']}\n\n{states} were computed once, and stored.\n"
-        if "start" in settings and not before:
-            teacher += "The encoder started as its embeddings and evenly spaced layers.\n"
+    before = _tell_earlier_depths(settings, config.num_hidden_layers)
+    teacher = _describe_teacher(settings, is_stacked=bool(before))
     return f"""---
 language: en
 license: {card["licence"]}
@@ -77,3 +68,29 @@ A complete small encoder with pooler: {config.num_hidden_layers} layers, width \
 {card["licence"]}, for the weights. The texts they were trained on are not part of them and keep \
 their own licences.
 """
+
+
+def _tell_earlier_depths(settings: dict[str, Any], layers: int) -> str:
+    """The shallower encoders that this one was stacked from; "" if there were none."""
+    earlier = [depth for depth in settings["depths"] if depth["layers"] < layers]
+    if not (settings["stacking"] and earlier):
+        return ""
+    return (
+        f", after {sum(depth['tokens'] for depth in earlier):,} by the shallower encoders of which "
+        f"the next, with {max(depth['layers'] for depth in earlier)} layers, was the start of this"
+    )
+
+
+def _describe_teacher(settings: dict[str, Any], is_stacked: bool) -> str:
+    """The section about the teacher; "" if there was none."""
+    if "teacher" not in settings:
+        return ""
+    layer = settings["teacher"].get("layer")
+    states = f"Its states after layer {layer}" if layer else "Its last states"
+    text = (
+        f"\n## Teacher\n\n{settings['card']['teacher']}\n\n"
+        f"{states} were computed once, and stored.\n"
+    )
+    if "start" in settings and not is_stacked:
+        text += "The encoder started as its embeddings and evenly spaced layers.\n"
+    return text

@@ -4,13 +4,14 @@ import bz2
 import gzip
 import json
 import lzma
-import os
 import random
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 from cascadebert.data.hub import load_dataset
 
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
@@ -38,7 +39,7 @@ def _opened(path: Path):
     return _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8")
 
 
-def read_documents(path: str | os.PathLike, field: str = "text") -> Iterator[str]:
+def read_documents(path: File, field: str = "text") -> Iterator[str]:
     """The documents of a text file (one a line) or a JSON-lines file (`field` of each object).
 
     Both may be compressed (.gz, .xz, .bz2, .zst). Raises UserError, naming the file and the line,
@@ -95,7 +96,7 @@ def sentences(documents: Iterable[str], shortest: int = 12, longest: int = 400) 
 
 
 def sample_corpora(
-    corpora: list[dict], seed: int, shortest: int = 12, longest: int = 400
+    corpora: list[dict[str, Any]], seed: int, shortest: int = 12, longest: int = 400
 ) -> list[str]:
     """Distinct sentences of all corpora in random order, at most `sentences` of each corpus.
 

@@ -2,21 +2,23 @@
 
 import json
 import math
-import os
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pandas as pd
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
 from cascadebert.encoders.loading import load_encoder, load_tokenizer
 from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.pretraining import corpus, loop
 from cascadebert.pretraining.card import model_card
-from cascadebert.pretraining.loop import Schedule
+from cascadebert.pretraining.loop import Lesson, Schedule
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
@@ -37,6 +39,8 @@ from cascadebert.pretraining.vocabulary import (
 )
 from cascadebert.training.checkpoint import Checkpoint, stopping_on_sigterm
 
+Settings = dict[str, Any]  # parts of the section `pretraining` of the configuration
+
 # Sentences from which the teacher's principal axes and the first word embeddings are taken.
 SPACE_SENTENCES = 2_000
 WORD_SENTENCES = 50_000
@@ -53,13 +57,15 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def make_corpus(settings: dict, seed: int, out: str | os.PathLike) -> None:
+def make_corpus(settings: Settings, seed: int, out: File) -> None:
     """Writes the sentences to train on, shuffled, one a line."""
     shortest, longest = settings["characters"]
     write_sentences(out, corpus.sample_corpora(settings["corpora"], seed, shortest, longest))
 
 
-def make_vocabulary(settings: dict, sentences_path, tokenizer_out, tokens_out) -> None:
+def make_vocabulary(
+    settings: Settings, sentences_path: File, tokenizer_out: File, tokens_out: File
+) -> None:
     """Writes the tokenizer and the corpus as token ids.
 
     Raises UserError if the corpus is too small for the vocabulary or to hold sentences out, or if
@@ -86,14 +92,16 @@ def make_vocabulary(settings: dict, sentences_path, tokenizer_out, tokens_out) -
     Tokens.of(sentences, tokenizer, settings["max_tokens"]).save(tokens_out)
 
 
-def make_space(settings: dict, sentences_path, out) -> None:
+def make_space(settings: Settings, sentences_path: File, out: File) -> None:
     """Writes the teacher's means and principal axes."""
     sentences = read_sentences(sentences_path)[:SPACE_SENTENCES]
     components = settings["encoder"]["width"]
     fit_space(_teacher(settings), sentences, components, settings["max_tokens"]).save(out)
 
 
-def make_outputs(settings: dict, shard: int, sentences_path, tokenizer, space, out) -> None:
+def make_outputs(
+    settings: Settings, shard: int, sentences_path: File, tokenizer: File, space: File, out: File
+) -> None:
     """Writes one shard of the teacher's outputs."""
     sentences = read_sentences(sentences_path)
     count, size = _taught(settings, len(sentences))
@@ -113,71 +121,98 @@ def make_outputs(settings: dict, shard: int, sentences_path, tokenizer, space, o
     save_shard(out, *found)
 
 
-def make_encoder(
-    settings: dict,
-    seed: int,
-    tokenizer_path,
-    tokens_path,
-    shards: list,
-    space,
-    shallower,
-    checkpoint: Checkpoint,
-    student_out,
-    curve_out,
-    model_out,
-) -> None:
-    """Trains the encoder of `settings["layers"]` layers; writes it and its learning curve.
+@dataclass(frozen=True, kw_only=True)
+class EncoderJob:
+    """The training of one encoder of the family.
 
-    space: the teacher's, if the encoder starts as the teacher, or None; shallower: the stored
-    student of `settings["shallower"]` layers to start from, or None; student_out: the encoder with
-    its heads, for a deeper one to start from.
+    settings:  parts of the section `pretraining`, with the `layers` and the `schedule` of this
+               encoder, and the number of layers of the `shallower` one
+    tokenizer: the folder that `make_vocabulary` wrote
+    tokens:    the corpus as token ids
+    shards:    the teacher's outputs; none without a teacher
+    space:     the teacher's, if the encoder starts as the teacher
+    shallower: the stored student of fewer layers, if the encoder starts from one
     """
-    depth = settings["layers"]
-    tokenizer = load_tokenizer(tokenizer_path)
-    tokens = Tokens.load(tokens_path)
-    outputs = None
-    if shards:
+
+    settings: Settings
+    seed: int
+    tokenizer: File
+    tokens: File
+    shards: Sequence[File]
+    space: File | None
+    shallower: File | None
+
+
+def make_encoder(
+    job: EncoderJob, checkpoint: Checkpoint, *, student: File, curve: File, model: File
+) -> None:
+    """Trains an encoder; writes its learning curve and the encoder itself, twice.
+
+    student: with the heads that pre-training uses, for a deeper encoder to start from
+    model:   in Hugging Face layout
+    """
+    depth = job.settings["layers"]
+    tokenizer = load_tokenizer(job.tokenizer)
+    lesson = _read_lesson(job, tokenizer)
+    trained = _new_student(job, lesson, tokenizer)
+    with stopping_on_sigterm():
+        progress = loop.train(
+            trained.to(device()),
+            lesson,
+            Schedule(**job.settings["schedule"], held_out=job.settings["held_out"]),
+            seed=derive_seed(job.seed, "training", depth),
+            checkpoint=checkpoint,
+        )
+    trained = trained.cpu()
+    with replacing(student) as draft:
+        save_weights(trained, draft)
+    write_model(trained.encoder, tokenizer, model)
+    loop.write_curve(curve, progress.curve)
+    checkpoint.remove()
+
+
+def _read_lesson(job: EncoderJob, tokenizer: PreTrainedTokenizerBase) -> Lesson:
+    """Raises UserError if no sentence is left to train on."""
+    settings = job.settings
+    tokens, outputs = Tokens.load(job.tokens), None
+    if job.shards:
         count, size = _taught(settings, len(tokens))
         tokens = Tokens(tokens.ids[: tokens.starts[count]], tokens.starts[: count + 1])
-        outputs = Outputs(shards, size, tokens.starts)
+        outputs = Outputs(job.shards, size, tokens.starts)
     if len(tokens) <= settings["held_out"]:
         raise UserError(
             f"pretraining.teacher.sentences: the teacher reads {len(tokens)} sentences, and "
             f"pretraining.held_out takes {settings['held_out']} of them: none is left to train on"
         )
-    weights = Weights(**settings["objectives"])
-    torch.manual_seed(derive_seed(seed, "weights", depth))
-    student = _student(settings, tokenizer, depth, outputs, weights)
-    if shallower:
+    return Lesson(
+        tokens=tokens,
+        outputs=outputs,
+        weights=Weights(**settings["objectives"]),
+        pad_id=tokenizer.pad_token_id,
+        mask_id=tokenizer.mask_token_id,
+        precision=settings["precision"],
+    )
+
+
+def _new_student(job: EncoderJob, lesson: Lesson, tokenizer: PreTrainedTokenizerBase) -> Student:
+    """The student before training, started from an encoder that there is."""
+    settings, outputs, weights = job.settings, lesson.outputs, lesson.weights
+    torch.manual_seed(derive_seed(job.seed, "weights", settings["layers"]))
+    student = _student(settings, tokenizer, settings["layers"], outputs, weights)
+    if job.shallower:
         older = _student(settings, tokenizer, settings["shallower"], outputs, weights)
-        load_weights(older, shallower)
+        load_weights(older, job.shallower)
         start_from_shallower(student, older)
-    elif "start" in settings:
+    elif job.space is not None:
         teacher = load_encoder(settings["teacher"]["model"], settings["teacher"].get("layer"))
-        start_from_teacher(student, teacher, Space.load(space))
-    elif weights.words:
-        start_words_from_teacher(student, tokens, outputs, min(len(tokens), WORD_SENTENCES))
-    with stopping_on_sigterm():
-        progress = loop.train(
-            student.to(device()),
-            tokens,
-            outputs,
-            weights,
-            Schedule(**settings["schedule"], held_out=settings["held_out"]),
-            derive_seed(seed, "training", depth),
-            checkpoint,
-            tokenizer.mask_token_id,
-            settings["precision"],
-        )
-    student = student.cpu()
-    with replacing(student_out) as draft:
-        save_weights(student, draft)
-    write_model(student.encoder, tokenizer, model_out)
-    loop.write_curve(curve_out, progress.curve)
-    checkpoint.remove()
+        start_from_teacher(student, cast(BertModel, teacher), Space.load(job.space))
+    elif weights.words and outputs is not None:
+        count = min(len(lesson.tokens), WORD_SENTENCES)
+        start_words_from_teacher(student, lesson.tokens, outputs, count)
+    return student
 
 
-def write_model(encoder: BertModel, tokenizer, out: str | os.PathLike) -> None:
+def write_model(encoder: BertModel, tokenizer: PreTrainedTokenizerBase, out: File) -> None:
     """An encoder in Hugging Face layout, with float16 weights that load as float32."""
     with replacing(out) as draft:
         halved = BertModel(encoder.config)
@@ -189,7 +224,7 @@ def write_model(encoder: BertModel, tokenizer, out: str | os.PathLike) -> None:
         path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def publish(settings: dict, model, curve, tokens_path, out: str | os.PathLike) -> None:
+def publish(settings: Settings, model: File, curve: File, tokens_path: File, out: File) -> None:
     """Copies a trained encoder to its place in the family, with a model card."""
     rows = pd.read_csv(curve).to_dict("records")
     config = BertConfig.from_pretrained(model)
@@ -201,7 +236,13 @@ def publish(settings: dict, model, curve, tokens_path, out: str | os.PathLike) -
         (draft / "README.md").write_text(model_card(settings, config, rows[-1], count))
 
 
-def _student(settings: dict, tokenizer, depth: int, outputs, weights: Weights) -> Student:
+def _student(
+    settings: Settings,
+    tokenizer: PreTrainedTokenizerBase,
+    depth: int,
+    outputs: Outputs | None,
+    weights: Weights,
+) -> Student:
     shape = settings["encoder"]
     return Student(
         encoder_config(
@@ -219,7 +260,7 @@ def _student(settings: dict, tokenizer, depth: int, outputs, weights: Weights) -
     )
 
 
-def _teacher(settings: dict) -> Teacher:
+def _teacher(settings: Settings) -> Teacher:
     chosen = settings["teacher"]
     return Teacher(
         chosen["model"],
@@ -230,7 +271,7 @@ def _teacher(settings: dict) -> Teacher:
     )
 
 
-def _taught(settings: dict, available: int) -> tuple[int, int]:
+def _taught(settings: Settings, available: int) -> tuple[int, int]:
     """How many sentences the teacher reads, and how many of them make a shard."""
     count = min(available, settings["teacher"].get("sentences", available))
     return count, math.ceil(count / settings["teacher"]["shards"])

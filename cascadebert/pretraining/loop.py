@@ -2,14 +2,13 @@
 
 import csv
 import logging
-import os
 import time
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
 
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
 from cascadebert.pretraining import objectives
 from cascadebert.pretraining.objectives import Weights
@@ -63,21 +62,44 @@ def batches(lengths: np.ndarray, first: int, budget: int, seed: int) -> list[np.
     return [found[i] for i in generator.permutation(len(found))]
 
 
-def collate(rows: np.ndarray, tokens: Tokens, outputs: Outputs | None, pad: int, device) -> dict:
+def collate(
+    rows: np.ndarray,
+    tokens: Tokens,
+    outputs: Outputs | None,
+    pad: int,
+    device: torch.device | str,
+) -> dict[str, torch.Tensor]:
     """The batch of the sentences `rows`, padded to the longest; see objectives.losses."""
     lengths = tokens.lengths[rows]
     shape = (len(rows), int(lengths.max()))
     ids = np.full(shape, pad, np.int64)
-    words = np.zeros((*shape, outputs.components), np.float32) if outputs else None
     for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
         ids[i, :length] = tokens.ids[tokens.starts[row] : tokens.starts[row + 1]]
-        if outputs:
-            words[i, :length] = outputs.words(row)
-    batch = {"ids": ids, "mask": (np.arange(shape[1]) < lengths[:, None]).astype(np.int64)}
+    mask = (np.arange(shape[1]) < lengths[:, None]).astype(np.int64)
+    batch: dict[str, np.ndarray] = {"ids": ids, "mask": mask}
     if outputs:
-        batch["words"] = words
+        batch["words"] = np.zeros((*shape, outputs.components), np.float32)
+        for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+            batch["words"][i, :length] = outputs.words(row)
         batch["sentence"] = np.stack([outputs.sentence(row) for row in rows]).astype(np.float32)
     return {name: torch.from_numpy(array).to(device) for name, array in batch.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a student learns from, and by which objectives.
+
+    outputs: the teacher's, or None without a teacher
+    pad_id:  the token that fills a batch
+    mask_id: the token that stands for a hidden word
+    """
+
+    tokens: Tokens
+    outputs: Outputs | None
+    weights: Weights
+    pad_id: int
+    mask_id: int
+    precision: str = "fp32"
 
 
 @dataclass
@@ -88,31 +110,64 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     tokens: int = 0
-    curve: list[dict] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
 
 
 def train(
-    student: Student,
-    tokens: Tokens,
-    outputs: Outputs | None,
-    weights: Weights,
-    schedule: Schedule,
-    seed: int,
-    checkpoint: Checkpoint,
-    mask_id: int | None = None,
-    precision: str = "fp32",
+    student: Student, lesson: Lesson, schedule: Schedule, *, seed: int, checkpoint: Checkpoint
 ) -> Progress:
     """Trains `student` in place up to the token budget.
 
     If there is a `checkpoint`, training goes on from it and ends with the same weights as if it had
     never stopped. The first `held_out` sentences are never trained on.
     """
-    device = next(student.parameters()).device
-    pad = student.encoder.config.pad_token_id
+    optimizer = _adamw(student, schedule)
+    progress = Progress()
+    if stored := checkpoint.load(["student", "optimizer"]):
+        parts, about = stored
+        student.load_state_dict(parts["student"])
+        restore_optimizer(optimizer, parts["optimizer"])
+        progress = Progress(**about)
+    student.train()
+    if not progress.curve:
+        _evaluate(student, lesson, schedule.held_out, seed, progress)
+    report = _Report(schedule.tokens, progress.tokens)
+    lengths = lesson.tokens.lengths
+    while progress.tokens < schedule.tokens:
+        epoch_seed = derive_seed(seed, "epoch", progress.epoch)
+        epoch = batches(lengths, schedule.held_out, schedule.batch_tokens, epoch_seed)
+        for rows in epoch[progress.batch :]:
+            if progress.tokens >= schedule.tokens:
+                break
+            found = _find_losses(student, lesson, rows, derive_seed(seed, "mask", progress.step))
+            optimizer.zero_grad()
+            objectives.total(found, lesson.weights).backward()
+            torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+            progress.tokens += int(lengths[rows].sum())
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(progress.tokens)
+            optimizer.step()
+            progress.step += 1
+            progress.batch += 1
+            report.log_if_due(progress, found)
+            if progress.step % schedule.evaluate_every == 0:
+                _evaluate(student, lesson, schedule.held_out, seed, progress)
+            if checkpoint.due():
+                parts = {"student": student.state_dict(), "optimizer": optimizer_tensors(optimizer)}
+                checkpoint.save(parts, asdict(progress))
+        else:
+            progress.epoch += 1
+            progress.batch = 0
+    _evaluate(student, lesson, schedule.held_out, seed, progress)
+    return progress
+
+
+def _adamw(student: Student, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices alone."""
     trained = [p for p in student.parameters() if p.requires_grad]
     decayed = [p for p in trained if p.ndim > 1]
     others = [p for p in trained if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
+    return torch.optim.AdamW(
         [
             {"params": decayed, "weight_decay": schedule.weight_decay},
             {"params": others, "weight_decay": 0.0},
@@ -121,90 +176,77 @@ def train(
         betas=(0.9, 0.98),
         fused=True,
     )
-    progress = Progress()
-    if stored := checkpoint.load(["student", "optimizer"]):
-        parts, about = stored
-        student.load_state_dict(parts["student"])
-        restore_optimizer(optimizer, parts["optimizer"])
-        progress = Progress(**about)
 
-    def found_losses(rows, step):
-        batch = collate(rows, tokens, outputs, pad, device)
-        corrupted = chosen = None
-        if weights.mlm:
-            generator = torch.Generator().manual_seed(derive_seed(seed, "mask", step))
-            maskable = batch["mask"].bool().clone()
-            maskable[:, 0] = False
-            corrupted, chosen = objectives.mask_words(
-                batch["ids"], maskable, mask_id, student.encoder.config.vocab_size, generator
-            )
-        with autocast(precision, device):
-            return objectives.losses(student, batch, weights, corrupted, chosen)
 
-    def evaluate():
-        student.eval()
-        sums = {}
-        with torch.no_grad():
-            for first in range(0, schedule.held_out, 100):
-                rows = np.arange(first, min(first + 100, schedule.held_out))
-                for name, loss in found_losses(rows, f"held out {first}").items():
-                    sums[name] = sums.get(name, 0.0) + loss.item() * len(rows)
-        student.train()
-        held_out = {name: value / schedule.held_out for name, value in sums.items()}
-        progress.curve.append({"tokens": progress.tokens, **held_out})
-        log.info(f"{progress.tokens:,} tokens: held-out loss {_listed(held_out)}")
-
-    student.train()
-    if not progress.curve:
-        evaluate()
-    started = reported = time.monotonic()
-    tokens_before = progress.tokens
-    while progress.tokens < schedule.tokens:
-        epoch = batches(
-            tokens.lengths,
-            schedule.held_out,
-            schedule.batch_tokens,
-            derive_seed(seed, "epoch", progress.epoch),
+def _find_losses(
+    student: Student, lesson: Lesson, rows: np.ndarray, mask_seed: int
+) -> dict[str, torch.Tensor]:
+    """The losses of a batch by objective; mask_seed draws the words that are hidden."""
+    where = next(student.parameters()).device
+    batch = collate(rows, lesson.tokens, lesson.outputs, lesson.pad_id, where)
+    corrupted = chosen = None
+    if lesson.weights.mlm:
+        generator = torch.Generator().manual_seed(mask_seed)
+        maskable = batch["mask"].bool().clone()
+        maskable[:, 0] = False
+        corrupted, chosen = objectives.mask_words(
+            batch["ids"],
+            maskable,
+            lesson.mask_id,
+            student.encoder.config.vocab_size,
+            generator,
         )
-        for rows in epoch[progress.batch :]:
-            if progress.tokens >= schedule.tokens:
-                break
-            found = found_losses(rows, progress.step)
-            optimizer.zero_grad()
-            objectives.total(found, weights).backward()
-            torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-            progress.tokens += int(tokens.lengths[rows].sum())
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(progress.tokens)
-            optimizer.step()
-            progress.step += 1
-            progress.batch += 1
-            if time.monotonic() - reported >= REPORT_SECONDS:
-                reported = time.monotonic()
-                pace = (progress.tokens - tokens_before) / (time.monotonic() - started)
-                left = max(schedule.tokens - progress.tokens, 0) / pace
-                log.info(
-                    f"step {progress.step:,}, {progress.tokens:,} of {schedule.tokens:,} tokens, "
-                    f"loss {_listed({name: loss.item() for name, loss in found.items()})}, "
-                    f"{pace:,.0f} tokens/s, {left / 60:.1f} min left"
-                )
-            if progress.step % schedule.evaluate_every == 0:
-                evaluate()
-            if checkpoint.due():
-                parts = {"student": student.state_dict(), "optimizer": optimizer_tensors(optimizer)}
-                checkpoint.save(parts, asdict(progress))
-        else:
-            progress.epoch += 1
-            progress.batch = 0
-    evaluate()
-    return progress
+    with autocast(lesson.precision, where):
+        return objectives.losses(student, batch, lesson.weights, corrupted, chosen)
 
 
-def _listed(values: dict) -> str:
+def _evaluate(
+    student: Student, lesson: Lesson, held_out: int, seed: int, progress: Progress
+) -> None:
+    """Adds the mean losses on the first `held_out` sentences to the learning curve."""
+    student.eval()
+    sums: dict[str, float] = {}
+    with torch.no_grad():
+        for first in range(0, held_out, 100):
+            rows = np.arange(first, min(first + 100, held_out))
+            mask_seed = derive_seed(seed, "mask", f"held out {first}")
+            for name, loss in _find_losses(student, lesson, rows, mask_seed).items():
+                sums[name] = sums.get(name, 0.0) + loss.item() * len(rows)
+    student.train()
+    means = {name: value / held_out for name, value in sums.items()}
+    progress.curve.append({"tokens": progress.tokens, **means})
+    log.info(f"{progress.tokens:,} tokens: held-out loss {_listed(means)}")
+
+
+class _Report:
+    """Logs every REPORT_SECONDS where a training stands, and the time that is left.
+
+    total: the tokens to train on; done: those of an earlier process
+    """
+
+    def __init__(self, total: int, done: int):
+        self.total, self.done = total, done
+        self.started = self.reported = time.monotonic()
+
+    def log_if_due(self, progress: Progress, losses: dict[str, torch.Tensor]) -> None:
+        now = time.monotonic()
+        if now - self.reported < REPORT_SECONDS:
+            return
+        self.reported = now
+        pace = (progress.tokens - self.done) / (now - self.started)
+        left = max(self.total - progress.tokens, 0) / pace
+        log.info(
+            f"step {progress.step:,}, {progress.tokens:,} of {self.total:,} tokens, "
+            f"loss {_listed({name: loss.item() for name, loss in losses.items()})}, "
+            f"{pace:,.0f} tokens/s, {left / 60:.1f} min left"
+        )
+
+
+def _listed(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
-def write_curve(path: str | os.PathLike, curve: list[dict]) -> None:
+def write_curve(path: File, curve: list[dict[str, float]]) -> None:
     with replacing(path) as draft, draft.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(curve[0]), lineterminator="\n")
         writer.writeheader()

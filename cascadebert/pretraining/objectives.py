@@ -20,7 +20,11 @@ class Weights:
 
 
 def mask_words(
-    ids: torch.Tensor, maskable: torch.Tensor, mask_id: int, vocabulary: int, generator
+    ids: torch.Tensor,
+    maskable: torch.Tensor,
+    mask_id: int,
+    vocabulary: int,
+    generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """BERT's corruption (Devlin et al. 2019): 15 % of the maskable positions are to be predicted;
     of these 80 % become [MASK], 10 % a random word, 10 % stay.
@@ -35,7 +39,13 @@ def mask_words(
     return torch.where(chosen & (how >= 0.9), words, corrupted), chosen
 
 
-def losses(student: Student, batch: dict, weights: Weights, corrupted=None, chosen=None) -> dict:
+def losses(
+    student: Student,
+    batch: dict[str, torch.Tensor],
+    weights: Weights,
+    corrupted: torch.Tensor | None = None,
+    chosen: torch.Tensor | None = None,
+) -> dict[str, torch.Tensor]:
     """The losses of a batch by name, each a scalar.
 
     batch: ids and mask `[batch, length]`; with a teacher also sentence `[batch, teacher width]`
@@ -50,15 +60,18 @@ def losses(student: Student, batch: dict, weights: Weights, corrupted=None, chos
     states = out.last_hidden_state
     found = {}
     if weights.sentence:
+        assert student.to_sentence is not None
         mask = batch["mask"].unsqueeze(-1).to(states.dtype)
         mean = (states * mask).sum(1) / mask.sum(1)
         vectors = student.to_sentence(torch.stack([out.pooler_output, mean])).float()
         found["sentence"] = 1 - cosine_similarity(vectors, batch["sentence"], dim=-1).mean()
     if weights.words:
+        assert student.to_token is not None
         known = batch["words"].abs().sum(-1) > 0
         vectors = student.to_token(states[known]).float()
         found["words"] = 1 - cosine_similarity(vectors, batch["words"][known], dim=-1).mean()
     if weights.mlm:
+        assert chosen is not None
         logits = student.word_logits(states[chosen]).float()
         # A tiny batch may have no chosen position; the sum is then 0 and not NaN.
         found["mlm"] = cross_entropy(logits, batch["ids"][chosen], reduction="sum") / max(
@@ -67,5 +80,6 @@ def losses(student: Student, batch: dict, weights: Weights, corrupted=None, chos
     return found
 
 
-def total(found: dict, weights: Weights) -> torch.Tensor:
-    return sum(getattr(weights, name) * loss for name, loss in found.items())
+def total(found: dict[str, torch.Tensor], weights: Weights) -> torch.Tensor:
+    weighted = (getattr(weights, name) * loss for name, loss in found.items())
+    return sum(weighted, torch.zeros(()))

@@ -1,5 +1,7 @@
 """The encoder that is pre-trained, the heads that only pre-training uses, and where they start."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -44,6 +46,7 @@ class Student(nn.Module):
 
     def word_logits(self, states: torch.Tensor) -> torch.Tensor:
         """Scores of the whole vocabulary for `states` `[positions, width]`."""
+        assert self.mlm_transform is not None
         words = self.encoder.embeddings.word_embeddings.weight
         return self.mlm_transform(states) @ words.T + self.mlm_bias
 
@@ -74,6 +77,7 @@ def encoder_config(
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         # On short sentences half as fast again as torch's fused attention, on a CPU.
+        # pyrefly: ignore[unexpected-keyword]
         attn_implementation="eager" if device == "cpu" else "sdpa",
     )
 
@@ -100,11 +104,12 @@ def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs,
     seen = count > 0
     mean = (total[seen] / count[seen, None])[:, :shared]
     words[torch.from_numpy(seen), :shared] = torch.from_numpy(0.05 * mean / mean.std()).float()
+    assert student.to_token is not None
     student.to_token.weight.zero_()
     student.to_token.weight[range(shared), range(shared)] = 1.0
 
 
-def check_start(encoder: dict, tokenizer: PreTrainedTokenizerBase, teacher: str) -> None:
+def check_start(encoder: dict[str, Any], tokenizer: PreTrainedTokenizerBase, teacher: str) -> None:
     """Raises UserError unless a student can take over the teacher's layers and embeddings.
 
     encoder: the section of the configuration; tokenizer: the student's

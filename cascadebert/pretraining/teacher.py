@@ -6,7 +6,7 @@ and student need not share a vocabulary. Token states are kept in the teacher's 
 components: a student of width d cannot hold more than d of them.
 """
 
-import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.encoders.loading import load_encoder, load_tokenizer
 from cascadebert.pretraining.vocabulary import check_tokenizer
 from cascadebert.training.loop import arithmetic
@@ -35,12 +35,12 @@ class Space:
     sentence_mean: np.ndarray
     axes: np.ndarray
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: File) -> None:
         with replacing(path) as draft:
             np.savez(draft, **vars(self))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Space":
+    def load(cls, path: File) -> "Space":
         with np.load(path) as stored:
             return cls(**stored)
 
@@ -56,11 +56,14 @@ class Teacher:
         self.tokenizer = load_tokenizer(source)
         check_tokenizer(self.tokenizer)
         model = load_encoder(source, layer)
+        # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
         self.model = model.to(device, arithmetic(precision, torch.device(device))).eval()
         self.prefix = prefix
         self.device = device
 
-    def states(self, sentences: list[str], longest: int):
+    def states(
+        self, sentences: list[str], longest: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Yields (positions, states, mask, spans) a batch, longest sentences first.
 
         positions: which sentences; states float32 `[batch, length, width]`; mask bool
@@ -159,7 +162,7 @@ def _masked_mean(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.einsum("bld,bl->bd", states, weights) / weights.sum(axis=1, keepdims=True)
 
 
-def save_outputs(folder: str | os.PathLike, sentences: np.ndarray, tokens: np.ndarray) -> None:
+def save_outputs(folder: File, sentences: np.ndarray, tokens: np.ndarray) -> None:
     """One shard of outputs as a folder of two arrays."""
     with replacing(folder) as draft:
         draft.mkdir()
@@ -174,7 +177,7 @@ class Outputs:
     hold fewer); starts: those of the corpus' `Tokens`.
     """
 
-    def __init__(self, shards: list[str | os.PathLike], shard_size: int, starts: np.ndarray):
+    def __init__(self, shards: Sequence[File], shard_size: int, starts: np.ndarray):
         self.sentences = [np.load(Path(shard) / "sentences.npy", mmap_mode="r") for shard in shards]
         self.tokens = [np.load(Path(shard) / "tokens.npy", mmap_mode="r") for shard in shards]
         self.size = shard_size

@@ -1,6 +1,5 @@
 """The tokenizer of a family, and its corpus as token ids."""
 
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -51,7 +50,8 @@ def train_wordpiece(sentences: list[str], size: int, longest: int) -> BertTokeni
     )
     found = learner.get_vocab()
     pieces = [
-        piece if ord(piece[0]) < shift else "##" + piece for piece in sorted(found, key=found.get)
+        piece if ord(piece[0]) < shift else "##" + piece
+        for piece in sorted(found, key=found.__getitem__)
     ]
     plain = {shift + ord(letter) % 0x20000: letter for letter in alphabet}
     pieces = [piece.translate(plain) for piece in pieces]
@@ -93,12 +93,12 @@ class Tokens:
         """int64 `[sentences]`."""
         return np.diff(self.starts)
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: File) -> None:
         with replacing(path) as draft:
             np.savez(draft, ids=self.ids, starts=self.starts)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Tokens":
+    def load(cls, path: File) -> "Tokens":
         with np.load(path) as stored:
             return cls(stored["ids"], stored["starts"])
 
@@ -119,11 +119,11 @@ class Tokens:
         return cls(np.concatenate(ids), np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def read_sentences(path: str | os.PathLike) -> list[str]:
+def read_sentences(path: File) -> list[str]:
     """The sentences of a corpus file made by the workflow, one a line."""
     return Path(path).read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def write_sentences(path: str | os.PathLike, sentences: list[str]) -> None:
+def write_sentences(path: File, sentences: list[str]) -> None:
     with replacing(path) as draft:
         draft.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
@@ -58,6 +59,7 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
         lang_version=record["packages"]["snakemake"]["here"],
         properties={"name": "CascadeBERT, reproduced", "version": _version(record["code"])},
     )
+    workflow = cast(ContextEntity, workflow)
     workflow["license"] = crate.license
     for pattern in WORKFLOW:
         for path in sorted(ROOT.glob(pattern)):
@@ -114,7 +116,7 @@ def _data(crate: ROCrate, task: str, splits: dict[str, dict]) -> ContextEntity:
         "description": sources,
         "identifier": [f"sha256:{about['sha256']}" for about in splits.values()],
     }
-    return crate.add(ContextEntity(crate, f"#data-{task}", about))
+    return cast(ContextEntity, crate.add(ContextEntity(crate, f"#data-{task}", about)))
 
 
 def _encoder(crate: ROCrate, key: str, about: dict) -> ContextEntity:
@@ -132,7 +134,7 @@ def _encoder(crate: ROCrate, key: str, about: dict) -> ContextEntity:
     if hub := about["hub"]:
         found["description"] = f"model {hub['model']} of the Hugging Face hub"
         found["version"] = hub["commit"]
-    return crate.add(ContextEntity(crate, f"#encoder-{key}", found))
+    return cast(ContextEntity, crate.add(ContextEntity(crate, f"#encoder-{key}", found)))
 
 
 def _time(seconds: float) -> str:

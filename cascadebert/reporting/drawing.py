@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -71,8 +72,17 @@ CURVES = [
     Look("0.3", "d", (0, (6, 3)), 0.1),
 ]
 PAIR = [Look(BLACK, "o", fill="0.25"), Look(ORANGE, "s", (0, (4, 1.5)), fill="#FBE3B3")]
-EASY = {"label": "right (easy)", "facecolor": "#BFE0F5", "edgecolor": BLUE, "fill": True}
-DIFFICULT = {"label": "wrong (difficult)", "facecolor": "none", "edgecolor": VERMILION}
+EASY: dict[str, Any] = {
+    "label": "right (easy)",
+    "facecolor": "#BFE0F5",
+    "edgecolor": BLUE,
+    "fill": True,
+}
+DIFFICULT: dict[str, Any] = {
+    "label": "wrong (difficult)",
+    "facecolor": "none",
+    "edgecolor": VERMILION,
+}
 DIFFICULT |= {"hatch": "//////", "fill": True}
 
 

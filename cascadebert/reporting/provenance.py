@@ -19,7 +19,7 @@ from cascadebert.core.checksums import digest
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import join_words
 from cascadebert.encoders.loading import HUB
-from cascadebert.reporting.typeset import Cell, Display
+from cascadebert.reporting.typeset import Cell, Display, Row
 from cascadebert.training.records import ORIGIN, cpu, library
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def code() -> dict:
     tracked = _git("cat-file", "-e", "HEAD:./Snakefile") is not None
     changed = _git("status", "--porcelain", "--", *CODE) if tracked else None
     return {
-        "commit": _git("rev-parse", "HEAD").strip() if tracked else None,
+        "commit": (_git("rev-parse", "HEAD") or "").strip() if tracked else None,
         "changed": None if changed is None else [line[3:] for line in changed.splitlines()],
         "library": library(),
     }
@@ -186,7 +186,7 @@ def table_provenance(record: dict) -> tuple[pd.DataFrame, Display]:
     )
     if record["missing"]:
         rows.insert(0, ("Missing", "\n".join(record["missing"])))
-    lines = [[Cell(what), Cell(text)] for what, text in rows]
+    lines: list[Row] = [[Cell(what), Cell(text)] for what, text in rows]
     frame = pd.DataFrame(rows, columns=["what", "value"])
     return frame, Display(caption, [Cell("What"), Cell("Value")], [lines], 2)
 
@@ -226,10 +226,10 @@ def _machines(machines: list[dict], noun: str) -> str:
         number = f"{about['count']} {noun}{'s' if about['count'] > 1 else ''}"
         facts = [
             about.get("gpu") or "no GPU",
-            about.get("precision"),
+            str(about.get("precision")),
             f"torch {about.get('torch')}",
         ]
-        facts = [about.get("cpu"), *facts, f"library {about.get('code')}"]
+        facts = [str(about.get("cpu")), *facts, f"library {about.get('code')}"]
         lines.append(f"{number}: {', '.join(facts) if 'cpu' in about else 'not noted'}")
     return "\n".join(lines)
 

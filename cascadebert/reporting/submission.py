@@ -198,7 +198,7 @@ def _rows(task: str, file: ServerFile, ids: np.ndarray, gold: np.ndarray) -> lis
         raise UserError(f"{place}: its ids do not number its rows; leave columns.id out")
     rows = [int(name) for name in names]
     missing = file.rows - len(rows)
-    if max(rows) != file.rows - 1 or not 0 <= missing <= GLUE[file.glue].incomplete:
+    if max(rows) != file.rows - 1 or not 0 <= missing <= GLUE[str(file.glue)].incomplete:
         raise UserError(
             f"{place}: it has {len(rows):,} rows, but GLUE's has {file.rows:,}, and the server "
             f"wants them all; leave limit.{file.split} out, or correct the source"

@@ -1,67 +1,48 @@
 """BERxiT (Xin et al., EACL 2021): the last exit alone and all exits together, trained in turns."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
-from cascadebert.encoders.weights import load_weights, save_weights
-from cascadebert.systems import Run
-from cascadebert.systems.shared.heads import (
-    POOLING,
-    Scaling,
-    has_pooler,
-    off_ramps,
-    pool,
-    pooling_option,
-)
+from cascadebert.systems.method import Candidate, Inputs, Options, Run
+from cascadebert.systems.shared.heads import EXIT_OPTIONS, JointExits, off_ramps, pooling_option
 
 EXIT_RULE = "entropy"
-OPTIONS = {
-    "required": ["encoder"],
-    "properties": {"encoder": {"type": "string", "format": "encoder"}, "pooling": POOLING},
-}
+OPTIONS = EXIT_OPTIONS
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
-    return {"": [Run("berxit", options["encoder"], pooling_option(options))]}
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
+    run = Run("berxit", options["encoder"], pooling_option(options))
+    return [Candidate(label="", runs=(run,))]
 
 
-class Model(nn.Module):
-    """An off-ramp after every layer but the last, where the model's own classifier is.
+class Model(JointExits):
+    """An off-ramp after every layer but the last, where the model's own classifier is."""
 
-    Off-ramps on an encoder that came without a pooler start from scaled states, as in PABEE.
-    """
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
+        classifier = load_classifier(encoder, labels)
+        super().__init__(run, classifier, added=classifier.config.num_hidden_layers - 1)
+        self.classifier = classifier
+        self.ramps = off_ramps(classifier, len(labels))
 
-    def __init__(self, run, encoder, labels, parents=()):
-        super().__init__()
-        self.classifier = load_classifier(encoder, labels)
-        self.ramps = off_ramps(self.classifier, len(labels))
-        self.scales = nn.ModuleList(Scaling(self.classifier.config.hidden_size) for _ in self.ramps)
-        self.unscaled = not has_pooler(self.classifier)
-        self.depths = list(range(1, self.classifier.config.num_hidden_layers + 1))
-        self.pooling = run.option("pooling", "first")
-
-    def forward(self, inputs):
+    def forward(self, inputs: Inputs) -> torch.Tensor:
         outputs = self.classifier(**inputs, output_hidden_states=True)
-        states = outputs.hidden_states[1:-1]  # the first are the embeddings
-        logits = [
-            ramp(scale(pool(layer, inputs["attention_mask"], self.pooling)))
-            for ramp, scale, layer in zip(self.ramps, self.scales, states, strict=True)
-        ]
+        layers = outputs.hidden_states[1:-1]  # the first are the embeddings
+        states = self.exit_states(layers, inputs["attention_mask"])
+        logits = [ramp(state) for ramp, state in zip(self.ramps, states, strict=True)]
         return torch.stack([*logits, outputs.logits], dim=1).float()
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """In turns, the last exit's cross-entropy alone and the sum of all exits'."""
         logits = self(inputs)
         losses = [cross_entropy(logits[:, exit], gold) for exit in range(len(self.depths))]
-        return logits, losses[-1] if step % 2 == 0 else sum(losses)
+        return logits, losses[-1] if step % 2 == 0 else sum(losses, logits.new_zeros(()))
 
-    def added_exits(self):
+    def added_exits(self) -> list[nn.Module]:
         return [self.ramps]
-
-    def save(self, folder):
-        save_weights(self, folder)
-
-    def load(self, folder):
-        load_weights(self, folder)

@@ -1,11 +1,12 @@
 """CascadeBERT: complete models of growing depth; an input leaves at the first that is confident."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from cascadebert.systems import Run, system
+from cascadebert.systems import load_method
+from cascadebert.systems.method import ENCODER, Candidate, Options, Run
 
 EXIT_RULE = "confidences"
-ENCODER = {"type": "string", "format": "encoder"}
 OPTIONS = {
     "required": ["members"],
     "properties": {
@@ -36,7 +37,7 @@ OPTIONS = {
 }
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     """Without DAR the fine-tuned members; with it one alternative for each margin.
 
     The last member always emits, so its confidence is never asked for: it is not regularised
@@ -44,18 +45,21 @@ def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
     """
     *early, last = map(_member, options["members"])
     if not options.get("dar", False):
-        return {"": [*early, last]}
-    return {
-        str(margin): [
-            *(replace(run, options=(*run.options, ("margin", margin))) for run in early),
-            last,
-        ]
+        return [Candidate(label="", runs=(*early, last))]
+    return [
+        Candidate(label=str(margin), runs=(*(_regularised(run, margin) for run in early), last))
         for margin in margins
-    }
+    ]
 
 
-def _member(entry: str | dict) -> Run:
+def _regularised(run: Run, margin: float) -> Run:
+    return replace(run, options=(*run.options, ("margin", margin)))
+
+
+def _member(entry: str | Options) -> Run:
     """Fine-tuned, or a student (paper, Section 5.4)."""
     options = {"encoder": entry} if isinstance(entry, str) else entry
-    [run] = system("kd" if "teacher" in options else "finetune").candidates(options, [])[""]
+    method = load_method("kd" if "teacher" in options else "finetune")
+    [candidate] = method.candidates(options, margins=())
+    [run] = candidate.runs
     return run

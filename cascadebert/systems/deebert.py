@@ -1,21 +1,21 @@
 """DeeBERT (Xin et al., ACL 2020): off-ramps trained on a frozen, fine-tuned model."""
 
+from collections.abc import Sequence
+
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
-from cascadebert.systems import Run
-from cascadebert.systems.shared.heads import POOLING, FrozenExits, off_ramps, pooling_option
+from cascadebert.systems.method import Candidate, Options, Run
+from cascadebert.systems.shared.heads import EXIT_OPTIONS, FrozenExits, off_ramps, pooling_option
 
 EXIT_RULE = "entropy"
-OPTIONS = {
-    "required": ["encoder"],
-    "properties": {"encoder": {"type": "string", "format": "encoder"}, "pooling": POOLING},
-}
+OPTIONS = EXIT_OPTIONS
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     # Stage one is ordinary fine-tuning, the same run as the full model's.
     backbone = Run("finetune", options["encoder"])
-    pooling = pooling_option(options)
-    return {"": [Run("deebert", options["encoder"], pooling, (backbone,), frozen=True)]}
+    run = Run("deebert", options["encoder"], pooling_option(options), (backbone,), frozen=True)
+    return [Candidate(label="", runs=(run,))]
 
 
 class Model(FrozenExits):
@@ -26,7 +26,7 @@ class Model(FrozenExits):
     far below a linear probe; `head_training` trains them until they stop improving.
     """
 
-    def __init__(self, run, encoder, labels, parents):
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         backbone = load_classifier(parents[0], labels)
         pooling = run.option("pooling", "first")
         ramps = off_ramps(backbone, len(labels))

@@ -1,26 +1,30 @@
 """FastBERT (Liu et al., ACL 2020): heads that a fine-tuned model's own last head teaches."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, kl_div
 
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_encoder
-from cascadebert.encoders.weights import load_weights, save_weights
-from cascadebert.systems import Run
-from cascadebert.systems.shared.heads import POOLING, FrozenExits, pool, pooling_option
+from cascadebert.systems.method import Candidate, ExitModel, Inputs, Options, Run
+from cascadebert.systems.shared.heads import EXIT_OPTIONS, FrozenExits, pool, pooling_option
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 EXIT_RULE = "normalised entropy"
-OPTIONS = {
-    "required": ["encoder"],
-    "properties": {"encoder": {"type": "string", "format": "encoder"}, "pooling": POOLING},
-}
+OPTIONS = EXIT_OPTIONS
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     # Its own stage one and not the full model's run, since the teacher's head is another one.
     encoder, pooling = options["encoder"], pooling_option(options)
     teacher = Run("fastbert", encoder, (("stage", "teacher"), *pooling))
-    return {"": [Run("fastbert", encoder, pooling, (teacher,), frozen=True)]}
+    students = Run("fastbert", encoder, pooling, (teacher,), frozen=True)
+    return [Candidate(label="", runs=(students,))]
 
 
 class Head(nn.Module):
@@ -30,7 +34,7 @@ class Head(nn.Module):
     would let next to nothing of the states through.
     """
 
-    def __init__(self, config, labels: int, pooling: str = "first"):
+    def __init__(self, config: "PreTrainedConfig", labels: int, pooling: str = "first"):
         super().__init__()
         self.pooling = pooling
         # 128 at BERT's 768, so that at any width a head works 2.5% of what a layer does; even,
@@ -46,7 +50,7 @@ class Head(nn.Module):
         self.dense = nn.Linear(width, width)
         self.classify = nn.Linear(width, labels)
 
-    def forward(self, states, attention_mask):
+    def forward(self, states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits `[batch, labels]` from states `[batch, tokens, width]`; padding has mask 0."""
         narrow = self.narrow(states).tanh()
         # Attention is computed only for the tokens whose result is read.
@@ -58,32 +62,28 @@ class Head(nn.Module):
         return self.classify(self.dense(pooled).tanh())
 
 
-class Teacher(nn.Module):
+class Teacher(ExitModel):
     """Stage one: the encoder and the teacher's head on its last layer, fine-tuned."""
 
-    def __init__(self, run, encoder, labels):
+    def __init__(self, run: Run, encoder: File, labels: list[str]):
         super().__init__()
         self.encoder = load_encoder(encoder)
         self.head = Head(self.encoder.config, len(labels), run.option("pooling", "first"))
         self.pooling = "mean"  # of a probe: the head attends to all tokens
         self.depths = [self.encoder.config.num_hidden_layers]
 
-    def forward(self, inputs):
+    def forward(self, inputs: Inputs) -> torch.Tensor:
         states = self.encoder(**inputs).last_hidden_state
         return self.head(states, inputs["attention_mask"])[:, None].float()
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self(inputs)
         return logits, cross_entropy(logits[:, 0], gold)
 
-    def added_exits(self):
+    def added_exits(self) -> list[nn.Module]:
         return [self.head]
-
-    def save(self, folder):
-        save_weights(self, folder)
-
-    def load(self, folder):
-        load_weights(self, folder)
 
 
 class Students(FrozenExits):
@@ -95,7 +95,7 @@ class Students(FrozenExits):
 
     reads_tokens = True
 
-    def __init__(self, run, encoder, labels, parents):
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         teacher = Teacher(run, encoder, labels)
         teacher.load(parents[0])
         config, pooling = teacher.encoder.config, run.option("pooling", "first")
@@ -105,18 +105,23 @@ class Students(FrozenExits):
         super().__init__(teacher, students, config.num_hidden_layers, teacher.pooling)
 
     @torch.no_grad()
-    def read(self, inputs):
+    def read(self, inputs: Inputs) -> Inputs:
         """The states of all tokens, since every head attends to all of them."""
         mask = inputs["attention_mask"]
-        states = self.backbone.encoder(**inputs, output_hidden_states=True).hidden_states
-        last = self.backbone.head(states[-1], mask)
+        teacher = cast(Teacher, self.backbone)
+        states = teacher.encoder(**inputs, output_hidden_states=True).hidden_states
+        last = teacher.head(states[-1], mask)
         between = torch.stack(states[1:-1], dim=2)  # the first are the embeddings
         return {"states": between.float(), "attention_mask": mask, "last": last.float()}
 
-    def answer(self, head, states, attention_mask):
+    def answer(
+        self, head: nn.Module, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
         return head(states, attention_mask)
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The students' KL divergences, summed (Eq. 6).
 
         Eq. 5 prints KL(student || teacher). The authors' public code minimises, as distillation
@@ -130,6 +135,6 @@ class Students(FrozenExits):
         )
 
 
-def Model(run, encoder, labels, parents=()):
+def Model(run: Run, encoder: File, labels: list[str], parents: Sequence[File]) -> ExitModel:
     """The model of either stage."""
     return Students(run, encoder, labels, parents) if parents else Teacher(run, encoder, labels)

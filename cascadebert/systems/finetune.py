@@ -1,46 +1,50 @@
 """A complete model, or the first k layers of one (BERT-kL), fine-tuned: one exit."""
 
-from torch import nn
+from collections.abc import Sequence
+
+import torch
 from torch.nn.functional import cross_entropy
 
-from cascadebert.encoders.loading import load_classifier
-from cascadebert.systems import Run
+from cascadebert.core.files import File
+from cascadebert.encoders.loading import label_names, load_classifier
+from cascadebert.systems.method import ENCODER, Candidate, ExitModel, Inputs, Options, Run
 
 EXIT_RULE = "last"
 OPTIONS = {
     "required": ["encoder"],
     "properties": {
-        "encoder": {"type": "string", "format": "encoder"},
+        "encoder": ENCODER,
         "layers": {"type": "integer", "minimum": 1, "description": "keep only the first k layers"},
     },
 }
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     layers = (("layers", options["layers"]),) if "layers" in options else ()
-    return {"": [Run("finetune", options["encoder"], layers)]}
+    return [Candidate(label="", runs=(Run("finetune", options["encoder"], layers),))]
 
 
-class Model(nn.Module):
+class Model(ExitModel):
     """The encoder's own classification head on its last layer."""
 
-    def __init__(self, run, encoder, labels, parents=()):
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         super().__init__()
         self.classifier = load_classifier(encoder, labels, run.option("layers"))
         self.depths = [self.classifier.config.num_hidden_layers]
         self.pooling = "first"
 
-    def forward(self, inputs):
+    def forward(self, inputs: Inputs) -> torch.Tensor:
         return self.classifier(**inputs).logits[:, None].float()
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self(inputs)
         return logits, cross_entropy(logits[:, 0], gold)
 
-    def save(self, folder):
+    def save(self, folder: File) -> None:
         """A model that `AutoModelForSequenceClassification.from_pretrained` reads."""
         self.classifier.save_pretrained(folder)
 
-    def load(self, folder):
-        labels = list(self.classifier.config.label2id)
-        self.classifier = load_classifier(folder, labels)
+    def load(self, folder: File) -> None:
+        self.classifier = load_classifier(folder, label_names(self.classifier.config))

@@ -5,32 +5,36 @@ probes") is the first early exit that one would try. The model is fine-tuned as 
 training is a convex problem, which is solved exactly and takes a second.
 """
 
+from collections.abc import Sequence
+
 from torch import nn
 
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
-from cascadebert.systems import Run
+from cascadebert.systems.method import ENCODER, Candidate, Options, Run
 from cascadebert.systems.shared.heads import POOLING, FrozenExits
 
 EXIT_RULE = "entropy"
 OPTIONS = {
     "required": ["encoder"],
     "properties": {
-        "encoder": {"type": "string", "format": "encoder"},
+        "encoder": ENCODER,
         "pooling": {**POOLING, "description": "the state that is read; default: mean"},
     },
 }
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     backbone = Run("finetune", options["encoder"])
     pooling = (("pooling", options.get("pooling", "mean")),)
-    return {"": [Run("linear", options["encoder"], pooling, (backbone,), frozen=True)]}
+    run = Run("linear", options["encoder"], pooling, (backbone,), frozen=True)
+    return [Candidate(label="", runs=(run,))]
 
 
 class Model(FrozenExits):
     """A linear layer after every layer but the last, where the model's own classifier is."""
 
-    def __init__(self, run, encoder, labels, parents):
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         backbone = load_classifier(parents[0], labels)
         config = backbone.config
         exits = nn.ModuleList(

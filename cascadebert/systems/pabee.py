@@ -1,77 +1,62 @@
 """PABEE (Zhou et al., NeurIPS 2020): all layers' classifiers trained jointly, exit by patience."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_encoder
-from cascadebert.encoders.weights import load_weights, save_weights
-from cascadebert.systems import Run
+from cascadebert.systems.method import Candidate, Inputs, Options, Run
 from cascadebert.systems.shared.heads import (
-    POOLING,
+    EXIT_OPTIONS,
+    JointExits,
     Pooler,
-    Scaling,
-    has_pooler,
     initialise,
-    pool,
     pooling_option,
 )
 
 EXIT_RULE = "patience"
-OPTIONS = {
-    "required": ["encoder"],
-    "properties": {"encoder": {"type": "string", "format": "encoder"}, "pooling": POOLING},
-}
+OPTIONS = EXIT_OPTIONS
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
-    return {"": [Run("pabee", options["encoder"], pooling_option(options))]}
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
+    run = Run("pabee", options["encoder"], pooling_option(options))
+    return [Candidate(label="", runs=(run,))]
 
 
-class Model(nn.Module):
-    """A classifier after every layer, behind one pooler that all layers share.
+class Model(JointExits):
+    """A classifier after every layer, behind one pooler that all layers share."""
 
-    An encoder that came without a pooler gets one that starts from scaled states: those of an early
-    layer may differ so little from text to text that nothing would be learnt from them.
-    """
-
-    def __init__(self, run, encoder, labels, parents=()):
-        super().__init__()
-        self.encoder = load_encoder(encoder)
-        config = self.encoder.config
-        self.pooler = Pooler(self.encoder)
-        self.scales = nn.ModuleList(
-            Scaling(config.hidden_size) for _ in range(config.num_hidden_layers)
-        )
-        self.unscaled = not has_pooler(self.encoder)
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
+        pretrained = load_encoder(encoder)
+        config = pretrained.config
+        super().__init__(run, pretrained, added=config.num_hidden_layers)
+        self.encoder = pretrained
+        self.pooler = Pooler(pretrained)
         self.dropout = nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1))
         self.classifiers = nn.ModuleList(
             initialise(nn.Linear(config.hidden_size, len(labels)), config)
             for _ in range(config.num_hidden_layers)
         )
-        self.depths = list(range(1, config.num_hidden_layers + 1))
-        self.pooling = run.option("pooling", "first")
 
-    def forward(self, inputs):
-        states = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
-        pooled = [pool(layer, inputs["attention_mask"], self.pooling) for layer in states]
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        layers = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
+        states = self.exit_states(layers, inputs["attention_mask"])
         logits = [
-            classifier(self.dropout(self.pooler(scale(state))))
-            for classifier, scale, state in zip(self.classifiers, self.scales, pooled, strict=True)
+            classifier(self.dropout(self.pooler(state)))
+            for classifier, state in zip(self.classifiers, states, strict=True)
         ]
         return torch.stack(logits, dim=1).float()
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The exits' cross-entropies, weighted by depth: sum_j j CE_j / sum_j j."""
         logits = self(inputs)
-        weighted = sum(j * cross_entropy(logits[:, j - 1], gold) for j in self.depths)
-        return logits, weighted / sum(self.depths)
+        losses = (j * cross_entropy(logits[:, j - 1], gold) for j in self.depths)
+        return logits, sum(losses, logits.new_zeros(())) / sum(self.depths)
 
-    def added_exits(self):
+    def added_exits(self) -> list[nn.Module]:
         return [self.pooler, self.classifiers]
-
-    def save(self, folder):
-        save_weights(self, folder)
-
-    def load(self, folder):
-        load_weights(self, folder)

@@ -1,16 +1,20 @@
 """BERT-PKD (Sun et al., EMNLP 2019): the student also learns the teacher's intermediate states."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch.nn.functional import mse_loss, normalize
 
 from cascadebert.core.errors import UserError
-from cascadebert.systems import Run, kd
+from cascadebert.core.files import File
+from cascadebert.systems import kd
+from cascadebert.systems.method import ENCODER, Candidate, Inputs, Options, Run
 
 EXIT_RULE = "last"
 OPTIONS = {
     "required": ["encoder", "layers"],
     "properties": {
-        "encoder": {"type": "string", "format": "encoder"},
+        "encoder": ENCODER,
         "layers": {"type": "integer", "minimum": 2, "description": "of the student"},
         "temperature": kd.OPTIONS["properties"]["temperature"],
         "weight": kd.OPTIONS["properties"]["weight"],
@@ -27,13 +31,14 @@ OPTIONS = {
 BETA = 100
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     given = tuple((name, value) for name, value in options.items() if name != "encoder")
     teacher = Run("finetune", options["encoder"])
-    return {"": [Run("pkd", options["encoder"], tuple(sorted(given)), (teacher,))]}
+    run = Run("pkd", options["encoder"], tuple(sorted(given)), (teacher,))
+    return [Candidate(label="", runs=(run,))]
 
 
-def patience_loss(student, teacher):
+def patience_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Mean squared difference of states, each divided by its Euclidean norm (L_PT).
 
     student, teacher: states of the first token, `[batch, layers, width]`
@@ -47,7 +52,7 @@ class Model(kd.Model):
     The last layer is left out, since its state is distilled already, by its answers.
     """
 
-    def __init__(self, run, encoder, labels, parents):
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         super().__init__(run, encoder, labels, parents)
         layers, depth = run.option("layers"), self.teacher.config.num_hidden_layers
         if depth % layers:
@@ -59,7 +64,9 @@ class Model(kd.Model):
         self.learning = range(1, layers)
         self.teaching = range(depth // layers, depth, depth // layers)
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         taught = self.teacher(**inputs, output_hidden_states=True)
         outputs = self.classifier(**inputs, output_hidden_states=True)
         logits = outputs.logits.float()
@@ -67,13 +74,14 @@ class Model(kd.Model):
             logits, taught.logits.float(), gold, self.weight, self.temperature
         )
         patience = patience_loss(
-            _first_tokens(outputs, self.learning), _first_tokens(taught, self.teaching)
+            _first_tokens(outputs.hidden_states, self.learning),
+            _first_tokens(taught.hidden_states, self.teaching),
         )
         return logits[:, None], loss + self.beta * patience
 
 
-def _first_tokens(outputs, layers):
+def _first_tokens(hidden_states: Sequence[torch.Tensor], layers: Iterable[int]) -> torch.Tensor:
     """The first token's states after these layers, float32 `[batch, layers, width]`."""
     # The first of the hidden states are the embeddings, so that layers count from 1.
-    states = [outputs.hidden_states[layer][:, 0] for layer in layers]
+    states = [hidden_states[layer][:, 0] for layer in layers]
     return torch.stack(states, dim=1).float()

@@ -5,21 +5,28 @@ them is replaced by its successor, which is one layer, with a probability that r
 the successors are fine-tuned on their own.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
-from cascadebert.systems import Run, finetune
+from cascadebert.systems import finetune
+from cascadebert.systems.method import ENCODER, Candidate, Inputs, Options, Run
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 EXIT_RULE = "last"
 OPTIONS = {
     "required": ["encoder", "layers"],
     "properties": {
-        "encoder": {"type": "string", "format": "encoder"},
+        "encoder": ENCODER,
         "layers": {"type": "integer", "minimum": 1, "description": "of the successor"},
     },
 }
@@ -30,10 +37,10 @@ FIRST_RATE = 0.3
 RISE = 2 / 3
 
 
-def candidates(options: dict, margins: list[float]) -> dict[str, list[Run]]:
+def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     predecessor = Run("finetune", options["encoder"])
-    layers = (("layers", options["layers"]),)
-    return {"": [Run("theseus", options["encoder"], layers, (predecessor,))]}
+    run = Run("theseus", options["encoder"], (("layers", options["layers"]),), (predecessor,))
+    return [Candidate(label="", runs=(run,))]
 
 
 def replacing_rate(step: int, steps: int) -> float:
@@ -48,8 +55,8 @@ class Model(finetune.Model):
     layers of the predecessor.
     """
 
-    def __init__(self, run, encoder, labels, parents):
-        super().__init__(run, parents[0], labels)
+    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
+        super().__init__(run, parents[0], labels, parents)
         self.predecessor = load_classifier(parents[0], labels).requires_grad_(False)
         successors, layers = len(stack(self.classifier)), len(stack(self.predecessor))
         if layers % successors:
@@ -61,7 +68,9 @@ class Model(finetune.Model):
         self.classifier.requires_grad_(False)
         stack(self.classifier).requires_grad_(True)
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross-entropy of the predecessor in which random modules are replaced."""
         rate = replacing_rate(step, steps)
         replaced = torch.rand(len(stack(self.classifier))) < rate
@@ -71,7 +80,7 @@ class Model(finetune.Model):
             loss.requires_grad_()  # nothing in it is trained, but backward() has to work
         return logits, loss
 
-    def mixed(self, inputs, replaced: list[bool]):
+    def mixed(self, inputs: Inputs, replaced: list[bool]) -> torch.Tensor:
         """Logits `[batch, 1, labels]` of the predecessor with these of its modules replaced."""
         own = stack(self.predecessor)
         layers = []
@@ -82,16 +91,18 @@ class Model(finetune.Model):
             return self.predecessor(**inputs).logits[:, None].float()
 
 
-def stack(model) -> nn.ModuleList:
+def stack(model: "PreTrainedModel") -> nn.ModuleList:
     """The model's layers, in order. Raises UserError if it has none of their own, as ALBERT."""
-    return model.get_submodule(_name_of_stack(model))
+    _, layers = _find_stack(model)
+    return layers
 
 
 @contextmanager
-def stacked(model, layers):
+def stacked(model: "PreTrainedModel", layers: Iterable[nn.Module]) -> Iterator[None]:
     """While it lasts, the model computes with these layers instead of its own."""
-    name, _, attribute = _name_of_stack(model).rpartition(".")
-    owner, own = model.get_submodule(name), stack(model)
+    name, own = _find_stack(model)
+    owner_name, _, attribute = name.rpartition(".")
+    owner = model.get_submodule(owner_name)
     setattr(owner, attribute, nn.ModuleList(layers))
     try:
         yield
@@ -99,10 +110,10 @@ def stacked(model, layers):
         setattr(owner, attribute, own)
 
 
-def _name_of_stack(model) -> str:
+def _find_stack(model: "PreTrainedModel") -> tuple[str, nn.ModuleList]:
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
-            return name
+            return name, module
     raise UserError(
         f"a {model.config.model_type} model has no list of layers of its own, so none of them can "
         "be replaced; take an encoder of another family for theseus"

@@ -7,14 +7,17 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ class Checkpoint:
     training starts over.
     """
 
-    def __init__(self, path: str | os.PathLike, seconds: float = SAVE_SECONDS):
+    def __init__(self, path: File, seconds: float = SAVE_SECONDS):
         self.path, self.seconds = Path(path), seconds
         self.saved = time.monotonic()
         self.duration = 0.0  # of the last save, in seconds
@@ -43,7 +46,7 @@ class Checkpoint:
         interval = max(self.seconds, self.duration / SAVE_SHARE)
         return _asked_to_stop or time.monotonic() - self.saved >= interval
 
-    def save(self, parts: dict[str, Tensors], about: dict) -> None:
+    def save(self, parts: dict[str, Tensors], about: dict[str, Any]) -> None:
         """Writes the state; then ends the process if it was asked to stop.
 
         parts: tensors by name, in groups
@@ -66,7 +69,7 @@ class Checkpoint:
             log.info("asked to stop: the state is in %s, and the next start goes on", self.path)
             raise SystemExit(GO_ON_LATER)
 
-    def load(self, parts: list[str]) -> tuple[dict[str, Tensors], dict] | None:
+    def load(self, parts: list[str]) -> tuple[dict[str, Tensors], dict[str, Any]] | None:
         """What `save` was given, with a group for each of `parts`; None if there is no state."""
         if not self.path.exists():
             return None
@@ -95,7 +98,7 @@ def _digest(tensors: Tensors, about: str) -> str:
     found = hashlib.sha256(about.encode())
     for key in sorted(tensors):
         found.update(f"{key} {tensors[key].dtype} {list(tensors[key].shape)}".encode())
-        found.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+        found.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
@@ -136,13 +139,13 @@ _asked_to_stop = False
 
 
 @contextmanager
-def stopping_on_sigterm():
+def stopping_on_sigterm() -> Iterator[None]:
     """Within it SIGTERM, a scheduler's warning, makes a training save its state and stop.
 
     Whatever is not training goes on to its end, and the process stops then.
     """
 
-    def ask(signum, frame):
+    def ask(signum: int, frame: FrameType | None) -> None:
         global _asked_to_stop
         _asked_to_stop = True
 

@@ -1,12 +1,12 @@
 """Which training examples are difficult for a model: K folds x S seeds (paper, Section 3.2)."""
 
-import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 
 
 def fold_of(
@@ -35,7 +35,7 @@ def fold_of(
     return fold
 
 
-def combine(runs: Iterable[str | os.PathLike], ids: np.ndarray) -> pd.DataFrame:
+def combine(runs: Iterable[File], ids: np.ndarray) -> pd.DataFrame:
     """Difficulty labels from the held-out predictions of all folds and seeds.
 
     An example is easy if the models of all seeds that did not see it predict it correctly, else

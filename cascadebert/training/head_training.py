@@ -12,7 +12,7 @@ from torch import nn
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import Settings, device, train
+from cascadebert.training.loop import Examples, Settings, device, train
 from cascadebert.training.probes import BATCH, fit_linear
 
 # A head is small and its states are standardised: it bears a higher rate than an encoder does, and
@@ -73,6 +73,7 @@ def train_heads(
     data: TokenizedSplit,
     dev: TokenizedSplit,
     metric: str,
+    *,
     seed: int,
     name: str,
     checkpoint: Checkpoint | None = None,
@@ -88,8 +89,10 @@ def train_heads(
     """
     model.to(device()).eval()
     seen, seen_dev = read_states(model, data), read_states(model, dev)
-    if all(isinstance(head, nn.Linear) for head in model.heads):
-        _solve(model, seen, seen_dev)
+    linear = [head for head in model.heads if isinstance(head, nn.Linear)]
+    in_reach = isinstance(seen, FrozenStates) and isinstance(seen_dev, FrozenStates)
+    if len(linear) == len(model.heads) and in_reach:
+        _solve(linear, seen, seen_dev)
         return []
     sample = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]
     batches = [sample[i : i + BATCH] for i in range(0, len(sample), BATCH)]
@@ -97,10 +100,9 @@ def train_heads(
     # The bound keeps what is constant but for rounding from being blown up.
     mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
     with on_standardised_states(model, mean, deviation):
-        rows, settings = np.arange(len(data)), head_settings(len(data))
-        return train(
-            model, seen, rows, seen_dev, metric, settings, seed, name, checkpoint=checkpoint
-        )
+        examples = Examples(train=seen, dev=seen_dev, metric=metric)
+        settings = head_settings(len(data))
+        return train(model, examples, settings, seed=seed, name=name, checkpoint=checkpoint)
 
 
 def head_settings(examples: int) -> Settings:
@@ -137,15 +139,15 @@ def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | Toke
 def standardise(layer: nn.Linear, mean: torch.Tensor, deviation: torch.Tensor) -> None:
     """Makes a layer compute from (state - mean) / deviation what it computed from the state."""
     with torch.no_grad():
-        layer.bias += layer.weight @ mean
-        layer.weight *= deviation
+        layer.bias.add_(layer.weight @ mean)
+        layer.weight.mul_(deviation)
 
 
 def fold(layer: nn.Linear, mean: torch.Tensor, deviation: torch.Tensor) -> None:
     """Undoes `standardise`."""
     with torch.no_grad():
-        layer.weight /= deviation
-        layer.bias -= layer.weight @ mean
+        layer.weight.div_(deviation)
+        layer.bias.sub_(layer.weight @ mean)
 
 
 @contextmanager
@@ -156,7 +158,8 @@ def on_standardised_states(
 
     mean, deviation: `[heads, width]`
     """
-    scale = [torch.from_numpy(x).float().to(device()) for x in (mean, deviation)]
+    means, deviations = (torch.from_numpy(x).float().to(device()) for x in (mean, deviation))
+    scale = means, deviations
     for layer, *of_head in zip(model.first_layers(), *scale, strict=True):
         standardise(layer, *of_head)
     model.scale = scale
@@ -168,8 +171,8 @@ def on_standardised_states(
             fold(layer, *of_head)
 
 
-def _solve(model: FrozenExits, data: FrozenStates, dev: FrozenStates) -> None:
-    for i, head in enumerate(model.heads):
+def _solve(heads: list[nn.Linear], data: FrozenStates, dev: FrozenStates) -> None:
+    for i, head in enumerate(heads):
         weight, bias = fit_linear(
             data.states[:, i], data.labels, dev.states[:, i], dev.labels, head.out_features
         )
@@ -178,7 +181,9 @@ def _solve(model: FrozenExits, data: FrozenStates, dev: FrozenStates) -> None:
             head.bias.copy_(torch.from_numpy(bias))
 
 
-def _states(model: FrozenExits, data: FrozenStates | TokenizedSplit, rows: np.ndarray):
+def _states(
+    model: FrozenExits, data: FrozenStates | TokenizedSplit, rows: np.ndarray
+) -> np.ndarray:
     """All tokens' states of these rows, `[tokens, heads, width]`."""
     seen = data.batch(rows)
     if isinstance(data, TokenizedSplit):

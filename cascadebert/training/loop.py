@@ -2,7 +2,8 @@
 
 import copy
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,9 +12,11 @@ from torch import nn
 from cascadebert.core.errors import UserError
 from cascadebert.core.progress import Progress
 from cascadebert.data.scores import score
-from cascadebert.data.tokens import TokenizedSplit, shuffled_batches, sorted_batches
+from cascadebert.data.tokens import shuffled_batches, sorted_batches
+from cascadebert.systems.method import ExitModel, Inputs
 from cascadebert.training.checkpoint import (
     Checkpoint,
+    Tensors,
     optimizer_tensors,
     random_states,
     restore_optimizer,
@@ -41,7 +44,7 @@ class Settings:
     difficulty_weight: float = 0.0
 
     @classmethod
-    def of(cls, section: dict) -> "Settings":
+    def of(cls, section: dict[str, Any]) -> "Settings":
         """From the section of the configuration; it may hold keys for other stages too."""
         return cls(**{f.name: section[f.name] for f in fields(cls) if f.name in section})
 
@@ -68,13 +71,12 @@ def autocast(precision: str, where: torch.device) -> torch.autocast:
     return torch.autocast(where.type, torch.bfloat16, enabled=reduced)
 
 
-def adamw(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
+def adamw(model: ExitModel, settings: Settings) -> torch.optim.AdamW:
     """AdamW with decoupled weight decay; none on biases and LayerNorm, which have one dimension.
 
-    The parts that the model names in `added_exits` learn at `exit_rate` times the learning rate.
+    The model's `added_exits` learn at `exit_rate` times the learning rate.
     """
-    parts = model.added_exits() if hasattr(model, "added_exits") else []
-    added = {p for part in parts for p in part.parameters()}
+    added = {p for part in model.added_exits() for p in part.parameters()}
     groups = []
     for rate, inside in ((1.0, False), (settings.exit_rate, True)):
         trained = [p for p in model.parameters() if p.requires_grad and (p in added) == inside]
@@ -96,72 +98,121 @@ def learning_rate(step: int, steps: int, settings: Settings) -> float:
     return settings.learning_rate * min((step + 1) / rise, (steps - step) / max(1, steps - rise))
 
 
+class Batches(Protocol):
+    """Examples that a model reads in batches: a `TokenizedSplit`, or a frozen model's states."""
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    @property
+    def lengths(self) -> np.ndarray: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: np.ndarray) -> Inputs: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """The examples of a training.
+
+    train:  the model learns from these
+    dev:    these choose the best epoch
+    metric: the score on `dev`, see `data.scores`
+    """
+
+    train: Batches
+    dev: Batches
+    metric: str
+
+
+@dataclass(frozen=True, eq=False)
+class Regularisation:
+    """Difficulty-aware regularisation of the only exit's confidence (paper, Eq. 5).
+
+    difficult: bool `[training examples]`
+    margin:    between the confidence of easy and of difficult examples
+    """
+
+    difficult: np.ndarray
+    margin: float
+
+
+@dataclass
+class _State:
+    """All that a checkpoint keeps of a training.
+
+    scores: the dev score after each epoch that is done
+    best:   the weights after the best of these epochs
+    """
+
+    model: ExitModel
+    optimizer: torch.optim.Optimizer
+    scores: list[float] = field(default_factory=list)
+    best: Tensors = field(default_factory=dict)
+
+    def save(self, checkpoint: Checkpoint, step: int) -> None:
+        parts = (
+            self.model.state_dict(),
+            optimizer_tensors(self.optimizer),
+            random_states(device()),
+            self.best,
+        )
+        about = {"step": step, "scores": self.scores}
+        checkpoint.save(dict(zip(PARTS, parts, strict=True)), about)
+
+    def restore(self, checkpoint: Checkpoint | None) -> int:
+        """Goes back to the stored state; returns how many steps were done there, 0 without one."""
+        stored = checkpoint.load(PARTS) if checkpoint else None
+        if stored is None:
+            return 0
+        parts, about = stored
+        self.model.load_state_dict(parts["model"])
+        restore_optimizer(self.optimizer, parts["optimizer"])
+        restore_random_states(parts["random"], device())
+        self.scores, self.best = about["scores"], parts["best"]
+        return about["step"]
+
+
 def train(
-    model: nn.Module,
-    data: TokenizedSplit,
-    rows: np.ndarray,
-    dev: TokenizedSplit,
-    metric: str,
+    model: ExitModel,
+    examples: Examples,
     settings: Settings,
+    *,
     seed: int,
     name: str,
-    difficult: np.ndarray | None = None,
-    margin: float | None = None,
+    regularisation: Regularisation | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[float]:
-    """Fine-tunes `model` in place on these rows and leaves it as it was after its best epoch.
+    """Fine-tunes `model` in place and leaves it as it was after its best epoch.
 
-    The best epoch is the one with the highest score on `dev`, averaged over the exits. With
-    `margin`, the objective is the model's own plus `difficulty_weight` times the difficulty-aware
-    regularisation of the only exit's confidence (paper, Eq. 5).
+    The best epoch is the one with the highest score on the dev examples, averaged over the exits.
+    The objective is the model's own, plus `difficulty_weight` times the regularisation's if there
+    is one.
 
-    rows:       the examples of `data` to train on, int64 `[rows]`
-    difficult:  bool `[examples of data]`
+    name:       of the training, in the log
     checkpoint: where the state is kept meanwhile. If there is one, training goes on from it, and
                 ends with the same weights as if it had never stopped
 
     Returns the dev score after each epoch, in percent. Raises UserError if the loss is not finite.
     """
-    where = device()
-    model.to(where)
+    model.to(device())
     optimizer = adamw(model, settings)
-    in_epoch = -(-len(rows) // settings.batch_size)
+    in_epoch = -(-len(examples.train) // settings.batch_size)
     steps = settings.epochs * in_epoch
     sampler = np.random.default_rng(seed)
     torch.manual_seed(seed)  # dropout
-    scores, best, start = [], {}, 0
-    if stored := checkpoint and checkpoint.load(PARTS):
-        parts, about = stored
-        scores, best, start = about["scores"], parts["best"], about["step"]
-        model.load_state_dict(parts["model"])
-        restore_optimizer(optimizer, parts["optimizer"])
-        restore_random_states(parts["random"], where)
-    progress = Progress(name, steps, start)
-
-    def save():
-        parts = model.state_dict(), optimizer_tensors(optimizer), random_states(where), best
-        about = {"step": progress.done, "scores": scores}
-        checkpoint.save(dict(zip(PARTS, parts, strict=True)), about)
-
+    state = _State(model, optimizer)
+    progress = Progress(name, steps, state.restore(checkpoint))
     for epoch in range(settings.epochs):
         # Drawn for epochs that are done, too: the sampler goes on from where it was.
-        batches = shuffled_batches(data.lengths[rows], settings.batch_size, sampler)
+        batches = shuffled_batches(examples.train.lengths, settings.batch_size, sampler)
         model.train()
-        for batch in batches[max(0, progress.done - epoch * in_epoch) :]:
+        for rows in batches[max(0, progress.done - epoch * in_epoch) :]:
             step = progress.done
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * learning_rate(step, steps, settings)
-            batch = rows[batch]
-            inputs = {key: value.to(where) for key, value in data.batch(batch).items()}
-            gold = torch.from_numpy(data.labels[batch]).to(where)
-            with autocast(settings.precision, where):
-                logits, loss = model.objective(inputs, gold, step, steps)
-            if margin is not None:
-                confidence = logits[:, 0].softmax(dim=-1).amax(dim=-1)
-                hard = torch.from_numpy(difficult[batch]).to(where)
-                loss = loss + settings.difficulty_weight * difficulty_margin_loss(
-                    confidence, hard, margin
-                )
+            loss = _find_loss(model, examples.train, rows, step, steps, settings, regularisation)
             if not torch.isfinite(loss):
                 raise UserError(
                     f"{name}: the loss is {loss.item()} at step {step + 1} of {steps}; "
@@ -173,23 +224,53 @@ def train(
             optimizer.step()
             progress.step(f"epoch {epoch + 1}/{settings.epochs} loss {loss.item():.3f}")
             if checkpoint and checkpoint.due():
-                save()
+                state.save(checkpoint, progress.done)
 
-        if len(scores) > epoch:
+        if len(state.scores) > epoch:
             continue
-        predicted = predict(model, dev, precision=settings.precision).argmax(axis=-1)
-        scores.append(float(np.mean([score(metric, exit, dev.labels) for exit in predicted.T])))
-        log.info("%s epoch %d: dev %s %.2f", name, epoch + 1, metric, scores[-1])
-        if scores[-1] > max(scores[:-1], default=-1):
-            best = copy.deepcopy(model.state_dict())
+        reached = _score_dev(model, examples, settings.precision)
+        log.info("%s epoch %d: dev %s %.2f", name, epoch + 1, examples.metric, reached)
+        if reached > max(state.scores, default=-1):
+            state.best = copy.deepcopy(model.state_dict())
+        state.scores.append(reached)
 
-    model.load_state_dict(best)
-    return scores
+    model.load_state_dict(state.best)
+    return state.scores
+
+
+def _find_loss(
+    model: ExitModel,
+    examples: Batches,
+    rows: np.ndarray,
+    step: int,
+    steps: int,
+    settings: Settings,
+    regularisation: Regularisation | None,
+) -> torch.Tensor:
+    """The loss of the batch of these rows, which is that of step `step` of `steps`."""
+    where = device()
+    inputs = {key: value.to(where) for key, value in examples.batch(rows).items()}
+    gold = torch.from_numpy(examples.labels[rows]).to(where)
+    with autocast(settings.precision, where):
+        logits, loss = model.objective(inputs, gold, step, steps)
+    if regularisation is None:
+        return loss
+    confidence = logits[:, 0].softmax(dim=-1).amax(dim=-1)
+    difficult = torch.from_numpy(regularisation.difficult[rows]).to(where)
+    margin_loss = difficulty_margin_loss(confidence, difficult, regularisation.margin)
+    return loss + settings.difficulty_weight * margin_loss
+
+
+def _score_dev(model: ExitModel, examples: Examples, precision: str) -> float:
+    """In percent, averaged over the exits."""
+    predicted = predict(model, examples.dev, precision=precision).argmax(axis=-1)
+    scores = [score(examples.metric, exit, examples.dev.labels) for exit in predicted.T]
+    return float(np.mean(scores))
 
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, data: TokenizedSplit, batch_size: int = 128, precision: str = "fp32"
+    model: ExitModel, data: Batches, batch_size: int = 128, precision: str = "fp32"
 ) -> np.ndarray:
     """The logits of all exits, float32 `[examples, exits, labels]`, in the order of `data`.
 
@@ -197,12 +278,13 @@ def predict(
     """
     where = device()
     model.to(where).eval()
-    logits = None
+    order, batches = [], []
     for rows in sorted_batches(data.lengths, batch_size):
         inputs = {key: value.to(where) for key, value in data.batch(rows).items()}
         with autocast(precision, where):
-            batch = model(inputs).cpu().numpy()
-        if logits is None:
-            logits = np.empty((len(data), *batch.shape[1:]), dtype=np.float32)
-        logits[rows] = batch
-    return logits
+            batches.append(model(inputs).cpu().numpy())
+        order.append(rows)
+    logits = np.concatenate(batches)
+    found = np.empty_like(logits)
+    found[np.concatenate(order)] = logits
+    return found

@@ -1,10 +1,27 @@
 """The difficulty-aware regularisation (DAR) that makes a model's confidence tell difficulty."""
 
+from typing import overload
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 
-def difficulty_margin_loss(confidence, difficult, margin: float):
+@overload
+def difficulty_margin_loss(
+    confidence: torch.Tensor, difficult: torch.Tensor | ArrayLike, margin: float
+) -> torch.Tensor: ...
+
+
+@overload
+def difficulty_margin_loss(
+    confidence: ArrayLike, difficult: torch.Tensor | ArrayLike, margin: float
+) -> float: ...
+
+
+def difficulty_margin_loss(
+    confidence: torch.Tensor | ArrayLike, difficult: torch.Tensor | ArrayLike, margin: float
+) -> torch.Tensor | float:
     """Asks that easy examples be more confident than difficult ones by a margin (Eq. 5 and 6).
 
         mean over all pairs (easy i, difficult j) of max(0, margin - (c_i - c_j))
@@ -20,7 +37,7 @@ def difficulty_margin_loss(confidence, difficult, margin: float):
     Returns a tensor of no dimension, differentiable with respect to confidence, or a float if
     confidence is no tensor; 0 if there is no pair.
     """
-    if not torch.is_tensor(confidence):
+    if not isinstance(confidence, torch.Tensor):
         values = torch.tensor(np.asarray(confidence, dtype=np.float64))
         return float(difficulty_margin_loss(values, difficult, margin))
     difficult = torch.as_tensor(difficult, device=confidence.device)

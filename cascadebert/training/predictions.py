@@ -3,7 +3,6 @@
 Every threshold, speed-up, table and figure is arithmetic on these files.
 """
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 
 PROBES = "probes"  # in a folder of predictions: the same of linear probes
 
@@ -70,12 +69,12 @@ class Predictions:
             self.labels,
         )
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: File) -> None:
         with replacing(path) as draft:
             np.savez(draft, logits=self.logits, costs=self.costs, ids=self.ids, labels=self.labels)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Predictions":
+    def load(cls, path: File) -> "Predictions":
         """Raises UserError if the file is damaged or no predictions file."""
         try:
             with np.load(Path(path), allow_pickle=False) as stored:

@@ -7,6 +7,7 @@ whose accuracy lies below the probe's was not trained to the end.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
-from cascadebert.systems.shared.heads import pool
+from cascadebert.systems.method import ExitModel, Inputs
+from cascadebert.systems.shared.heads import JointExits, Scaling, pool
 from cascadebert.training.loop import predict
+from cascadebert.training.models import find_encoder
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty
 EXAMPLES = 10_000  # a probe of more would say the same
@@ -76,7 +79,7 @@ def fit_linear(
 
 
 def predict_with_probes(
-    model: nn.Module, splits: dict[str, TokenizedSplit], seed: int
+    model: ExitModel, splits: dict[str, TokenizedSplit], seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Logits of all exits, and of a linear probe on the states that each exit reads.
 
@@ -105,7 +108,7 @@ def predict_with_probes(
 
 
 def read_exits(
-    model: nn.Module, data: TokenizedSplit, precision: str = "fp32"
+    model: ExitModel, data: TokenizedSplit, precision: str = "fp32"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits `[examples, exits, labels]` and the pooled states of the exits' layers.
 
@@ -119,23 +122,23 @@ def read_exits(
     return logits, states
 
 
-def scale_exits(model: nn.Module, data: TokenizedSplit, seed: int) -> None:
+def scale_exits(model: ExitModel, data: TokenizedSplit, seed: int) -> None:
     """Sets the `heads.Scaling` of a model's exits, where they need one, from training examples."""
-    if getattr(model, "unscaled", False):
+    if isinstance(model, JointExits) and model.needs_scales:
         rows = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]
         _, states = read_exits(model, data.take(rows))
         # The last exit may be the model's own and need none.
         for e, scale in enumerate(model.scales):
-            scale.set(torch.from_numpy(states[:, e]))
+            cast(Scaling, scale).set(torch.from_numpy(states[:, e]))
 
 
 @contextmanager
-def _kept_states(model: nn.Module) -> Iterator[list[np.ndarray]]:
+def _kept_states(model: ExitModel) -> Iterator[list[np.ndarray]]:
     """Keeps the states of each batch that the model computes meanwhile."""
-    encoder = next(p for p in model.modules() if isinstance(p, PreTrainedModel)).base_model
+    encoder = cast(PreTrainedModel, find_encoder(model).base_model)
     batches = []
 
-    def keep(module, arguments, inputs, outputs):
+    def keep(module: nn.Module, arguments: tuple[Any, ...], inputs: Inputs, outputs: Any) -> None:
         states = torch.stack([outputs.hidden_states[d] for d in model.depths], dim=2).float()
         batches.append(pool(states, inputs["attention_mask"], model.pooling).cpu().numpy())
 

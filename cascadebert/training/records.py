@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ MACHINE = "machine.json"  # in the folder of a trained model; no part of its fin
 ORIGIN = "origin.json"  # in a folder of predictions
 
 
-def machine(precision: str) -> dict:
+def machine(precision: str) -> dict[str, Any]:
     """The facts on which the last bits of a result may depend; no name of a host, no date.
 
     precision: as in the configuration; what it came to here is noted
@@ -30,7 +31,7 @@ def machine(precision: str) -> dict:
     }
 
 
-def origin(trained: Path) -> dict:
+def origin(trained: Path) -> dict[str, Any]:
     """Of predictions: the checksums of the weights that gave them, and who made both.
 
     trained: the folder of the model; `trained` is None if it does not say where it was trained

@@ -1,7 +1,5 @@
 """The states from which a model classifies, and how far they tell the labels apart."""
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +8,14 @@ import torch
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
-from transformers import PreTrainedModel
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
-from cascadebert.core.seeds import derive_seed
-from cascadebert.data import Task
+from cascadebert.core.files import File, replacing
 from cascadebert.data.tokens import TokenizedSplit, sorted_batches
-from cascadebert.systems import Run
+from cascadebert.systems.method import ExitModel
 from cascadebert.training.loop import device
-from cascadebert.training.stages import new_model
+from cascadebert.training.models import find_encoder
+from cascadebert.training.stages import Job
 
 EXAMPLES = 1000  # more would not be told apart on paper
 
@@ -39,12 +35,12 @@ class States:
     labels: np.ndarray
     exit: int
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: File) -> None:
         with replacing(path) as draft:
             np.savez(draft, **vars(self))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "States":
+    def load(cls, path: File) -> "States":
         """Raises UserError if the file is damaged or no states file."""
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
@@ -58,31 +54,20 @@ class States:
             ) from error
 
 
-def represent_run(
-    task: Task,
-    tokens: Path,
-    run: Run,
-    encoder: str | os.PathLike,
-    parents: Sequence[Path],
-    trained: Path,
-    layers: int,
-    base_seed: int,
-    path: str | os.PathLike,
-) -> None:
+def represent_run(job: Job, trained: Path, layers: int, path: File) -> None:
     """Writes the `States` of a trained run after `layers` layers, on the first scored split.
 
     At most EXAMPLES examples, drawn at random, the same for every run. Raises UserError if the run
     has no exit there.
     """
-    model = new_model(run, encoder, task.labels, parents, seed=0)
-    model.load(trained)
+    model = job.load_model(trained)
     if layers not in model.depths:
         raise UserError(
-            f"configuration, representations.layers: {run.name} has no exit after {layers} layers, "
-            f"only after {', '.join(map(str, model.depths))}"
+            f"configuration, representations.layers: {job.run.name} has no exit after "
+            f"{layers} layers, only after {', '.join(map(str, model.depths))}"
         )
-    split = TokenizedSplit.load(tokens / f"{task.scored_splits[0]}.npz")
-    draw = np.random.default_rng(derive_seed(base_seed, task.name, "representations"))
+    split = job.load_split(job.task.scored_splits[0])
+    draw = np.random.default_rng(job.derive_seed("representations"))
     rows = np.sort(draw.choice(len(split), min(EXAMPLES, len(split)), replace=False))
     data = split.take(rows)
     states = first_token_states(model, data, layers)
@@ -91,7 +76,7 @@ def represent_run(
 
 @torch.inference_mode()
 def first_token_states(
-    model: torch.nn.Module, data: TokenizedSplit, layers: int, batch_size: int = 128
+    model: ExitModel, data: TokenizedSplit, layers: int, batch_size: int = 128
 ) -> np.ndarray:
     """The first token's state after `layers` layers, float32 `[examples, width]`.
 
@@ -99,7 +84,7 @@ def first_token_states(
     """
     where = device()
     model.to(where).eval()
-    encoder = next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+    encoder = find_encoder(model)
     states = np.empty((len(data), encoder.config.hidden_size), dtype=np.float32)
     for rows in sorted_batches(data.lengths, batch_size):
         inputs = {name: value.to(where) for name, value in data.batch(rows).items()}

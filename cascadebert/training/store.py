@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 
 from cascadebert.core.checksums import damage, digest, remove, visible, write_checksums
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_on_sigterm
 
 log = logging.getLogger(__name__)
 
 
-def fingerprint(description: dict, files: Iterable[str | os.PathLike]) -> str:
+def fingerprint(description: dict[str, Any], files: Iterable[File]) -> str:
     """A name for what a training makes: of its description, its input files, and the code.
 
     description: anything that JSON can say
@@ -45,12 +46,10 @@ class Store:
     save_seconds: how old the state of a running training may be
     """
 
-    folder: str | os.PathLike
+    folder: File
     save_seconds: float = SAVE_SECONDS
 
-    def once(
-        self, key: str, output: str | os.PathLike, make: Callable[[Path, Checkpoint], None]
-    ) -> None:
+    def once(self, key: str, output: File, make: Callable[[Path, Checkpoint], None]) -> None:
         """Puts at `output` what `make` writes, or wrote for this key before.
 
         make: is given the path to write to, and a checkpoint that outlives an interruption
@@ -87,7 +86,7 @@ def code_version() -> str:
     return f"torch {torch.__version__} transformers {transformers.__version__} {code}"
 
 
-def _link(source, target) -> None:
+def _link(source: File, target: File) -> None:
     try:
         os.link(source, target)
     except OSError:

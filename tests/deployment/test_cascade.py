@@ -9,10 +9,10 @@ from cascadebert.deployment.cascade import Cascade
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
 from cascadebert.evaluation.exits import CONFIDENCE, first_confident, speedup
-from cascadebert.systems import Run
-from cascadebert.training.loop import predict, train
+from cascadebert.systems.method import Run
+from cascadebert.training.loop import Examples, predict, train
+from cascadebert.training.models import new_model
 from cascadebert.training.predictions import Predictions
-from cascadebert.training.stages import new_model
 from tests.conftest import SETTINGS
 
 
@@ -24,8 +24,8 @@ def trained(task, encoders, tmp_path_factory):
         tokenizer = load_tokenizer(encoders[name])
         data = {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
         model = new_model(Run("finetune", name), encoders[name], task.labels, (), 0)
-        rows = np.arange(len(data["train"]))
-        train(model, data["train"], rows, data["dev"], "accuracy", SETTINGS, 0, name)
+        examples = Examples(data["train"], data["dev"], "accuracy")
+        train(model, examples, SETTINGS, seed=0, name=name)
         folder = tmp_path_factory.mktemp(name)
         model.save(folder)
         tokenizer.save_pretrained(folder)

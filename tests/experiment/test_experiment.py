@@ -40,7 +40,8 @@ def test_the_default_is_the_papers_line_up():
         "kd-bert-2-teacherbert-12",
         *(f"finetune-bert-2-margin{margin}" for margin in (0.1, 0.3, 0.5)),
     }
-    assert list(experiment.systems["cascadebert"].candidates) == ["0.1", "0.3", "0.5"]
+    labels = [candidate.label for candidate in experiment.systems["cascadebert"].candidates]
+    assert labels == ["0.1", "0.3", "0.5"]
     assert experiment.ablations == {"cascadebert": "cascadebert-without-dar"}
     order = list(experiment.runs)
     assert order.index("finetune-bert-12") < order.index("deebert-bert-12")
@@ -260,14 +261,14 @@ def test_a_system_trains_what_is_its_own_with_settings_of_its_own():
     config["systems"]["fastbert"]["training"] = {"epochs": 5}
     config["systems"]["cascadebert"]["training"] = {"learning_rate": 1e-4}
     experiment = Experiment(config)
-    [students] = experiment.systems["fastbert"].candidates[""]
+    [students] = experiment.systems["fastbert"].candidate("").runs
     assert students.name == "fastbert-bert-12-epochs5"
     assert [parent.training for parent in students.parents] == [(("epochs", 5),)]
-    small, large = experiment.systems["cascadebert"].candidates["0.1"]
+    small, large = experiment.systems["cascadebert"].candidate("0.1").runs
     assert small.name == "finetune-bert-2-margin0.1-learning_rate0.0001"
     assert small.labeller.training == large.training == (("learning_rate", 1e-4),)
     # Others' models stay as they are.
-    assert experiment.systems["bert-12l"].candidates[""][0].training == ()
+    assert experiment.systems["bert-12l"].candidate("").runs[0].training == ()
     config["systems"]["deebert"]["training"] = {"epochs": 5}
     with pytest.raises(
         UserError, match=r"systems\.deebert\.training: .* trains heads on finetune-b"

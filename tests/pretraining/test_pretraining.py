@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 from cascadebert.core.errors import UserError
 from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.pretraining import corpus, family, loop, objectives
-from cascadebert.pretraining.loop import Schedule
+from cascadebert.pretraining.loop import Lesson, Schedule
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
@@ -262,9 +262,14 @@ def trained(corpus_of_tokens, state, weights=Weights(1.0, 1.0, 1.0), **schedule)
     model = student(corpus_of_tokens, 1, weights)
     schedule = Schedule(**{"tokens": 20_000, "batch_tokens": 512, "held_out": 20} | schedule)
     checkpoint = Checkpoint(state, seconds=0)
-    progress = loop.train(
-        model, tokens, outputs, weights, schedule, 0, checkpoint, tokenizer.mask_token_id
+    lesson = Lesson(
+        tokens=tokens,
+        outputs=outputs,
+        weights=weights,
+        pad_id=tokenizer.pad_token_id,
+        mask_id=tokenizer.mask_token_id,
     )
+    progress = loop.train(model, lesson, schedule, seed=0, checkpoint=checkpoint)
     return model, progress
 
 

@@ -9,12 +9,20 @@ from cascadebert.core.errors import UserError
 from cascadebert.reporting import provenance as module
 from cascadebert.reporting.provenance import code, packages, provenance, table_provenance
 from cascadebert.reporting.typeset import to_markdown
-from cascadebert.systems import Run
+from cascadebert.systems.method import Run
 from cascadebert.training import records, stages
 from cascadebert.training.difficulty import combine
 from cascadebert.training.records import machine, origin
-from cascadebert.training.stages import label_run, predict_run, tokenize_task, train_run
+from cascadebert.training.stages import (
+    Job,
+    LabellingJob,
+    TrainingJob,
+    label_run,
+    predict_run,
+    train_run,
+)
 from cascadebert.training.store import Store
+from cascadebert.training.tokenizing import tokenize_task
 from tests.conftest import SETTINGS
 
 SMALL = Run("finetune", "bert-2")
@@ -29,17 +37,19 @@ def made(tmp_path_factory, task, encoders) -> Path:
     tokens = folder / "tokens"
     tokenize_task(task, encoders["bert-2"], 64, tokens)
     store, encoder = Store(folder / "store"), encoders["bert-2"]
+    common = {"task": task, "tokens": tokens, "run": SMALL, "encoder": encoder}
     settings = SETTINGS.__class__(**{**vars(SETTINGS), "epochs": 1})
     for fold in range(2):
         with pytest.MonkeyPatch.context() as patch:
             if fold == 1:
                 patch.setattr(stages, "machine", lambda precision: OF_A_GPU)
             out = folder / f"fold{fold}.parquet"
-            label_run(task, tokens, SMALL, encoder, fold, 2, 0, settings, 1, store, out)
+            number = {"fold": fold, "folds": 2, "replicate": 0}
+            label_run(LabellingJob(**common, seed=1, settings=settings, **number), store, out)
     models = folder / "models/words/finetune-bert-2/seed0"
-    train_run(task, tokens, SMALL, encoder, [], None, settings, 1, 0, store, models)
+    train_run(TrainingJob(**common, seed=1, settings=settings, replicate=0), store, models)
     out = folder / "predictions/words/finetune-bert-2/seed0"
-    predict_run(task, tokens, SMALL, encoder, [], models, encoder, 64, 7, out)
+    predict_run(Job(**common, seed=7), models, reference=encoder, max_length=64, folder=out)
     return folder
 
 

@@ -11,8 +11,8 @@ from scipy.special import log_softmax
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.experiment.configuration import Experiment, resolve
-from cascadebert.systems import Run
-from cascadebert.training.loop import train
+from cascadebert.systems.method import Run
+from cascadebert.training.loop import Examples, train
 from tests.conftest import SETTINGS, perturb, untrained
 
 ROOT = Path(__file__).parents[2]
@@ -55,8 +55,8 @@ def test_every_exit_reads_its_layer(model, batch):
 def test_it_learns(model, encoders, task):
     tokenizer = load_tokenizer(encoders["bert-4"])
     data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
-    rows = np.arange(len(data["train"]))
-    scores = train(model, data["train"], rows, data["dev"], "accuracy", SETTINGS, 0, "berxit")
+    examples = Examples(data["train"], data["dev"], "accuracy")
+    scores = train(model, examples, SETTINGS, seed=0, name="berxit")
     assert max(scores) > 70  # of all exits on average
 
 

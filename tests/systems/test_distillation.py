@@ -15,12 +15,13 @@ from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems import kd, pkd
-from cascadebert.training.loop import train
+from cascadebert.training.loop import Examples, Regularisation, train
 from tests.conftest import SETTINGS, perturb, untrained
 
 
 def run_of(module, **options):
-    [run] = module.candidates(options, [])[""]
+    [candidate] = module.candidates(options, [])
+    [run] = candidate.runs
     return run
 
 
@@ -88,23 +89,20 @@ def test_the_student_learns_what_the_teacher_answers(
 def test_a_student_is_a_member_of_a_cascade_and_takes_dar(encoders, task, tmp_path):
     tokenizer = load_tokenizer(encoders["bert-4"])
     data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
-    rows = np.arange(len(data["train"]))
     run = run_of(kd, encoder="bert-4", layers=1, teacher="bert-4")
-    difficult = np.random.default_rng(0).random(len(rows)) < 0.3
+    difficult = np.random.default_rng(0).random(len(data["train"])) < 0.3
 
-    def fit(**arguments):
+    def fit(regularisation=None):
         model = untrained(run, encoders, tmp_path)
         before = {name: value.clone() for name, value in model.teacher.state_dict().items()}
         settings = replace(SETTINGS, difficulty_weight=0.5)
-        train(
-            *(model, data["train"], rows, data["dev"], "accuracy", settings, 0, run.name),
-            **arguments,
-        )
+        examples = Examples(data["train"], data["dev"], "accuracy")
+        train(model, examples, settings, seed=0, name=run.name, regularisation=regularisation)
         after = model.teacher.state_dict()
         assert all(torch.equal(after[name], value) for name, value in before.items())
         return model
 
-    plain, regularised = fit(), fit(difficult=difficult, margin=0.3)
+    plain, regularised = fit(), fit(Regularisation(difficult, margin=0.3))
     heads = [model.classifier.classifier.weight for model in (plain, regularised)]
     assert not torch.equal(*heads)
     folders = [tmp_path / "student", tmp_path / "finetune-bert-4"]

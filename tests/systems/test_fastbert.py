@@ -7,12 +7,13 @@ from scipy.special import softmax
 
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import layer_flops, load_config, load_encoder, load_tokenizer
-from cascadebert.systems import Run
 from cascadebert.systems.fastbert import Head, candidates
-from cascadebert.training.loop import train
+from cascadebert.systems.method import Run
+from cascadebert.training.loop import Examples, train
 from tests.conftest import SETTINGS, perturb, untrained
 
-[STUDENTS] = candidates({"encoder": "bert-4"}, [])[""]
+[CANDIDATE] = candidates({"encoder": "bert-4"}, [])
+[STUDENTS] = CANDIDATE.runs
 [TEACHER] = STUDENTS.parents
 
 
@@ -40,8 +41,8 @@ def test_every_exit_is_the_head_of_its_layer_whatever_the_padding(
     encoder, encoders, batch, tmp_path
 ):
     inputs, _ = batch
-    [run] = candidates({"encoder": encoder}, [])[""]
-    model = untrained(run, encoders, tmp_path).eval()
+    [candidate] = candidates({"encoder": encoder}, [])
+    model = untrained(*candidate.runs, encoders, tmp_path).eval()
     perturb(model)
     lengths = inputs["attention_mask"].sum(dim=1)
     assert len(set(lengths.tolist())) > 2
@@ -93,13 +94,12 @@ def test_students_learn_the_teachers_distribution_without_labels(encoders, batch
 def test_stage_one_trains_the_model_and_stage_two_the_students_alone(encoders, task, tmp_path):
     tokenizer = load_tokenizer(encoders["bert-4"])
     data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
+    examples = Examples(data["train"], data["dev"], "accuracy")
 
     def fit(run):
         model = untrained(run, encoders, tmp_path)
         before = {name: value.clone() for name, value in model.state_dict().items()}
-        train(
-            *(model, data["train"], np.arange(320), data["dev"], "accuracy", SETTINGS, 0, run.name)
-        )
+        train(model, examples, SETTINGS, seed=0, name=run.name)
         after = model.state_dict()
         return model, {name for name in before if not torch.equal(before[name], after[name])}
 

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from cascadebert.data.tokens import TokenizedSplit, tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.exits import ENTROPY
-from cascadebert.systems import system
+from cascadebert.systems import load_method
 from cascadebert.systems.shared.heads import FrozenExits, pool
 from cascadebert.systems.theseus import stack
 from cascadebert.training import head_training
@@ -34,7 +34,9 @@ WIDTH = 6
 
 
 def run_of(method: str, pooling: str, encoder: str = "bert-4"):
-    [run] = system(method).candidates({"encoder": encoder, "pooling": pooling}, [])[""]
+    options = {"encoder": encoder, "pooling": pooling}
+    [candidate] = load_method(method).candidates(options, [])
+    [run] = candidate.runs
     return run
 
 
@@ -137,7 +139,7 @@ def test_states_are_computed_once_and_heads_alone_are_trained(
     encoder = getattr(model.backbone, "base_model", None) or model.backbone.encoder
     encoder.register_forward_hook(lambda *_: calls.append(1))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    train_heads(model, splits["train"], splits["dev"], "accuracy", 0, method)
+    train_heads(model, splits["train"], splits["dev"], "accuracy", seed=0, name=method)
     assert len(calls) == 2 + 3 + 1  # a look at one text, and batches of 128 of train and of dev
     changed = {n for n, v in model.state_dict().items() if not torch.equal(before[n], v)}
     assert changed == {f"heads.{name}" for name in model.heads.state_dict()}
@@ -152,7 +154,7 @@ def test_states_are_computed_once_and_heads_alone_are_trained(
 def test_a_handful_of_examples_is_enough(method, encoders, splits, tmp_path):
     model = untrained(run_of(method, "mean"), encoders, tmp_path)
     few = splits["train"].take(np.arange(5))
-    train_heads(model, few, splits["dev"], "accuracy", 0, method)
+    train_heads(model, few, splits["dev"], "accuracy", seed=0, name=method)
     assert np.isfinite(predict(model, splits["test"])).all()
 
 
@@ -171,7 +173,7 @@ def test_states_too_large_for_memory_or_disk_train_the_same_heads(
                 read_states(model, splits["dev"]),
                 TokenizedSplit if "ON_DISK" in limits else FrozenStates,
             )
-            train_heads(model, splits["train"], splits["dev"], "accuracy", 0, method)
+            train_heads(model, splits["train"], splits["dev"], "accuracy", seed=0, name=method)
             return list(model.heads.state_dict().values())
 
     in_memory = trained()
@@ -219,7 +221,7 @@ def test_converged_heads_are_at_scikit_learns_optimum(solved, monkeypatch):
     monkeypatch.setattr("cascadebert.training.probes.STRENGTHS", (1e4,))
     unpenalised = replace(head_training.SETTINGS, weight_decay=0.0)
     monkeypatch.setattr(head_training, "SETTINGS", unpenalised)
-    train_heads(model, data, data, "accuracy", 0, "noisy")
+    train_heads(model, data, data, "accuracy", seed=0, name="noisy")
     logits = predict(model, data)
     for e in range(2):
         states = backbone.tables[e + 1].numpy()
@@ -275,7 +277,7 @@ def test_linear_exits_execute_what_was_computed(encoders, splits, tmp_path):
     """Layer by layer, one text at a time, stopping at the first exit that is certain."""
     model = untrained(run_of("linear", "mean"), encoders, tmp_path).eval()
     perturb(model.backbone)
-    train_heads(model, splits["train"], splits["dev"], "accuracy", 0, "linear")
+    train_heads(model, splits["train"], splits["dev"], "accuracy", seed=0, name="linear")
     data = splits["test"]
     stored = Predictions(predict(model, data), np.array(model.depths), data.ids, data.labels)
     knobs = ENTROPY.knobs(stored)

@@ -1,6 +1,8 @@
 """Every system on encoders of several families: its exits, its objective, what training changes."""
 
+import pkgutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
+from cascadebert import systems
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
@@ -18,11 +21,13 @@ from cascadebert.encoders.loading import (
     load_tokenizer,
 )
 from cascadebert.evaluation.exits import RULES
-from cascadebert.systems import Run, names, system
+from cascadebert.systems import find_methods, load_method
 from cascadebert.systems.cascade import candidates as cascade_candidates
+from cascadebert.systems.method import Candidate, ExitModel, Run
+from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import train
-from cascadebert.training.stages import new_model
+from cascadebert.training.loop import Examples, train
+from cascadebert.training.models import new_model
 from tests.conftest import SETTINGS, untrained
 
 LABELS = ["negative", "positive"]
@@ -35,20 +40,29 @@ def run_of(method: str, encoder: str, **options) -> Run:
         options = {"layers": 1, "teacher": encoder, **options}
     if method in ("pkd", "theseus"):
         options = {"layers": 3 if encoder == "roberta-3" else 2, **options}
-    [run] = system(method).candidates(options, [])[""]
+    [candidate] = load_method(method).candidates(options, [])
+    [run] = candidate.runs
     return run
 
 
-TRAINED = [name for name in names() if name != "cascade"]  # that one has others' runs
+TRAINED = [name for name in find_methods() if name != "cascade"]  # that one has others' runs
 
 
 def test_every_system_says_what_it_has_to():
-    assert set(names()) == {"cascade", *TRAINED}
+    assert set(find_methods()) == {"cascade", *TRAINED}
     assert set(TRAINED) >= {"finetune", "deebert", "pabee", "fastbert", "kd", "pkd", "theseus"}
-    for name in names():
-        module = system(name)
-        assert module.EXIT_RULE in RULES
-        assert set(module.OPTIONS["required"]) <= set(module.OPTIONS["properties"])
+    for name in find_methods():
+        method = load_method(name)
+        assert method.EXIT_RULE in RULES
+        assert set(method.OPTIONS["required"]) <= set(method.OPTIONS["properties"])
+        assert callable(method.candidates)
+        assert hasattr(method, "Model") == (name in TRAINED)
+
+
+def test_the_interface_and_what_methods_share_are_no_methods():
+    folder = Path(systems.__file__).parent
+    there = {module.name for module in pkgutil.iter_modules([str(folder)])}
+    assert there - set(find_methods()) == {"method", "shared"}
 
 
 @pytest.mark.parametrize("encoder", ["bert-2", "bert-4", "roberta-3", "electra-4", "distilbert-4"])
@@ -59,8 +73,9 @@ def test_exits_of_any_encoder_family(method, encoder, encoders, batch, tmp_path)
         inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     run = run_of(method, encoder)
     model = untrained(run, encoders, tmp_path)
+    assert isinstance(model, FrozenExits if run.frozen else ExitModel)
     layers = load_config(encoders[encoder]).num_hidden_layers
-    if system(method).EXIT_RULE == "last":
+    if load_method(method).EXIT_RULE == "last":
         assert model.depths == [run.option("layers", layers)]
     else:
         assert model.depths == list(range(1, layers + 1))
@@ -151,7 +166,8 @@ def test_a_training_that_was_interrupted_ends_as_if_it_was_not(method, encoders,
     """Also where steps differ or draw at random."""
     tokenizer = load_tokenizer(encoders["bert-4"])
     data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
-    run, rows = run_of(method, "bert-4"), np.arange(96)
+    examples = Examples(data["train"].take(np.arange(96)), data["dev"], "accuracy")
+    run = run_of(method, "bert-4")
     settings = replace(SETTINGS, epochs=1)
 
     class Dying(Checkpoint):
@@ -165,8 +181,7 @@ def test_a_training_that_was_interrupted_ends_as_if_it_was_not(method, encoders,
 
     def fit(checkpoint):
         model = untrained(run, encoders, tmp_path)
-        arguments = ("accuracy", settings, 0, run.name)
-        train(model, data["train"], rows, data["dev"], *arguments, checkpoint=checkpoint)
+        train(model, examples, settings, seed=0, name=run.name, checkpoint=checkpoint)
         return model
 
     whole = fit(None)
@@ -188,10 +203,11 @@ def test_damaged_weights_are_named(encoders, tmp_path):
 
 def test_cascades_share_their_runs_and_regularise_all_members_but_the_last():
     plain = cascade_candidates({"members": ["a", "b", "c"]}, [0.1, 0.3])
-    assert plain == {"": [Run("finetune", "a"), Run("finetune", "b"), Run("finetune", "c")]}
+    fine_tuned = Run("finetune", "a"), Run("finetune", "b"), Run("finetune", "c")
+    assert plain == [Candidate(label="", runs=fine_tuned)]
     regularised = cascade_candidates({"members": ["a", "b", "c"], "dar": True}, [0.1, 0.3])
-    assert list(regularised) == ["0.1", "0.3"]
-    assert [run.name for run in regularised["0.3"]] == [
+    assert [candidate.label for candidate in regularised] == ["0.1", "0.3"]
+    assert [run.name for run in regularised[1].runs] == [
         "finetune-a-margin0.3",
         "finetune-b-margin0.3",
         "finetune-c",
@@ -200,10 +216,11 @@ def test_cascades_share_their_runs_and_regularise_all_members_but_the_last():
 
 def test_members_of_a_cascade_may_be_students():
     first = {"encoder": "a", "layers": 2}
-    plain = cascade_candidates({"members": [first, "a"]}, [])
-    assert [run.name for run in plain[""]] == ["finetune-a-layers2", "finetune-a"]
+    [plain] = cascade_candidates({"members": [first, "a"]}, [])
+    assert [run.name for run in plain.runs] == ["finetune-a-layers2", "finetune-a"]
     members = [{**first, "teacher": "a"}, {"encoder": "b", "teacher": "a"}, "a"]
-    taught = cascade_candidates({"members": members, "dar": True}, [0.3])["0.3"]
+    [candidate] = cascade_candidates({"members": members, "dar": True}, [0.3])
+    taught = candidate.runs
     assert [run.name for run in taught] == [
         "kd-a-layers2-teachera-margin0.3",
         "kd-b-teachera-margin0.3",

@@ -12,13 +12,13 @@ from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems.theseus import candidates, replacing_rate, stack
-from cascadebert.training.loop import train
+from cascadebert.training.loop import Examples, train
 from tests.conftest import SETTINGS, perturb, untrained
 
 
 def theseus(encoder, layers, encoders, folder):
-    [run] = candidates({"encoder": encoder, "layers": layers}, [])[""]
-    return untrained(run, encoders, folder)
+    [candidate] = candidates({"encoder": encoder, "layers": layers}, [])
+    return untrained(*candidate.runs, encoders, folder)
 
 
 def perturbed(model):
@@ -133,8 +133,8 @@ def test_training_leaves_a_hugging_face_classifier_of_the_successors(
     tokenizer = load_tokenizer(encoders["bert-4"])
     data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
     model = theseus("bert-4", 2, encoders, tmp_path)
-    rows = np.arange(len(data["train"]))
-    train(model, data["train"], rows, data["dev"], "accuracy", SETTINGS, 0, "theseus")
+    examples = Examples(data["train"], data["dev"], "accuracy")
+    train(model, examples, SETTINGS, seed=0, name="theseus")
     model.save(tmp_path / "saved")
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
     assert saved.config.num_hidden_layers == 2

@@ -10,7 +10,8 @@ from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.choice import SystemPredictions, choose
 from cascadebert.evaluation.exits import ENTROPY
 from cascadebert.evaluation.points import mark_undertrained, operating_points, probe_gaps
-from cascadebert.systems import Run, names, system
+from cascadebert.systems import find_methods, load_method
+from cascadebert.systems.method import Run
 from cascadebert.systems.shared.heads import pool
 from cascadebert.training.loop import predict
 from cascadebert.training.predictions import Predictions
@@ -25,7 +26,7 @@ def splits(task, encoders):
     return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
 
 
-@pytest.mark.parametrize("method", [name for name in names() if name != "cascade"])
+@pytest.mark.parametrize("method", [name for name in find_methods() if name != "cascade"])
 def test_a_probe_reads_the_states_of_every_exit(method, encoders, splits, tmp_path):
     model = untrained(run_of(method, "bert-4"), encoders, tmp_path).eval()
     logits, states = read_exits(model, splits["test"])
@@ -116,11 +117,11 @@ def test_an_exit_far_below_its_probe_is_undertrained(gaps, weak):
 
 
 def test_every_method_says_what_its_probe_reads(encoders, tmp_path):
-    for name in names():
+    for name in find_methods():
         if name == "cascade":
             continue
         pooling = untrained(run_of(name, "bert-4"), encoders, tmp_path).pooling
         assert pooling == ("mean" if name in ("fastbert", "linear") else "first")
-        if "pooling" in system(name).OPTIONS["properties"]:
+        if "pooling" in load_method(name).OPTIONS["properties"]:
             run = run_of(name, "bert-4", pooling="mean")
             assert untrained(run, encoders, tmp_path).pooling == "mean"

@@ -5,7 +5,8 @@ import torch
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import load_encoder
-from cascadebert.systems import Run
+from cascadebert.systems.method import Run
+from cascadebert.training.models import new_model
 from cascadebert.training.representations import (
     EXAMPLES,
     States,
@@ -14,7 +15,8 @@ from cascadebert.training.representations import (
     silhouette,
     tsne,
 )
-from cascadebert.training.stages import new_model, tokenize_task
+from cascadebert.training.stages import Job
+from cascadebert.training.tokenizing import tokenize_task
 
 
 def blobs(distance: float, examples: int = 90) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +75,8 @@ def test_a_run_is_represented_at_its_exit(encoders, task, tokens, tmp_path):
 
     def represent(layers: int, path) -> States:
         folder = tmp_path / "model"
-        represent_run(task, tokens, run, encoder, (), folder, layers, 5, path)
+        job = Job(task=task, tokens=tokens, run=run, encoder=encoder, seed=5)
+        represent_run(job, folder, layers, path)
         return States.load(path)
 
     found = represent(3, tmp_path / "a.npz")
@@ -98,7 +101,8 @@ def test_large_splits_are_drawn_from_the_same_for_every_run(
         run = Run(method, encoder)
         new_model(run, encoders[encoder], task.labels, (), seed=3).save(tmp_path / method)
         path = tmp_path / f"{method}.npz"
-        represent_run(task, tokens, run, encoders[encoder], (), tmp_path / method, 2, 5, path)
+        job = Job(task=task, tokens=tokens, run=run, encoder=encoders[encoder], seed=5)
+        represent_run(job, tmp_path / method, 2, path)
         ids.append(States.load(path).ids)
     assert len(set(ids[0])) == 30 < EXAMPLES
     np.testing.assert_array_equal(*ids)

@@ -23,8 +23,9 @@ from cascadebert.core.errors import UserError
 from cascadebert.data import Task
 from cascadebert.data.tokens import TokenizedSplit, tokenize
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.systems import Run
-from cascadebert.training.stages import check_reads, new_model, tokenize_task
+from cascadebert.systems.method import Run
+from cascadebert.training.models import check_reads, new_model
+from cascadebert.training.tokenizing import tokenize_task
 from tests.conftest import untrained
 
 LABELS = ["negative", "positive"]

@@ -7,10 +7,17 @@ import torch
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.systems import Run
+from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import adamw, learning_rate, predict, train
-from cascadebert.training.stages import new_model
+from cascadebert.training.loop import (
+    Examples,
+    Regularisation,
+    adamw,
+    learning_rate,
+    predict,
+    train,
+)
+from cascadebert.training.models import new_model
 from tests.conftest import BAD, GOOD, SETTINGS
 
 RUN = Run("finetune", "bert-2")
@@ -24,10 +31,8 @@ def splits(task, encoders):
 
 def fit(encoders, task, splits, settings=SETTINGS, seed=0, **arguments):
     model = new_model(RUN, encoders["bert-2"], task.labels, (), seed)
-    rows = np.arange(len(splits["train"]))
-    scores = train(
-        model, splits["train"], rows, splits["dev"], "accuracy", settings, seed, "test", **arguments
-    )
+    examples = Examples(splits["train"], splits["dev"], "accuracy")
+    scores = train(model, examples, settings, seed=seed, name="test", **arguments)
     return model, scores
 
 
@@ -53,10 +58,11 @@ def test_added_exits_learn_at_a_rate_of_their_own(method, encoders, task, splits
     def moved(settings) -> dict[str, float]:
         """How far each part of the model went, relatively to a step of Adam."""
         model = new_model(Run(method, "bert-2"), encoders["bert-2"], task.labels, (), 0)
-        added = {p for part in getattr(model, "added_exits", list)() for p in part.parameters()}
+        added = {p for part in model.added_exits() for p in part.parameters()}
         before = [p.detach().clone() for p in model.parameters()]
-        rows = np.arange(settings.batch_size)  # a single step
-        train(model, splits["train"], rows, splits["dev"], "accuracy", settings, 0, "one step")
+        one_batch = splits["train"].take(np.arange(settings.batch_size))
+        examples = Examples(one_batch, splits["dev"], "accuracy")
+        train(model, examples, settings, seed=0, name="one step")
         groups = {"added": [], "encoder": []}
         for p, old in zip(model.parameters(), before, strict=True):
             groups["added" if p in added else "encoder"].append((p - old).abs().max().item())
@@ -77,7 +83,8 @@ def test_dar_lowers_the_confidence_of_difficult_examples(encoders, task, splits)
     difficult = np.array([bool(set(GOOD) & set(w)) and bool(set(BAD) & set(w)) for w in words])
     settings = replace(SETTINGS, epochs=8, difficulty_weight=2.0)
     plain, _ = fit(encoders, task, splits, settings)
-    regularised, _ = fit(encoders, task, splits, settings, difficult=difficult, margin=0.3)
+    regularisation = Regularisation(difficult, margin=0.3)
+    regularised, _ = fit(encoders, task, splits, settings, regularisation=regularisation)
 
     def confidence(model):
         return torch.from_numpy(predict(model, data)[:, 0]).softmax(-1).amax(-1).numpy()

@@ -70,7 +70,7 @@ def test_the_papers_configuration_plans_the_papers_jobs(tmp_path):
     assert set(experiment.systems) == set(PAPER_TRAININGS)
     seen = set()
     for key, added in PAPER_TRAININGS.items():
-        own = {run for runs in experiment.systems[key].candidates.values() for run in runs}
+        own = set(experiment.systems[key].runs)
         own |= {parent for run in own for parent in run.parents}
         assert len(own - seen) == added, key
         seen |= own

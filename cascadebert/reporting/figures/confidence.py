@@ -89,7 +89,9 @@ def _draw_reliability(
 ) -> None:
     look = PAIR[rank]
     bins = metrics.reliability_bins(*_first_exit(replicates))
-    error = np.mean([metrics.expected_calibration_error(*_first_exit([p])) for p in replicates])
+    error = np.mean(
+        np.array([metrics.expected_calibration_error(*_first_exit([p])) for p in replicates])
+    )
     filled = bins[bins["count"] > 0]
     accuracy = filled["accuracy"]
     low, high = _wilson(accuracy, filled["count"] / len(replicates))
@@ -141,7 +143,9 @@ def _draw_confidence(
                 clip_on=False,
                 zorder=5,
             )
-    dis = np.mean([metrics.difficulty_inversion_score(*_first_exit([p])) for p in replicates])
+    dis = np.mean(
+        np.array([metrics.difficulty_inversion_score(*_first_exit([p])) for p in replicates])
+    )
     text = f"{title}\nDIS {100 * dis:.1f}"
     ax.text(0.03, 0.93, text, transform=ax.transAxes, va="top", linespacing=1.3)
     return highest

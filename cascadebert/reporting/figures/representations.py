@@ -60,7 +60,7 @@ def figure4_representations(panels: Sequence[Sequence[Panel]]) -> Figure:
         drawn = axes.flat[: len(panels) * systems]
         for ax, panel in zip(drawn, [p for of_task in panels for p in of_task], strict=True):
             _draw_states(ax, panel)
-        common_legend(figure, drawn, names)
+        common_legend(figure, list(drawn), names)
     return figure
 
 

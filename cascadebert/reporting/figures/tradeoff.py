@@ -39,7 +39,9 @@ def figure_tradeoff(
     movable = [system for system in titles if sizes.get(system, 0) > 1]
     movable.sort(key=lambda system: system != proposed)
     single = [system for system in titles if sizes.get(system, 0) == 1]
-    looks = {system: CURVES[rank % len(CURVES)] for rank, system in enumerate(movable)}
+    looks: dict[str, Look | str] = {
+        system: CURVES[rank % len(CURVES)] for rank, system in enumerate(movable)
+    }
     looks |= {system: "hdp<8>*"[rank % 7] for rank, system in enumerate(single)}
     weak = points[points["undertrained"]]
     weak = set(zip(weak["system"], weak["task"], weak["split"], strict=True))
@@ -56,7 +58,7 @@ def figure_tradeoff(
                 above = 3 + len(looks) - rank if system in movable else 4 + len(looks)
                 pale = {"alpha": 0.35} if (system, task, split) in weak else {}
                 _draw_system(ax, line, look, zorder=above, label=labels[system], **pale)
-                if bands and system in movable:
+                if bands and isinstance(look, Look):
                     _draw_band(ax, line, look)
             here_full = (full_scores["task"] == task) & (full_scores["split"] == split)
             for score in full_scores.loc[here_full, "score"]:

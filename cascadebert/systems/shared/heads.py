@@ -1,25 +1,35 @@
-"""What systems put on an encoder's states: pooling, off-ramps, and heads on a frozen model."""
+"""What methods add to an encoder: pooling, off-ramps, and exits on a tuned or a frozen model."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from cascadebert.core.files import File
 from cascadebert.encoders.weights import load_weights, save_weights
+from cascadebert.systems.method import ENCODER, ExitModel, Inputs, Options, Run
+
+if TYPE_CHECKING:  # planning a workflow imports this module and cannot wait for transformers
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 POOLING = {
     "enum": ["first", "mean"],
     "description": "the state that an added exit reads: the first token's, as in the paper, or "
     "the mean of all tokens' states; default: the encoder's `pooling`",
 }
+# The options of most methods with exits of their own.
+EXIT_OPTIONS = {"required": ["encoder"], "properties": {"encoder": ENCODER, "pooling": POOLING}}
 
 
-def pooling_option(options: dict) -> tuple[tuple[str, str], ...]:
+def pooling_option(options: Options) -> tuple[tuple[str, Any], ...]:
     """The option of a `Run` that says where its exits look; none for the first token."""
     pooling = options.get("pooling", "first")
     return () if pooling == "first" else (("pooling", pooling),)
 
 
-def pool(states, attention_mask, pooling: str):
+def pool(states: torch.Tensor, attention_mask: torch.Tensor, pooling: str) -> torch.Tensor:
     """One state for each text: `[batch, tokens, ..., width]` -> `[batch, ..., width]`.
 
     attention_mask: `[batch, tokens]`, 0 for padding
@@ -37,7 +47,7 @@ def pool(states, attention_mask, pooling: str):
 class Pooler(nn.Module):
     """A dense layer and tanh on a pooled state, as in BERT: `[..., width]` -> the same shape."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: "PreTrainedModel"):
         """Starts from the pre-trained pooler of `model`, or as the identity if there is none.
 
         BERT's small random weights would let next to nothing of the states through.
@@ -45,48 +55,51 @@ class Pooler(nn.Module):
         super().__init__()
         width = model.config.hidden_size
         self.dense = nn.Linear(width, width)
-        if has_pooler(model):
-            self.dense.load_state_dict(model.base_model.pooler.dense.state_dict())
+        if pretrained := find_pooler(model):
+            self.dense.load_state_dict(pretrained.state_dict())
         else:
             nn.init.eye_(self.dense.weight)
             nn.init.zeros_(self.dense.bias)
 
-    def forward(self, state):
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
         return self.dense(state).tanh()
 
 
 class Scaling(nn.Module):
     """(state - mean) / deviation, feature by feature; until it is set, the state as it is."""
 
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
     def __init__(self, width: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(width))
 
-    def set(self, states) -> None:
+    def set(self, states: torch.Tensor) -> None:
         """Takes mean and deviation from states `[examples, width]`."""
         self.mean.copy_(states.mean(dim=0))
         self.deviation.copy_(states.std(dim=0).clamp(min=1e-6))
 
-    def forward(self, state):
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
         return (state - self.mean) / self.deviation
 
 
-def has_pooler(model: nn.Module) -> bool:
-    """Whether the encoder came with a pre-trained pooler of BERT's form."""
+def find_pooler(model: "PreTrainedModel") -> nn.Linear | None:
+    """The dense layer of the pre-trained pooler, if the encoder came with one of BERT's form."""
     dense = getattr(getattr(model.base_model, "pooler", None), "dense", None)
     is_new = any("pooler" in name for name in getattr(model, "untrained", ()))
-    return isinstance(dense, nn.Linear) and not is_new
+    return dense if isinstance(dense, nn.Linear) and not is_new else None
 
 
-def initialise(linear: nn.Linear, config) -> nn.Linear:
+def initialise(linear: nn.Linear, config: "PreTrainedConfig") -> nn.Linear:
     """Weights as the encoder's own new layers get them, biases zero."""
     nn.init.normal_(linear.weight, std=getattr(config, "initializer_range", 0.02))
     nn.init.zeros_(linear.bias)
     return linear
 
 
-def off_ramps(classifier: nn.Module, labels: int) -> nn.ModuleList:
+def off_ramps(classifier: "PreTrainedModel", labels: int) -> nn.ModuleList:
     """DeeBERT's off-ramp (pooler, dropout, linear) for every layer of a classifier but the last.
 
     Each gives logits `[batch, labels]` of a pooled state `[batch, width]`.
@@ -102,7 +115,37 @@ def off_ramps(classifier: nn.Module, labels: int) -> nn.ModuleList:
     )
 
 
-class FrozenExits(nn.Module):
+class JointExits(ExitModel):
+    """An exit after every layer, trained together with the encoder.
+
+    Exits that a method adds read pooled states. On an encoder that came without a pooler they start
+    from scaled states: those of an early layer may differ so little from text to text that nothing
+    would be learnt from them.
+    """
+
+    def __init__(self, run: Run, encoder: "PreTrainedModel", added: int):
+        """added: how many exits, from the first on, are not the encoder's own"""
+        super().__init__()
+        config = encoder.config
+        self.depths = list(range(1, config.num_hidden_layers + 1))
+        self.pooling = run.option("pooling", "first")
+        self.scales = nn.ModuleList(Scaling(config.hidden_size) for _ in range(added))
+        self.needs_scales = find_pooler(encoder) is None
+
+    def exit_states(
+        self, layers: Sequence[torch.Tensor], attention_mask: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """The pooled and scaled state `[batch, width]` that each added exit reads.
+
+        layers: the states `[batch, tokens, width]` after each of the added exits' layers
+        """
+        return [
+            scale(pool(states, attention_mask, self.pooling))
+            for scale, states in zip(self.scales, layers, strict=True)
+        ]
+
+
+class FrozenExits(ExitModel):
     """A trained, frozen model with a head after every layer but the last; only heads are trained.
 
     The heads depend on the model's states alone, so training computes these once
@@ -111,6 +154,7 @@ class FrozenExits(nn.Module):
     """
 
     reads_tokens = False  # whether heads read the states of all tokens, or pooled ones
+    backbone: nn.Module
 
     def __init__(self, backbone: nn.Module, heads: nn.ModuleList, depth: int, pooling: str):
         """heads: one for each of the first depth - 1 layers, from its states to logits"""
@@ -119,15 +163,16 @@ class FrozenExits(nn.Module):
         self.heads = heads
         self.depths = list(range(1, depth + 1))
         self.pooling = pooling
-        self.scale = None  # while heads are trained: mean and deviation of their states
+        # While heads are trained: mean and deviation of their states, `[heads, width]` each.
+        self.scale: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> "FrozenExits":
         super().train(mode)
         self.backbone.eval()  # heads are trained on the states that inference gives
         return self
 
     @torch.no_grad()
-    def read(self, inputs) -> dict[str, torch.Tensor]:
+    def read(self, inputs: Inputs) -> Inputs:
         """What the heads read, float32.
 
         states:         `[batch, tokens, heads, width]`; one "token" where heads read pooled states
@@ -140,11 +185,13 @@ class FrozenExits(nn.Module):
         mask = inputs["attention_mask"][:, :1]
         return {"states": pooled.float(), "attention_mask": mask, "last": outputs.logits.float()}
 
-    def answer(self, head: nn.Module, states, attention_mask):
+    def answer(
+        self, head: nn.Module, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
         """Logits of one head, `[batch, labels]`, of its states `[batch, tokens, width]`."""
         return head(states[:, 0])
 
-    def forward(self, inputs):
+    def forward(self, inputs: Inputs) -> torch.Tensor:
         seen = inputs if "states" in inputs else self.read(inputs)
         states, mask = seen["states"], seen["attention_mask"]
         if self.scale is not None:
@@ -153,10 +200,13 @@ class FrozenExits(nn.Module):
         logits = [self.answer(head, states[:, :, i], mask) for i, head in enumerate(self.heads)]
         return torch.stack([*logits, seen["last"]], dim=1).float()
 
-    def objective(self, inputs, gold, step, steps):
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The sum of the heads' cross-entropies; the last exit is not trained any more."""
         logits = self(inputs)
-        return logits, sum(cross_entropy(logits[:, i], gold) for i in range(len(self.heads)))
+        losses = (cross_entropy(logits[:, i], gold) for i in range(len(self.heads)))
+        return logits, sum(losses, logits.new_zeros(()))
 
     def first_layers(self) -> list[nn.Linear]:
         """The layer of each head that reads the states."""
@@ -165,9 +215,9 @@ class FrozenExits(nn.Module):
             for head in self.heads
         ]
 
-    def save(self, folder):
+    def save(self, folder: File) -> None:
         """The heads alone: the backbone lies in the parent run's folder."""
         save_weights(self.heads, folder)
 
-    def load(self, folder):
+    def load(self, folder: File) -> None:
         load_weights(self.heads, folder)

@@ -1,0 +1,56 @@
+"""The model of a run before training, and whether it can read the texts of a task."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
+from cascadebert.data.tokens import TokenizedSplit
+from cascadebert.encoders.loading import check_family, load_config
+from cascadebert.systems import load_method
+from cascadebert.systems.method import ExitModel, Run
+
+
+def new_model(
+    run: Run, encoder: File, labels: list[str], parents: Sequence[File], seed: int
+) -> ExitModel:
+    """The run's model before training; `seed` draws its new weights.
+
+    Raises UserError if the encoder cannot host it.
+    """
+    check_family(encoder, load_config(encoder))
+    torch.manual_seed(seed)
+    model = load_method(run.method).Model(run, encoder, labels, parents)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(
+            f"{run.name}: {encoder} has too few layers (num_hidden_layers) for {run.method}, which "
+            "trains exits before the last one; take an encoder of at least 2 layers"
+        )
+    return model
+
+
+def find_encoder(model: ExitModel) -> PreTrainedModel:
+    """The Hugging Face model that the exits sit on; a teacher beside it comes later."""
+    return next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+
+
+def check_reads(model: ExitModel, encoder: File, data: TokenizedSplit) -> None:
+    """Raises UserError if the model lacks embeddings of these tokens or of that many."""
+    inside = find_encoder(model)
+    words = inside.get_input_embeddings().num_embeddings
+    if data.tokens.max() >= words:
+        raise UserError(
+            f"{encoder} has a vocabulary of {words}, but the texts have token {data.tokens.max()}; "
+            "give it in `encoders` the `tokenizer` of an encoder with the same vocabulary, or none"
+        )
+    for name, part in inside.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
+            # RoBERTa counts positions from after the one that stands for padding.
+            room = part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
+            if data.lengths.max() > room:
+                raise UserError(
+                    f"training.max_length: texts have up to {data.lengths.max()} tokens, but "
+                    f"{encoder} reads {room} at most"
+                )
