@@ -23,7 +23,7 @@ from cascadebert.core.files import replacing
 from cascadebert.experiment.catalogue import SYSTEM_TABLES, Catalogue
 from cascadebert.experiment.configuration import load_experiment
 from cascadebert.experiment.extent import find_extent
-from cascadebert.data import source_files
+from cascadebert.data.load import source_files
 from cascadebert.reporting.submission import submitted
 from cascadebert.training.gpus import devices
 from workflow_scripts.internals import (

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from cascadebert.core.seeds import derive_seed
-from cascadebert.data import load_task
+from cascadebert.data.load import load_task
 from cascadebert.data.scores import score
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer

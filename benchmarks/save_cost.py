@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import yaml
 
-from cascadebert.data import load_task
+from cascadebert.data.load import load_task
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems.method import Run

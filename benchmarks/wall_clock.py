@@ -16,7 +16,7 @@ import torch
 import yaml
 from tabulate import tabulate
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import Experiment

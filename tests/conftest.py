@@ -13,7 +13,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems.method import Run

@@ -5,7 +5,7 @@ from chosen import load_choices, load_systems
 from frames import frames
 from job import job
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.evaluation.appendix_c import gains
 from cascadebert.reporting.appendix_c import appendix_c
 from cascadebert.reporting.typeset import write_table

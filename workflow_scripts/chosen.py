@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import Choice, SystemPredictions
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment

@@ -5,7 +5,7 @@ from chosen import load_choices, load_systems
 from frames import frames
 from job import job
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.evaluation.claims import Evidence, Roles, statistics
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.experiment.configuration import Experiment

@@ -3,7 +3,7 @@ import logging
 from job import job
 
 from cascadebert.core.files import replacing
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.training.difficulty import combine
 
 with job(snakemake):

@@ -2,7 +2,7 @@ import pandas as pd
 from job import job
 
 from cascadebert.core.files import replacing
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import choose
 from cascadebert.evaluation.comparison import differences, exit_differences
 from cascadebert.evaluation.exits import RULES

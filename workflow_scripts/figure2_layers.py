@@ -5,7 +5,7 @@ from chosen import load_choices, load_systems, of_split
 from job import job
 
 from cascadebert.core.seeds import derive_seed
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.evaluation.layerwise import accuracy_where_emitted
 from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import figure2_layers

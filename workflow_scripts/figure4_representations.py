@@ -4,8 +4,8 @@ import pandas as pd
 from chosen import load_choices
 from job import job
 
-from cascadebert.data import Task
 from cascadebert.data.scores import score
+from cascadebert.data.task import Task
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import Panel, figure4_representations

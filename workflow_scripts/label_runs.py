@@ -2,7 +2,7 @@ from pathlib import Path
 
 from job import job
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.training.loop import Settings
 from cascadebert.training.stages import LabellingJob, label_run

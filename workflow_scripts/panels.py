@@ -2,7 +2,7 @@
 
 from chosen import load_choices, load_systems, of_split
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 
 
 def panels(snakemake) -> dict:

@@ -4,7 +4,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "0")  # jobs that fetch may reach the hu
 
 from job import job
 
-from cascadebert.data import load_task
+from cascadebert.data.load import load_task
 
 with job(snakemake):
     name = snakemake.wildcards.task

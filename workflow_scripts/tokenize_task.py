@@ -1,6 +1,6 @@
 from job import job
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.training.tokenizing import tokenize_task
 
 with job(snakemake):

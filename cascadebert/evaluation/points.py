@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cascadebert.core.seeds import derive_seed
-from cascadebert.data import Task
 from cascadebert.data.scores import percent, score_terms
-from cascadebert.data.task import DEV
+from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation import metrics
 from cascadebert.evaluation.choice import Choice, SystemPredictions
 from cascadebert.evaluation.exits import ExitRule, Knob

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
-from cascadebert.data import Task
-from cascadebert.data.task import DEV
+from cascadebert.data.task import DEV, Task
 from cascadebert.encoders.loading import load_config
 from cascadebert.evaluation.choice import SystemPredictions
 from cascadebert.evaluation.exits import RULES

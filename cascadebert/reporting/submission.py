@@ -15,11 +15,10 @@ import numpy as np
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
-from cascadebert.data import Task
 from cascadebert.data.glue import GLUE
 from cascadebert.data.hub import known_as
 from cascadebert.data.scores import score
-from cascadebert.data.task import DEV
+from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import Choice, SystemPredictions
 from cascadebert.evaluation.exits import RULES
 from cascadebert.evaluation.results import load_system

@@ -18,5 +18,10 @@ def find_methods() -> list[str]:
     return sorted(name for name in modules if name != INTERFACE)
 
 
+def method_module(name: str) -> str:
+    """The full name of the method's module."""
+    return f"{__name__}.{name}"
+
+
 def load_method(name: str) -> Method:
-    return cast(Method, importlib.import_module(f"{__name__}.{name}"))
+    return cast(Method, importlib.import_module(method_module(name)))

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import platform
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from cascadebert.core.checksums import digest
+from cascadebert.core.sources import LIBRARY
 from cascadebert.training.loop import arithmetic, device
-from cascadebert.training.store import code_version
+from cascadebert.training.store import package_versions
 
 MACHINE = "machine.json"  # in the folder of a trained model; no part of its fingerprint
 ORIGIN = "origin.json"  # in a folder of predictions
@@ -52,6 +54,8 @@ def cpu() -> str:
     return next(iter(models), platform.processor() or platform.machine())
 
 
+@cache
 def library() -> str:
     """A name for this version of the library and of those that training rests on; needs no git."""
-    return hashlib.sha256(code_version().encode()).hexdigest()[:12]
+    code = " ".join(map(digest, sorted(LIBRARY.rglob("*.py"))))
+    return hashlib.sha256(f"{package_versions()} {code}".encode()).hexdigest()[:12]

@@ -11,10 +11,10 @@ import torch
 
 from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
-from cascadebert.data import Task
-from cascadebert.data.task import DEV
+from cascadebert.data.task import DEV, Task
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import layer_cost, load_tokenizer
+from cascadebert.systems import method_module
 from cascadebert.systems.method import ExitModel, Run
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
@@ -113,6 +113,8 @@ def _fingerprint(
     return fingerprint(
         {"names": [*names, *numbers, job.seed], "settings": vars(job.settings)},
         [*examples, job.encoder, *files],
+        # The method's own module is found by name, so that no import of this one leads there.
+        modules=[__name__, method_module(job.run.method)],
     )
 
 

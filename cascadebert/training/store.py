@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,21 @@ import transformers
 
 from cascadebert.core.checksums import damage, digest, remove, visible, write_checksums
 from cascadebert.core.files import File, replacing
+from cascadebert.core.sources import LIBRARY, find_sources
 from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_on_sigterm
 
 log = logging.getLogger(__name__)
 
 
-def fingerprint(description: dict[str, Any], files: Iterable[File]) -> str:
-    """A name for what a training makes: of its description, its input files, and the code.
+def fingerprint(description: dict[str, Any], files: Iterable[File], modules: Iterable[str]) -> str:
+    """A name for the result of a training: of its description, its input files, and its code.
 
     description: anything that JSON can say
     files:       files, or folders with all that is in them
+    modules:     of the library; their code counts, and the code that they import
     """
-    parts = [json.dumps(description, sort_keys=True), code_version()]
+    parts = [json.dumps(description, sort_keys=True), package_versions()]
+    parts += [f"{path.relative_to(LIBRARY)} {digest(path)}" for path in find_sources(*modules)]
     for path in map(Path, files):
         # On which machine a parent was trained is no content.
         contents = [file for file in visible(path) if file.name != "machine.json"]
@@ -78,12 +80,9 @@ class Store:
                 _link(made, draft)
 
 
-@cache
-def code_version() -> str:
-    """Changes with the library's own code and with the libraries that training rests on."""
-    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
-    code = " ".join(map(digest, sources))
-    return f"torch {torch.__version__} transformers {transformers.__version__} {code}"
+def package_versions() -> str:
+    """The packages whose code decides what a training gives."""
+    return f"torch {torch.__version__} transformers {transformers.__version__}"
 
 
 def _link(source: File, target: File) -> None:

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.data.tokens import TokenizedSplit, tokenize
 from cascadebert.encoders.loading import check_family, load_config, load_tokenizer
 

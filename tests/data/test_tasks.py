@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from cascadebert.core.errors import UserError
-from cascadebert.data import Task, load_task
+from cascadebert.data.load import load_task
 from cascadebert.data.splitting import draw_rows, draw_splits, same_text
+from cascadebert.data.task import Task
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "config/tasks.schema.yaml").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -14,7 +14,7 @@ import datasets
 import pytest
 
 from cascadebert.core.errors import UserError
-from cascadebert.data import source_files
+from cascadebert.data.load import source_files
 from cascadebert.data.package import fetch, unpack
 from tests.data.test_tasks import load
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from cascadebert.core.errors import UserError
-from cascadebert.data import Task
 from cascadebert.data.glue import GLUE
 from cascadebert.data.scores import score
+from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import choose
 from cascadebert.evaluation.exits import CONFIDENCES
 from cascadebert.evaluation.results import load_system

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from cascadebert.core.errors import UserError
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from cascadebert.data.tokens import TokenizedSplit, tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems.method import Run

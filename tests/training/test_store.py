@@ -1,7 +1,13 @@
+import shutil
+from functools import partial
+
 import pytest
 
-from cascadebert.training import store
+from cascadebert.core.sources import LIBRARY, find_sources
+from cascadebert.systems.method import Run
+from cascadebert.training import stages, store
 from cascadebert.training.store import Store, fingerprint
+from tests.conftest import SETTINGS
 
 
 def test_a_training_is_done_once_and_outlives_its_output(tmp_path):
@@ -42,7 +48,7 @@ def test_whatever_goes_in_changes_the_fingerprint(tmp_path, monkeypatch):
     tokens.write_bytes(b"tokens")
 
     def current(**changes):
-        return fingerprint({"run": "finetune", "epochs": 3} | changes, [tokens, folder])
+        return fingerprint({"run": "finetune", "epochs": 3} | changes, [tokens, folder], [])
 
     first = current()
     (folder / ".snakemake_timestamp").touch()
@@ -55,6 +61,56 @@ def test_whatever_goes_in_changes_the_fingerprint(tmp_path, monkeypatch):
     seen.add(current())
     (folder / "model.safetensors").rename(folder / "renamed.safetensors")
     seen.add(current())
-    monkeypatch.setattr(store, "code_version", lambda: "another torch")
+    monkeypatch.setattr(store, "package_versions", lambda: "another torch")
     seen.add(current())
     assert len(seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("changed", "trains_again"),
+    [
+        ("training/loop.py", True),
+        ("training/losses.py", True),
+        ("training/stages.py", True),
+        ("systems/pkd.py", True),
+        ("systems/kd.py", True),  # PKD is built on it
+        ("encoders/loading.py", True),
+        ("systems/theseus.py", False),
+        ("evaluation/points.py", False),
+        ("reporting/tables.py", False),
+        ("experiment/configuration.py", False),
+        ("data/hub.py", False),
+        ("training/gpus.py", False),
+    ],
+)
+def test_only_code_that_a_training_runs_changes_its_fingerprint(
+    tmp_path, monkeypatch, changed, trains_again
+):
+    copy = tmp_path / "cascadebert"
+    shutil.copytree(LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(store, "LIBRARY", copy)
+    monkeypatch.setattr(store, "find_sources", partial(find_sources, library=copy))
+    modules = ["cascadebert.training.stages", "cascadebert.systems.pkd"]
+    before = fingerprint({}, [], modules)
+    with (copy / changed).open("a") as file:
+        file.write("# another comment\n")
+    assert (fingerprint({}, [], modules) != before) == trains_again
+
+
+def test_a_training_job_is_named_by_its_method_and_the_stages(
+    monkeypatch, tmp_path, task, encoders
+):
+    """The modules that `stages` names are those that a training runs."""
+    seen = []
+    monkeypatch.setattr(stages, "fingerprint", lambda *_, modules: seen.extend(modules) or "")
+    job = stages.TrainingJob(
+        task=task,
+        tokens=tmp_path,
+        run=Run("kd", "bert-2"),
+        encoder=encoders["bert-2"],
+        seed=0,
+        settings=SETTINGS,
+        replicate=0,
+    )
+    assert job.key == ""
+    assert seen == ["cascadebert.training.stages", "cascadebert.systems.kd"]

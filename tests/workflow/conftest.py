@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cascadebert.data import Task
+from cascadebert.data.task import Task
 from tests.conftest import made_once
 from tests.workflow.command import snakemake
 
