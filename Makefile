@@ -33,7 +33,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow
+	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python benchmarks/wall_clock.py
