@@ -51,7 +51,9 @@ with job(snakemake):
         "probes": gaps,
         "curves": pd.concat(trace_curve(each, splits, resampling) for each in chosen.values()),
         "exits": pd.concat(measure_exits(each, splits, resampling) for each in chosen.values()),
-        "differences": compare_systems(chosen, points, pairs, splits, resampling),
+        "differences": compare_systems(
+            chosen, points=points, pairs=pairs, splits=splits, resampling=resampling
+        ),
         "exit_differences": compare_exits(chosen, ablations, splits, resampling),
     }
     for name, table in tables.items():

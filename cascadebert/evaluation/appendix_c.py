@@ -7,9 +7,9 @@ new cascade are compared at the same speed. The paper assumes that
 * the other models answer as many examples as before (Eq. 10);
 * nothing reaches M_(i+2): such examples would pay for M* too, which Eq. 11 leaves out.
 
-The last assumption holds in a cascade of two models. The first is the opposite of a cascade's aim:
-an early model should answer what it is good at. The expected gain is therefore no forecast. Beside
-the measured gain it shows what the assumptions cost.
+The last assumption holds in a cascade of two models. The first contradicts the aim of a cascade, in
+which an early model answers the examples that suit it. The expected gain is therefore no forecast.
+Beside the measured gain it shows the cost of the assumptions.
 """
 
 from collections.abc import Sequence

@@ -36,7 +36,8 @@ class Sweep:
         """Knob, speed-up and score where the speed-up is nearest to the target by ratio.
 
         Among equally near knobs the best score decides, then the order. Several thresholds reach
-        a speed-up in many ways, so with them NEAR widens what counts as equally near.
+        a speed-up in many ways. With several thresholds, knobs within NEAR of the nearest therefore
+        count as equally near.
         """
         distance = np.abs(np.log(self.speedups / target))
         room = NEAR if self.knobs.ndim > 1 and self.knobs.shape[1] > 1 else 1e-9

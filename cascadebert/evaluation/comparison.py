@@ -62,7 +62,7 @@ def estimate_difference(
     arms = []
     for chosen, target in (first, second):
         answers, _ = chosen.emitted(split, target)
-        # One task has one metric and one set of labels, whichever of the two systems has them.
+        # Metric and labels belong to the task, so both systems have the same.
         arms.append((build_score_statistic(answers, first[0].system, split), len(answers)))
     return tuple(map(float, estimate(arms, len(first[0].system.labels(split)), resampling)))
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, starmap
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -52,8 +53,16 @@ class Roles:
             },
         )
 
-    def format_difference(self, system: str, other: str) -> str:
-        return f"{self.titles[system]} − {self.titles[other]}"
+    def pair(self, system: str, other: str) -> "Pair":
+        return Pair(system, other, label=f"{self.titles[system]} − {self.titles[other]}")
+
+
+class Pair(NamedTuple):
+    """A system and the system that it is compared with, and the name of the difference."""
+
+    system: str
+    other: str
+    label: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +82,12 @@ class Evidence:
     exit_differences: pd.DataFrame
     resampling: Resampling
 
-    def select_gaps(self, system: str, other: str) -> pd.DataFrame:
+    def select_gaps(self, pair: Pair) -> pd.DataFrame:
         """The rows of differences at the targets that both systems reach."""
-        of_other = self.points[self.points["system"] == other].dropna(subset="score")
+        of_other = self.points[self.points["system"] == pair.other].dropna(subset="score")
         frame = self.differences
-        pair = (frame["system"] == system) & (frame["against"] == other)
-        return frame[pair & frame["target_speedup"].isin(of_other["target_speedup"])]
+        of_pair = (frame["system"] == pair.system) & (frame["against"] == pair.other)
+        return frame[of_pair & frame["target_speedup"].isin(of_other["target_speedup"])]
 
     def is_undertrained(self, systems: Collection[str]) -> bool:
         """Whether an exit of one of these systems lies far below a linear probe."""
@@ -108,47 +117,45 @@ def compute_statistics(roles: Roles, evidence: Evidence) -> list[Statistic]:
     """
     found = [*_compare_series(roles, evidence), *_measure_slopes(roles, evidence)]
     for rival in roles.rivals:
-        pair = roles.proposed, rival
-        found += _compare_at_targets(claims.BEATS, roles, pair, evidence)
-        found += _compare_extreme_targets(claims.GROWS, ">", roles, pair, evidence)
-    for pair in roles.ablations.items():
-        found += _compare_at_targets(claims.DAR, roles, pair, evidence)
-        found += _compare_first_exits(roles, pair, evidence)
-    for pair in roles.extensions.items():
-        found += _compare_at_targets(claims.THIRD, roles, pair, evidence)
-        found += _compare_extreme_targets(claims.THIRD_LESS, "<", roles, pair, evidence)
+        pair = roles.pair(roles.proposed, rival)
+        found += _compare_at_targets(claims.BEATS, pair, evidence)
+        found += _compare_extreme_targets(claims.GROWS, pair, evidence, side=">")
+    for pair in starmap(roles.pair, roles.ablations.items()):
+        found += _compare_at_targets(claims.DAR, pair, evidence)
+        found += _compare_first_exits(pair, evidence)
+    for pair in starmap(roles.pair, roles.extensions.items()):
+        found += _compare_at_targets(claims.THIRD, pair, evidence)
+        found += _compare_extreme_targets(claims.THIRD_LESS, pair, evidence, side="<")
     return sorted(found, key=lambda statistic: claims.CLAIMS.index(statistic.claim))
 
 
-def _compare_at_targets(
-    claim: Claim, roles: Roles, pair: tuple[str, str], evidence: Evidence
-) -> list[Statistic]:
+def _compare_at_targets(claim: Claim, pair: Pair, evidence: Evidence) -> list[Statistic]:
     """Score of the first system less the second's, at each target."""
     return [
         Statistic(
             claim=claim,
-            label=f"{roles.format_difference(*pair)}, at {row.target_speedup:g}×",
+            label=f"{pair.label}, at {row.target_speedup:g}×",
             side=">",
             bound=0,
             value=row.difference,
             low=row.low,
             high=row.high,
-            undertrained=evidence.is_undertrained([pair[1]]),
+            undertrained=evidence.is_undertrained([pair.other]),
         )
-        for row in evidence.select_gaps(*pair).itertuples()
+        for row in evidence.select_gaps(pair).itertuples()
     ]
 
 
 def _compare_extreme_targets(
-    claim: Claim, side: str, roles: Roles, pair: tuple[str, str], evidence: Evidence
+    claim: Claim, pair: Pair, evidence: Evidence, side: str
 ) -> list[Statistic]:
     """The difference of two systems at the highest target less their difference at the lowest."""
-    targets = sorted(evidence.select_gaps(*pair)["target_speedup"])
+    targets = sorted(evidence.select_gaps(pair)["target_speedup"])
     if len(targets) < 2:
         return []
     low, high = targets[0], targets[-1]
     arms = []
-    for key in pair:
+    for key in (pair.system, pair.other):
         system = evidence.systems[key]
         answers = [system.emitted(evidence.split, target)[0] for target in (low, high)]
         score = evidence.build_score(answers)
@@ -156,10 +163,10 @@ def _compare_extreme_targets(
     return [
         Statistic(
             claim=claim,
-            label=f"{roles.format_difference(*pair)}, at {high:g}× less at {low:g}×",
+            label=f"{pair.label}, at {high:g}× less at {low:g}×",
             side=side,
             bound=0,
-            undertrained=evidence.is_undertrained([pair[1]]),
+            undertrained=evidence.is_undertrained([pair.other]),
             **evidence.estimate(arms),
         )
     ]
@@ -242,13 +249,11 @@ def _measure_dis(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
     return 100 * np.array([difficulty_inversion_score(c, right, weights) for c, right in pairs])
 
 
-def _compare_first_exits(
-    roles: Roles, pair: tuple[str, str], evidence: Evidence
-) -> list[Statistic]:
+def _compare_first_exits(pair: Pair, evidence: Evidence) -> list[Statistic]:
     """DIS, ECE and accuracy of the first exit with DAR less those without."""
     frame = evidence.exit_differences
-    of_pair = (frame["system"] == pair[0]) & (frame["against"] == pair[1]) & (frame["exit"] == 1)
-    of_measure = frame[of_pair].set_index("measure")
+    of_pair = (frame["system"] == pair.system) & (frame["against"] == pair.other)
+    of_measure = frame[of_pair & (frame["exit"] == 1)].set_index("measure")
     conditions = [
         ("dis", claims.DAR_DIS, "DIS", ">", 0),
         ("ece", claims.DAR_ECE, "ECE", "<", 0),
@@ -257,7 +262,7 @@ def _compare_first_exits(
     return [
         Statistic(
             claim=claim,
-            label=f"{name} of {roles.format_difference(*pair)}",
+            label=f"{name} of {pair.label}",
             side=side,
             bound=bound,
             value=of_measure.loc[measure, "difference"],

@@ -40,7 +40,7 @@ def first_patient(predictions, patience: int) -> np.ndarray:
     """The first exit at which `patience` exits in a row agree with the exit before (PABEE).
 
     A disagreement sets the count back to 0, so at least patience + 1 exits are computed. The last
-    exit emits whatever reaches it.
+    exit emits all examples that reach it.
 
     predictions: labels, `[examples, exits]`
     patience:    a whole number >= 1
@@ -108,37 +108,37 @@ def normalised_entropy(predictions: Predictions) -> np.ndarray:
     return entropy(predictions) / np.log(predictions.logits.shape[-1])
 
 
-def _confidence_knobs(predictions: Predictions) -> np.ndarray:
+def _list_confidences(predictions: Predictions) -> np.ndarray:
     # An example has exited by exit k if its highest confidence up to k is above the threshold.
     highest = np.maximum.accumulate(predictions.confidence[:, :-1], axis=1)
-    return np.concatenate([[0.0], _midpoints(highest), [1.0]])
+    return np.concatenate([[0.0], _find_midpoints(highest), [1.0]])
 
 
-def _confidences_knobs(predictions: Predictions) -> np.ndarray:
+def _list_threshold_grid(predictions: Predictions) -> np.ndarray:
     """Every combination of thresholds of all exits but the last."""
     exits = predictions.confidence[:, :-1].T
     if not len(exits):
         return np.empty((1, 0))
     # A single threshold gets as many values as in every other rule.
     most = MOST_KNOBS if len(exits) == 1 else int(MOST_GRID ** (1 / len(exits)))
-    values = [np.concatenate([[0.0], _midpoints(of_exit, most), [1.0]]) for of_exit in exits]
+    values = [np.concatenate([[0.0], _find_midpoints(of_exit, most), [1.0]]) for of_exit in exits]
     return np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1)
 
 
-def _entropy_knobs(predictions: Predictions) -> np.ndarray:
-    return _uncertainty_knobs(entropy(predictions), np.log(predictions.logits.shape[-1]))
+def _list_entropies(predictions: Predictions) -> np.ndarray:
+    return _list_uncertainties(entropy(predictions), np.log(predictions.logits.shape[-1]))
 
 
-def _normalised_knobs(predictions: Predictions) -> np.ndarray:
-    return _uncertainty_knobs(normalised_entropy(predictions), 1.0)
+def _list_normalised_entropies(predictions: Predictions) -> np.ndarray:
+    return _list_uncertainties(normalised_entropy(predictions), 1.0)
 
 
-def _uncertainty_knobs(uncertainty: np.ndarray, highest: float) -> np.ndarray:
+def _list_uncertainties(uncertainty: np.ndarray, highest: float) -> np.ndarray:
     lowest = np.minimum.accumulate(uncertainty[:, :-1], axis=1)
-    return np.concatenate([[0.0], _midpoints(lowest), [1.01 * highest]])
+    return np.concatenate([[0.0], _find_midpoints(lowest), [1.01 * highest]])
 
 
-def _midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
+def _find_midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
     """Thresholds between the distinct values, thinned evenly by quantile to `most` at most.
 
     The last digits of an example's values differ with the batch. A threshold at an occurring value
@@ -151,35 +151,51 @@ def _midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
     return between
 
 
-def _patience_knobs(predictions: Predictions) -> np.ndarray:
+def _list_patiences(predictions: Predictions) -> np.ndarray:
     return np.arange(1, max(predictions.logits.shape[1], 2))
 
 
 CONFIDENCE = ExitRule(
-    "confidence", "confidence threshold", lambda p: p.confidence, first_confident, _confidence_knobs
+    name="confidence",
+    knob="confidence threshold",
+    signal=lambda p: p.confidence,
+    first=first_confident,
+    knobs=_list_confidences,
 )
 CONFIDENCES = ExitRule(
-    "confidences",
-    "confidence thresholds, one for each exit but the last",
-    lambda p: p.confidence,
-    lambda signal, knob: first_confident(signal, [*knob, 1.0]),
-    _confidences_knobs,
+    name="confidences",
+    knob="confidence thresholds, one for each exit but the last",
+    signal=lambda p: p.confidence,
+    first=lambda signal, knob: first_confident(signal, [*knob, 1.0]),
+    knobs=_list_threshold_grid,
 )
-ENTROPY = ExitRule("entropy", "entropy threshold", entropy, first_certain, _entropy_knobs)
+ENTROPY = ExitRule(
+    name="entropy",
+    knob="entropy threshold",
+    signal=entropy,
+    first=first_certain,
+    knobs=_list_entropies,
+)
 NORMALISED_ENTROPY = ExitRule(
-    "normalised entropy",
-    "threshold of normalised entropy",
-    normalised_entropy,
-    first_certain,
-    _normalised_knobs,
+    name="normalised entropy",
+    knob="threshold of normalised entropy",
+    signal=normalised_entropy,
+    first=first_certain,
+    knobs=_list_normalised_entropies,
 )
-PATIENCE = ExitRule("patience", "patience", lambda p: p.predicted, first_patient, _patience_knobs)
+PATIENCE = ExitRule(
+    name="patience",
+    knob="patience",
+    signal=lambda p: p.predicted,
+    first=first_patient,
+    knobs=_list_patiences,
+)
 LAST = ExitRule(
-    "last",
-    "",
-    lambda p: p.confidence,
-    lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
-    lambda p: np.array([np.nan]),
+    name="last",
+    knob="",
+    signal=lambda p: p.confidence,
+    first=lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
+    knobs=lambda p: np.array([np.nan]),
 )
 RULES = {
     rule.name: rule

@@ -20,13 +20,13 @@ WeightedStatistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Resampling:
-    """How a bootstrap draws: the seed and the number of resamples."""
+    """The seed and the number of resamples of a bootstrap."""
 
     seed: int
     resamples: int = 1000
 
     def derive(self, *names) -> "Resampling":
-        """The same number of resamples with a seed of its own for what the names say."""
+        """The same number of resamples, with a seed that follows from the names."""
         return replace(self, seed=derive_seed(self.seed, *names))
 
 

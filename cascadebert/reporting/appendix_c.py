@@ -41,7 +41,7 @@ def table_appendix_c(table: pd.DataFrame, titles: Mapping[str, str]) -> Table:
         "reaches it as on all examples. Means over seeds; brackets: 95% bootstrap interval over "
         "examples and seeds."
     )
-    return table, Display(caption, list(map(Cell, header)), blocks, 3, notes)
+    return table, Display(caption, list(map(Cell, header)), blocks, labels=3, notes=notes)
 
 
 def _make_line(row: dict, titles: Mapping[str, str], notes: Footnotes) -> Row:

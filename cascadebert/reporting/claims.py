@@ -92,7 +92,7 @@ def table_claims(table: pd.DataFrame, incomplete: Collection[str] = ()) -> Table
         blocks.append(lines)
     header = ["Claim", "Holds if", *("\n".join(place) for place in columns), "Holds in"]
     caption = _write_caption(table, left_out)
-    display = Display(caption, list(map(Cell, header)), blocks, 2, notes)
+    display = Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)
     return pd.concat([table, pd.DataFrame(totals)], ignore_index=True), display
 
 

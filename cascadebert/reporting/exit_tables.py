@@ -72,7 +72,7 @@ def table5_calibration(
         f"Bold: the better of the two.{describe_paper(table, 5)}"
     )
     header = [Cell(title) for title in ("Task", "System", *CALIBRATION.values())]
-    return table, Display(caption, header, blocks, 2, notes)
+    return table, Display(caption, header, blocks, labels=2, notes=notes)
 
 
 def _make_measure_cells(measure: str, rows: list[pd.DataFrame], notes: Footnotes) -> list[Cell]:
@@ -128,7 +128,7 @@ def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, 
         "of the reference model."
     )
     header = ["System", "Pooling", "Cost", *("\n".join(place) for place in columns)]
-    return table, Display(caption, list(map(Cell, header)), blocks, 2, notes)
+    return table, Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)
 
 
 def _make_probe_cells(

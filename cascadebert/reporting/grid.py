@@ -95,7 +95,7 @@ class Grid:
                     lines.append([Cell("gain by DAR"), *_make_gain_cells(found, self.notes)])
             first = [Cell(f"{target:g}×"), *[Cell()] * (len(lines) - 1)]
             blocks.append([[label, *line] for label, line in zip(first, lines, strict=True)])
-        return Display(caption, header, blocks, 2, self.notes)
+        return Display(caption, header, blocks, labels=2, notes=self.notes)
 
     def _find(self, target: float, system: str) -> Found:
         return {place: self.rows.get((target, system, *place)) for place in self.columns}

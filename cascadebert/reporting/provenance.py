@@ -197,7 +197,7 @@ def table_provenance(record: dict) -> tuple[pd.DataFrame, Display]:
         rows.insert(0, ("Missing", "\n".join(record["missing"])))
     lines = [[Cell(what), Cell(text)] for what, text in rows]
     frame = pd.DataFrame(rows, columns=["what", "value"])
-    return frame, Display(caption, [Cell("What"), Cell("Value")], [lines], 2)
+    return frame, Display(caption, [Cell("What"), Cell("Value")], [lines], labels=2)
 
 
 def _format_code(about: dict) -> str:

@@ -128,11 +128,11 @@ def write_submission(
                 f"task {name}: its labels are {', '.join(task.labels)}, but those of GLUE's {glue} "
                 f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
             )
-        system = load_system(experiment, results / "predictions", task, key, splits)
+        system = load_system(experiment, results / "predictions", task=task, key=key, splits=splits)
         tolerance = experiment.config["evaluation"]["tolerance"]
         system = ChosenSystem(system, choice)
         best = _pick_replicate(system, speedup, tolerance)
-        predicted |= _spell_answers(system, speedup, best, glue, task.labels)
+        predicted |= _spell_answers(system, speedup, replicate=best, glue=glue, labels=task.labels)
     for name in FILES:
         if name not in predicted:
             log.info(f"{name}.tsv: nothing predicts it, every row is {FILES[name].answers[0]}")

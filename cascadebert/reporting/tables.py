@@ -81,7 +81,8 @@ def table1_data(
     )
     if published:
         caption += " Lines that begin with paper: Table 1 of Li et al. (2021)."
-    return pd.DataFrame(rows), Display(caption, list(map(Cell, header)), [lines], 2, notes)
+    display = Display(caption, list(map(Cell, header)), [lines], labels=2, notes=notes)
+    return pd.DataFrame(rows), display
 
 
 def _make_size_cell(task: dict, split: str, theirs: dict, notes: Footnotes) -> Cell:
@@ -102,7 +103,8 @@ def table2_main(
 ) -> Table:
     """Score and real speed-up of every system at every target speed-up."""
     opening = "Score (percent) and real speed-up of each system at the target speed-ups"
-    return _tabulate_systems(opening, Grid(select_rows(points, titles), titles, {}, averaging), 2)
+    grid = Grid(select_rows(points, titles), titles, averaging=averaging)
+    return _tabulate_systems(opening, grid, number=2)
 
 
 def table3_distillation(
@@ -112,7 +114,7 @@ def table3_distillation(
     opening = (
         "Distilled students, each of a fixed cost, and the cascade at the speed-up of the students."
     )
-    return _tabulate_contest(opening, _select_contest(points, titles, averaging), 3)
+    return _tabulate_contest(opening, _select_contest(points, titles, averaging), number=3)
 
 
 def table4_dar(
@@ -159,7 +161,7 @@ def table6_backbone(
             " The paper's backbone is RoBERTa; where an experiment has none, this is the closest "
             "that it can show."
         )
-    return _tabulate_contest(opening, _select_contest(points, titles, averaging), 6)
+    return _tabulate_contest(opening, _select_contest(points, titles, averaging), number=6)
 
 
 def table7_fastbert(
@@ -170,7 +172,7 @@ def table7_fastbert(
         "FastBERT and the cascade. Speed-ups count encoder layers only: the work of FastBERT's "
         "heads, with self-attention over all tokens, is left out, in its favour."
     )
-    return _tabulate_contest(opening, _select_contest(points, titles, averaging), 7)
+    return _tabulate_contest(opening, _select_contest(points, titles, averaging), number=7)
 
 
 def _select_contest(
@@ -184,7 +186,7 @@ def _select_contest(
     # the target is not shown.
     targets = table["target_speedup"].where(table["target_speedup"].isin(kept))
     table = table.assign(target_speedup=targets)[targets.notna() | (table["note"] == NOT_RUN)]
-    return Grid(table.drop_duplicates(ignore_index=True), titles, {}, averaging)
+    return Grid(table.drop_duplicates(ignore_index=True), titles, averaging=averaging)
 
 
 def _tabulate_contest(opening: str, grid: Grid, number: int) -> Table:
@@ -192,7 +194,7 @@ def _tabulate_contest(opening: str, grid: Grid, number: int) -> Table:
         " Score (percent) and real speed-up at each target at which at least two of the systems "
         "stand"
     )
-    return _tabulate_systems(opening, grid, number)
+    return _tabulate_systems(opening, grid, number=number)
 
 
 def _tabulate_systems(opening: str, grid: Grid, number: int) -> Table:
