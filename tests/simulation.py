@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 
 from cascadebert.core.seeds import derive_seed
-from cascadebert.evaluation.choice import SystemPredictions, choose
-from cascadebert.evaluation.comparison import differences, exit_differences
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
+from cascadebert.evaluation.comparison import compare_exits, compare_systems
 from cascadebert.evaluation.exits import RULES
-from cascadebert.evaluation.points import curve, exit_measures, operating_points
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.measures import measure_exits
+from cascadebert.evaluation.points import measure_operating_points, trace_curve
 from cascadebert.training.predictions import Predictions
 
 TITLES = {
@@ -69,27 +71,23 @@ def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[st
     """points, curves, exits, differences and exit_differences, as the workflow makes them."""
     names = ("points", "curves", "exits", "differences", "exit_differences")
     parts = {name: [] for name in names}
-    options = {"seed": 1, "resamples": 100}
+    measures = {"points": measure_operating_points, "curves": trace_curve, "exits": measure_exits}
+    resampling = Resampling(1, 100)
     for task in tasks:
         systems = {system: _system(task, system) for system in TITLES}
-        choices = {key: choose(system, TARGETS) for key, system in systems.items()}
-        of_task = {"points": [], "curves": [], "exits": []}
-        for key, system in systems.items():
-            for name, frame in zip(of_task, (operating_points, curve, exit_measures), strict=True):
-                of_task[name].append(frame(system, choices[key], [split], **options))
+        of_task = {
+            name: [measure(system, [split], resampling) for system in systems.values()]
+            for name, measure in measures.items()
+        }
         for name, frames_of_systems in of_task.items():
             parts[name].append(pd.concat(frames_of_systems, ignore_index=True))
         points = parts["points"][-1]
-        parts["differences"].append(
-            differences(systems, choices, points, PAIRS, [split], **options)
-        )
-        parts["exit_differences"].append(
-            exit_differences(systems, choices, ABLATIONS, [split], **options)
-        )
+        parts["differences"].append(compare_systems(systems, points, PAIRS, [split], resampling))
+        parts["exit_differences"].append(compare_exits(systems, ABLATIONS, [split], resampling))
     return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
 
 
-def _system(task: str, name: str) -> SystemPredictions:
+def _system(task: str, name: str) -> ChosenSystem:
     margins = ("0.3", "0.5") if name == "cascadebert" else ("",)
     replicates = [
         {split: predictions(task, name, split, replicate) for split in ("dev", "test")}
@@ -97,7 +95,8 @@ def _system(task: str, name: str) -> SystemPredictions:
     ]
     rule = RULES[OF_RULE.get(name, "last")]
     candidates = dict.fromkeys(margins, replicates)
-    return SystemPredictions(task, name, rule, "accuracy", 12.0, candidates)
+    system = SystemPredictions(task, name, rule, "accuracy", 12.0, candidates)
+    return ChosenSystem(system, choose(system, TARGETS))
 
 
 def task_description(name: str = "movies", metric: str = "accuracy") -> dict:

@@ -12,15 +12,14 @@ import yaml
 import cascadebert
 
 ROOT = Path(__file__).parents[1]
+# Parameters -> their defaults.
 SIGNATURES = {
-    "difficulty_inversion_score": "(confidence, correct, weights=None)",
-    "expected_calibration_error": "(confidence, correct, bins=10, weights=None)",
-    "difficulty_margin_loss": "(confidence, difficult, margin: float)",
-}
-PARAMETERS = {
-    "first_confident": ["confidence", "threshold"],
-    "first_patient": ["predictions", "patience"],
-    "speedup": ["exit_index", "costs", "full_cost"],
+    "difficulty_inversion_score": {"confidence": None, "correct": None},
+    "expected_calibration_error": {"confidence": None, "correct": None, "bins": 10},
+    "difficulty_margin_loss": {"confidence": None, "difficult": None, "margin": None},
+    "first_confident": {"confidence": None, "threshold": None},
+    "first_patient": {"predictions": None, "patience": None},
+    "speedup": {"exit_index": None, "costs": None, "full_cost": None},
 }
 
 
@@ -40,14 +39,13 @@ def test_every_public_name_is_there(name):
     assert name in dir(cascadebert)
 
 
-@pytest.mark.parametrize(("name", "signature"), SIGNATURES.items())
-def test_signatures_stay(name, signature):
-    assert str(inspect.signature(getattr(cascadebert, name))).startswith(signature)
-
-
-@pytest.mark.parametrize(("name", "parameters"), PARAMETERS.items())
-def test_parameters_stay(name, parameters):
-    assert list(inspect.signature(getattr(cascadebert, name)).parameters) == parameters
+@pytest.mark.parametrize(("name", "expected"), SIGNATURES.items())
+def test_signatures_stay(name, expected):
+    """A later parameter may be added, with a default."""
+    parameters = inspect.signature(getattr(cascadebert, name)).parameters
+    defaults = {p.name: None if p.default is p.empty else p.default for p in parameters.values()}
+    assert list(defaults.items())[: len(expected)] == list(expected.items())
+    assert all(p.default is not p.empty for p in list(parameters.values())[len(expected) :])
 
 
 def test_another_name_is_no_attribute():

@@ -7,4 +7,9 @@ from cascadebert.reporting.crate import write_crate
 
 with job(snakemake):
     record = json.loads(Path(snakemake.input.record).read_text(encoding="utf-8"))
-    write_crate(record, snakemake.params.results, snakemake.input.made, snakemake.output.zip)
+    write_crate(
+        record,
+        results=snakemake.params.results,
+        made=snakemake.input.made,
+        out=snakemake.output.zip,
+    )

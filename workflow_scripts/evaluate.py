@@ -3,71 +3,58 @@ from job import job
 
 from cascadebert.core.files import replacing
 from cascadebert.data.task import Task
-from cascadebert.evaluation.choice import choose
-from cascadebert.evaluation.comparison import differences, exit_differences
+from cascadebert.evaluation.choice import ChosenSystem, choose
+from cascadebert.evaluation.comparison import compare_exits, compare_systems
 from cascadebert.evaluation.exits import RULES
-from cascadebert.evaluation.points import (
-    curve,
-    exit_measures,
-    mark_undertrained,
-    not_run,
-    operating_points,
-    probe_gaps,
-)
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained, measure_exits
+from cascadebert.evaluation.points import describe_not_run, measure_operating_points, trace_curve
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.training.predictions import PROBES
 
 with job(snakemake):
+    params = snakemake.params
     experiment = Experiment(snakemake.config)
     task = Task.load(snakemake.input.data)
     splits = task.scored_splits
-    common = {"seed": snakemake.params.seed, "resamples": snakemake.params.resamples}
+    resampling = Resampling(params.seed, params.resamples)
 
-    systems = {
-        key: load_system(experiment, snakemake.params.predictions, task, key)
-        for key in snakemake.params.systems
-    }
-    probes = {
-        key: load_system(experiment, snakemake.params.predictions, task, key, place=PROBES)
-        for key in snakemake.params.systems
-    }
-    choices = {key: choose(system, snakemake.params.targets) for key, system in systems.items()}
-    for choice, path in zip(choices.values(), snakemake.output.choices, strict=True):
+    chosen, probes = {}, {}
+    for key, path in zip(params.systems, snakemake.output.choices, strict=True):
+        system = load_system(experiment, params.predictions, task, key)
+        of_probes = load_system(experiment, params.predictions, task, key, place=PROBES)
+        choice = choose(system, params.targets)
         choice.save(path)
+        chosen[key], probes[key] = ChosenSystem(system, choice), ChosenSystem(of_probes, choice)
 
-    points = [
-        operating_points(
-            systems[key], choices[key], splits, tolerance=snakemake.params.tolerance, **common
-        )
-        for key in systems
-    ]
+    points = pd.concat(
+        measure_operating_points(each, splits, resampling, params.tolerance)
+        for each in chosen.values()
+    )
     absent = [
-        not_run(
+        describe_not_run(
             task,
-            key,
-            RULES[system.rule],
-            splits,
-            snakemake.params.targets,
-            len(experiment.replicates),
+            system=key,
+            rule=RULES[system.rule],
+            targets=params.targets,
+            replicates=len(experiment.replicates),
         )
         for key, system in experiment.systems.items()
-        if key not in systems
+        if key not in chosen
     ]
-    gaps = pd.concat(probe_gaps(systems[k], probes[k], choices[k], splits) for k in systems)
-    comparisons = [pair for pair in experiment.comparisons if set(pair) <= set(systems)]
-    ablations = {pair[0]: pair[1] for pair in comparisons if pair in experiment.ablations.items()}
+    gaps = pd.concat(compare_with_probes(chosen[key], probes[key], splits) for key in chosen)
+    pairs = [pair for pair in experiment.comparisons if set(pair) <= set(chosen)]
+    ablations = dict(pair for pair in pairs if pair in experiment.ablations.items())
     tables = {
-        "operating_points": mark_undertrained(pd.concat([*points, *absent]), gaps),
+        "operating_points": mark_undertrained(pd.concat([points, *absent]), gaps),
         "probes": gaps,
-        "curves": pd.concat(curve(systems[key], choices[key], splits, **common) for key in systems),
-        "exits": pd.concat(
-            exit_measures(systems[key], choices[key], splits, **common) for key in systems
+        "curves": pd.concat(trace_curve(each, splits, resampling) for each in chosen.values()),
+        "exits": pd.concat(measure_exits(each, splits, resampling) for each in chosen.values()),
+        "differences": compare_systems(
+            chosen, points=points, pairs=pairs, splits=splits, resampling=resampling
         ),
-        "differences": differences(
-            systems, choices, pd.concat(points), comparisons, splits, **common
-        ),
-        "exit_differences": exit_differences(systems, choices, ablations, splits, **common),
+        "exit_differences": compare_exits(chosen, ablations, splits, resampling),
     }
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as draft:

@@ -3,11 +3,11 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.evaluation.layerwise import dis_by_layer
+from cascadebert.evaluation.layerwise import list_dis_by_layer
 from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import figure3_dis
 
 with job(snakemake):
     (exits,) = frames(snakemake, "exits")
-    table = dis_by_layer(exits, snakemake.params.series)
+    table = list_dis_by_layer(exits, snakemake.params.series)
     save_figure(figure3_dis(table), Path(snakemake.output.figure).with_suffix(""), table)

@@ -27,7 +27,16 @@ with job(snakemake):
             apart = silhouette(drawn.states, drawn.labels)
             points = tsne(drawn.states, snakemake.params.seed)
             title = f"{task.name}: {experiment.systems[key].title}"
-            of_task.append(Panel(title, points, drawn.labels, task.labels, accuracy, apart))
+            of_task.append(
+                Panel(
+                    title=title,
+                    points=points,
+                    labels=drawn.labels,
+                    names=task.labels,
+                    accuracy=accuracy,
+                    silhouette=apart,
+                )
+            )
             row = {"task": task.name, "split": split, "system": key, "run": run, "seed": 0}
             row |= {"layers": snakemake.params.layers, "accuracy": accuracy}
             row |= {"n": len(whole.labels), "silhouette": apart, "drawn": len(drawn.labels)}

@@ -8,7 +8,8 @@ from cascadebert.reporting.figures import figure_tradeoff
 
 with job(snakemake):
     curves, points = frames(snakemake, "curves", "operating_points")
+    params = snakemake.params
     figure = figure_tradeoff(
-        curves, points, snakemake.params.titles, snakemake.params.proposed, bands=True
+        curves, points, titles=params.titles, proposed=params.proposed, bands=True
     )
     save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 from job import job
-from panels import panels
+from panels import load_panels
 
 from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import figure_confidence
 
 with job(snakemake):
-    figure = figure_confidence(panels(snakemake), snakemake.params.titles)
+    figure = figure_confidence(load_panels(snakemake), snakemake.params.titles)
     save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 from job import job
-from panels import panels
+from panels import load_panels
 
 from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import figure_reliability
 
 with job(snakemake):
-    figure = figure_reliability(panels(snakemake), snakemake.params.titles)
+    figure = figure_reliability(load_panels(snakemake), snakemake.params.titles)
     save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -8,5 +8,6 @@ from cascadebert.reporting.figures import figure_tradeoff
 
 with job(snakemake):
     curves, points = frames(snakemake, "curves", "operating_points")
-    figure = figure_tradeoff(curves, points, snakemake.params.titles, snakemake.params.proposed)
+    params = snakemake.params
+    figure = figure_tradeoff(curves, points, titles=params.titles, proposed=params.proposed)
     save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -3,7 +3,7 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.reporting.tables import table_probes
+from cascadebert.reporting.exit_tables import table_probes
 from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):

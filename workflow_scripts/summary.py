@@ -3,18 +3,28 @@ from frames import frames
 from job import job
 
 from cascadebert.core.files import replacing
-from cascadebert.reporting.summary import summary
+from cascadebert.reporting.findings import Frames, Subject
+from cascadebert.reporting.summary import write_summary
 
 with job(snakemake):
-    page = summary(
-        *frames(snakemake, "operating_points", "differences", "exits", "exit_differences"),
-        pd.read_csv(snakemake.input.claims),
-        snakemake.params.titles,
-        snakemake.params.ablations,
-        snakemake.params.proposed,
-        snakemake.params.experiment,
-        snakemake.input.figure,
-        snakemake.params.missing,
+    names = ("operating_points", "differences", "exits", "exit_differences")
+    points, differences, exits, exit_differences = frames(snakemake, *names)
+    page = write_summary(
+        Frames(
+            points=points,
+            differences=differences,
+            exits=exits,
+            exit_differences=exit_differences,
+            claims=pd.read_csv(snakemake.input.claims),
+        ),
+        Subject(
+            experiment=snakemake.params.experiment,
+            proposed=snakemake.params.proposed,
+            titles=snakemake.params.titles,
+            ablations=snakemake.params.ablations,
+            missing=snakemake.params.missing,
+        ),
+        figure=snakemake.input.figure,
     )
     with replacing(snakemake.output.page) as draft:
         draft.write_text(page, encoding="utf-8")

@@ -4,7 +4,7 @@ from frames import frames
 from job import job
 
 from cascadebert.experiment.published import beside
-from cascadebert.reporting.tables import table5_calibration
+from cascadebert.reporting.exit_tables import table5_calibration
 from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):

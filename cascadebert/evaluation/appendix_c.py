@@ -1,85 +1,85 @@
-"""What one more model should give a cascade, and what it gives: Appendix C of the paper.
+"""Expected and measured gain of one more model in a cascade: Appendix C of the paper.
 
-A model M* of L* layers joins a cascade between M_i and M_(i+1), L_i < L* < L_(i+1), and the old and
-the new cascade are compared at the same speed. The paper assumes that
+A model M* of L* layers joins a cascade between M_i and M_(i+1), L_i < L* < L_(i+1). The old and the
+new cascade are compared at the same speed. The paper assumes that
 
-* a model is as accurate on whatever reaches it as on all examples;
+* a model is as accurate on the examples that reach it as on all examples;
 * the other models answer as many examples as before (Eq. 10);
 * nothing reaches M_(i+2): such examples would pay for M* too, which Eq. 11 leaves out.
 
-The last holds in a cascade of two models. The first is what a cascade wants to be false: an early
-model should answer what it is good at. So the expected gain is not a forecast; it is set beside the
-measured one to show what the assumptions cost.
+The last assumption holds in a cascade of two models. The first contradicts the aim of a cascade, in
+which an early model answers the examples that suit it. The expected gain is therefore no forecast.
+Beside the measured gain it shows the cost of the assumptions.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from cascadebert.core.seeds import derive_seed
-from cascadebert.evaluation.choice import Choice, SystemPredictions
-from cascadebert.evaluation.intervals import RESAMPLES, interval
-from cascadebert.evaluation.points import paired_difference
+from cascadebert.evaluation.choice import ChosenSystem
+from cascadebert.evaluation.comparison import estimate_difference
+from cascadebert.evaluation.intervals import Resampling, bootstrap_interval
 
-QUANTITIES = [
-    *("old_before", "old_after", "equal_before", "equal_after"),
-    *("new_before", "new_added", "new_after"),
-    *("accuracy_before", "accuracy_added", "accuracy_after", "expected", "largest"),
-]
-COLUMNS = [
-    *("task", "split", "system", "extends", "target_speedup", "n", "replicates"),
-    *("added", "layers", "assumed", "old_speedup", "new_speedup", *QUANTITIES),
-    *("expected_low", "expected_high", "measured", "measured_low", "measured_high", "note"),
-]
+QUANTITIES = (
+    "old_before old_after equal_before equal_after new_before new_added new_after accuracy_before "
+    "accuracy_added accuracy_after expected largest"
+)
+COLUMNS = (
+    "task split system extends target_speedup n replicates added layers assumed old_speedup "
+    f"new_speedup {QUANTITIES} expected_low expected_high measured measured_low measured_high note"
+)
 NOT_ONE_MORE = "not the other cascade with one model more, of a size between two of its models"
 NONE_REACH = "no example reaches M*, so that there is no share to assume"
 TOO_FEW = "M* needs more examples than leave the two models around it"
 
 
-def equal_counts(before, added, after, layers, layers_after):
-    """How many examples leave M_i and M_(i+1) of an old cascade that costs the same (Eq. 12).
+class Around(NamedTuple):
+    """A number, or an array, for each of M_i, M* and M_(i+1)."""
 
-    before, added, after: how many leave M_i, M* and M_(i+1) of the new cascade
-    layers, layers_after: of M* and of M_(i+1)
-    Numbers or arrays. Returns s_i and s_(i+1).
+    before: float | np.ndarray
+    added: float | np.ndarray
+    after: float | np.ndarray
+
+
+def equal_counts(counts: Around, layers: Around):
+    """How many examples leave M_i and M_(i+1) of an old cascade with the same cost (Eq. 12).
+
+    counts: how many examples leave the models of the new cascade
+    Returns s_i and s_(i+1).
     """
-    moved = layers / layers_after * (added + after)
-    return before + added - moved, after + moved
+    moved = layers.added / layers.after * (counts.added + counts.after)
+    return counts.before + counts.added - moved, counts.after + moved
 
 
-def expected_gain(
-    added, after, total, layers, layers_after, accuracy_before, accuracy_added, accuracy_after
-):
-    """T(s*, L*): what M* adds to the accuracy of a cascade at the same cost (Eq. 13).
+def expected_gain(counts: Around, total, layers: Around, accuracies: Around):
+    """T(s*, L*): the gain in accuracy by M* in a cascade at the same cost (Eq. 13).
 
-    added, after:         how many of `total` examples leave M* and M_(i+1) of the new cascade
-    layers, layers_after: of M* and of M_(i+1)
-    accuracy_...:         of M_i, M* and M_(i+1) on all examples; T is in their unit
-    Numbers or arrays.
+    counts:     how many of `total` examples leave the models of the new cascade
+    accuracies: on all examples; T is in their unit
     """
-    moved = layers / layers_after * (added + after)
-    gain = added * (accuracy_added - accuracy_before) - moved * (accuracy_after - accuracy_before)
-    return gain / total
+    moved = layers.added / layers.after * (counts.added + counts.after)
+    gain = counts.added * (accuracies.added - accuracies.before)
+    return (gain - moved * (accuracies.after - accuracies.before)) / total
 
 
-def largest_gain(
-    before, after, total, layers_before, layers_after, accuracy_before, accuracy_after
-):
-    """What T cannot exceed, whatever M* is, if a_i <= a* <= a_(i+1) (Appendix C, last bound).
+def largest_gain(leaving, total, layers: Around, accuracies: Around):
+    """Upper bound of T over all M* with a_i <= a* <= a_(i+1) (Appendix C, last bound).
 
-    before, after: how many of `total` examples leave M_i and M_(i+1) of the old cascade
+    leaving: how many of `total` examples leave M_i or M_(i+1) of the old cascade
     """
-    shallow = 1 - layers_before / layers_after
-    return (before + after) / total * (accuracy_after - accuracy_before) * shallow
+    shallow = 1 - layers.before / layers.after
+    return leaving / total * (accuracies.after - accuracies.before) * shallow
 
 
-def added_model(old_costs: Sequence[float], new_costs: Sequence[float]) -> int | None:
-    """Which model of the new cascade is not in the old one, from 0; None if Appendix C is of
-    another case: not one model more, or not one between two of the old.
+def find_added_model(old_costs: ArrayLike, new_costs: ArrayLike) -> int | None:
+    """Place, from 0, of the new cascade's model that the old cascade lacks.
 
-    old_costs, new_costs: of the exits, which add up in a cascade
+    old_costs, new_costs: `[exits]`; costs add up along a cascade
+    None unless there is one model more, between two models of the old cascade.
     """
     old, new = (np.diff(costs, prepend=0.0) for costs in (old_costs, new_costs))
     if len(new) != len(old) + 1:
@@ -91,141 +91,159 @@ def added_model(old_costs: Sequence[float], new_costs: Sequence[float]) -> int |
     return None
 
 
-def gains(
-    new: SystemPredictions,
-    old: SystemPredictions,
-    others: Sequence[SystemPredictions],
-    choices: Mapping[str, Choice],
-    points: pd.DataFrame,
-    splits: Sequence[str],
-    *,
-    seed: int,
-    resamples: int = RESAMPLES,
-) -> pd.DataFrame:
-    """Expected and measured gain of a cascade over the one that it extends, at each target.
+@dataclass(frozen=True, eq=False)
+class Extension:
+    """A cascade with one model more than another.
 
-    others:  systems of one exit, each an M* that might have been added
-    choices: of all these systems
-    points:  `points.operating_points`: which targets the two cascades reach
-
-    A row for the model that was added, whose counts are measured, and one for each other of a size
-    between M_i and M_(i+1). There is no cascade with that one, so its counts are assumed: the old
-    cascade's s_i and s_(i+1), hence its speed, stay, and M* answers the same share of what reaches
-    it as the model that was added. `added` names the system whose M* it is.
-
-    The accuracies of M_i and M_(i+1) are those of the old cascade's. Counts are means over
-    replicates; accuracies and gains are in percent, gains with 95% intervals over examples and
-    replicates. `equal_...` are Eq. 12 of the new counts, to set beside the old cascade's own;
-    `largest` is `largest_gain`; `note` says why a row has no gain. Returns COLUMNS.
+    others: systems of one exit, each an M* that might have been added instead
     """
+
+    new: ChosenSystem
+    old: ChosenSystem
+    others: Sequence[ChosenSystem]
+
+
+def measure_gains(
+    extension: Extension, points: pd.DataFrame, splits: Sequence[str], resampling: Resampling
+) -> pd.DataFrame:
+    """Expected and measured gain of a cascade over the cascade that it extends, at each target.
+
+    points: `points.measure_operating_points`: the targets that the two cascades reach
+
+    There is a row for the added model, with measured counts, and a row for every other model of a
+    size between M_i and M_(i+1). No cascade has such another model, so its counts are assumed: the
+    old cascade's s_i and s_(i+1), and so its speed, stay; M* answers the same share of the examples
+    that reach it as the added model does. The column `added` names the system that M* is.
+
+    The accuracies of M_i and M_(i+1) are those in the old cascade. Counts are means over
+    replicates. Accuracies and gains are in percent, gains with 95% intervals over examples and
+    replicates. `equal_...` are Eq. 12 of the new counts, comparable with the old cascade's own;
+    `largest` is `largest_gain`; `note` gives the reason for a row without a gain. Returns COLUMNS.
+    """
+    new, old = extension.new, extension.old
+    task = new.system.task
     reached = points.dropna(subset="score")
     reached = set(zip(reached["system"], reached["split"], reached["target_speedup"], strict=True))
-    old_costs, new_costs = (
-        system.candidates[choices[system.system].candidate][0][splits[0]].costs
-        for system in (old, new)
-    )
-    place = added_model(old_costs.tolist(), new_costs.tolist())
+    place = find_added_model(*(each.predictions(splits[0])[0].costs for each in (old, new)))
     rows = []
     for split in splits:
-        for target in sorted(set(choices[new.system].knobs) & set(choices[old.system].knobs)):
-            row = {"task": new.task, "split": split, "system": new.system, "extends": old.system}
-            row |= {"target_speedup": target, "n": len(new.labels(split))}
-            missed = [s.system for s in (old, new) if (s.system, split, target) not in reached]
-            if place is None or missed:
-                note = f"{' and '.join(missed)} cannot come near this speed-up"
-                rows.append({**row, "note": NOT_ONE_MORE if place is None else note})
-                continue
-            options = {"seed": derive_seed(seed, "appendix c", new.task, split, target)}
-            options |= {"resamples": resamples}
-            found = _gains_at(new, old, others, choices, split, target, place, options)
-            rows += [{**row, **each} for each in found]
-    return pd.DataFrame(rows, columns=COLUMNS)
+        for target in sorted(set(new.choice.knobs) & set(old.choice.knobs)):
+            row = {
+                "task": task,
+                "split": split,
+                "system": new.system.system,
+                "extends": old.system.system,
+                "target_speedup": target,
+                "n": len(new.system.labels(split)),
+            }
+            names = [each.system.system for each in (old, new)]
+            missed = " and ".join(name for name in names if (name, split, target) not in reached)
+            if place is None:
+                rows.append(row | {"note": NOT_ONE_MORE})
+            elif missed:
+                rows.append(row | {"note": f"{missed} cannot come near this speed-up"})
+            else:
+                derived = resampling.derive("appendix c", task, split, target)
+                found = _measure_at_target(extension, place, split, target, derived)
+                rows += [row | each for each in found]
+    return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
-def _gains_at(new, old, others, choices, split, target, place, options) -> list[dict]:
-    """A row for each M*, at one target on one split."""
-    labels = new.labels(split)
+def _measure_at_target(
+    extension: Extension, place: int, split: str, target: float, resampling: Resampling
+) -> list[dict[str, object]]:
+    """A row for each M*.
 
-    def of_split(system):
-        return [of[split] for of in system.candidates[choices[system.system].candidate]]
+    place: of the added model in the new cascade, from 0
+    """
+    new, old = extension.new, extension.old
+    labels = new.system.labels(split)
+    difference = estimate_difference((new, target), (old, target), split, resampling)
+    (_, new_speedups), (_, old_speedups) = (each.emitted(split, target) for each in (new, old))
+    replicates = len(new_speedups)
+    costs = {each: each.predictions(split)[0].costs for each in (old, new, *extension.others)}
+    layers = Around(*np.diff(costs[new], prepend=0.0)[place - 1 : place + 2])
 
-    def taken(system):  # exit index [replicates, examples]
-        knobs = choices[system.system].knobs[target]
-        pairs = zip(of_split(system), knobs, strict=True)
-        return np.array([system.rule.exit_index(p, knob) for p, knob in pairs])
+    def find_right(chosen: ChosenSystem, exit_index: int) -> np.ndarray:
+        predictions = chosen.predictions(split)
+        return np.array([p.predicted[:, exit_index] == labels for p in predictions])
 
-    def right(system, exit_index):  # bool [replicates, examples]
-        return np.array([p.predicted[:, exit_index] == labels for p in of_split(system)])
-
-    def answers(system):
-        choice = choices[system.system]
-        return system.emitted(choice.candidate, split, choice.knobs[target])
-
-    (new_answers, new_speedups), (old_answers, old_speedups) = map(answers, (new, old))
-    difference = paired_difference(new_answers, old_answers, labels, "accuracy", **options)
-    measured = dict(zip(("measured", "measured_low", "measured_high"), difference, strict=True))
-    layers = np.diff(of_split(new)[0].costs, prepend=0.0)[place - 1 : place + 2]
-    models = [(new, place, layers[1])]
+    models = [(new, place, layers.added)]
     models += [
-        (other, 0, size)
-        for other in others
-        if layers[0] < (size := of_split(other)[0].costs[0]) < layers[2]
+        (other, 0, costs[other][0])
+        for other in extension.others
+        if layers.before < costs[other][0] < layers.after
     ]
     rows = []
-    for system, exit_index, size in models:
-        assumed = system is not new
-        quantities = partial(
-            _quantities,
-            old_taken=taken(old),
-            new_taken=taken(new),
-            right=np.array([right(old, place - 1), right(system, exit_index), right(old, place)]),
+    for added, exit_index, size in models:
+        right = [(old, place - 1), (added, exit_index), (old, place)]
+        quantities = Quantities(
+            old_taken=old.exits_taken(split, target),
+            new_taken=new.exits_taken(split, target),
+            right=np.array([find_right(*each) for each in right]),
             place=place,
-            layers=(layers[0], size, layers[2]),
-            assumed=assumed,
+            layers=layers._replace(added=size),
+            assumed=added is not new,
         )
+        # Not `estimate`: a replicate in which nothing reaches M* leaves the mean undefined.
         mean = quantities(np.ones((1, len(labels)))).mean(axis=(-2, -1))
-        row = {"added": system.system, "layers": size, "assumed": assumed}
-        row |= {"replicates": len(new_speedups)}
-        row |= {"old_speedup": old_speedups.mean(), "new_speedup": new_speedups.mean()}
-        row |= dict(zip(QUANTITIES, mean, strict=True)) | ({} if assumed else measured)
+        row: dict[str, Any] = {
+            "replicates": replicates,
+            "added": added.system.system,
+            "layers": size,
+            "assumed": quantities.assumed,
+            "old_speedup": old_speedups.mean(),
+            "new_speedup": new_speedups.mean(),
+            **dict(zip(QUANTITIES.split(), mean, strict=True)),
+        }
+        if not quantities.assumed:
+            row |= dict(zip(("measured", "measured_low", "measured_high"), difference, strict=True))
         if not row["new_before"] >= 0:
             row |= {"expected": np.nan, "note": TOO_FEW if row["new_before"] < 0 else NONE_REACH}
         else:
-            low, high = interval([(quantities, len(new_speedups))], len(labels), **options)
-            e = QUANTITIES.index("expected")
+            low, high = bootstrap_interval([(quantities, replicates)], len(labels), resampling)
+            e = QUANTITIES.split().index("expected")
             row |= {"expected_low": low[e], "expected_high": high[e]}
         rows.append(row)
     return rows
 
 
-def _quantities(weights, old_taken, new_taken, right, place, layers, assumed) -> np.ndarray:
-    """QUANTITIES `[quantities, replicates, resamples]`.
+@dataclass(frozen=True, eq=False)
+class Quantities:
+    """The statistic weights `[resamples, examples]` -> QUANTITIES.
 
-    weights:              `[resamples, examples]`
     old_taken, new_taken: exits of the two cascades, index `[replicates, examples]`
-    right:                of M_i, M* and M_(i+1), `[3, replicates, examples]`
+    right:                of M_i, M* and M_(i+1), bool `[3, replicates, examples]`
     place:                of M* in the new cascade
-    layers:               of M_i, M* and M_(i+1)
+    assumed:              whether the counts of M* are assumed, see `measure_gains`
     """
-    total = weights.sum(axis=-1)
-    size_before, size, size_after = layers
-    old = [(old_taken == place + k) @ weights.T for k in (-1, 0)]
-    before, added, after = ((new_taken == place + k) @ weights.T for k in (-1, 0, 1))
-    if assumed:
-        with np.errstate(invalid="ignore"):
-            share = added / (added + after)
-        # Eq. 12 for s_(i+1), solved for what reaches M*.
-        reaching = old[1] / (1 - share + size / size_after)
-        before, added, after = sum(old) - reaching, share * reaching, (1 - share) * reaching
-    accuracies = 100 * (right @ weights.T) / total
-    low, middle, high = accuracies
-    return np.stack(
-        [
-            *old,
-            *equal_counts(before, added, after, size, size_after),
-            *(before, added, after),
-            *accuracies,
-            expected_gain(added, after, total, size, size_after, low, middle, high),
-            largest_gain(old[0], old[1], total, size_before, size_after, low, high),
-        ]
-    )
+
+    old_taken: np.ndarray
+    new_taken: np.ndarray
+    right: np.ndarray
+    place: int
+    layers: Around
+    assumed: bool
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """`[quantities, replicates, resamples]`."""
+        total = weights.sum(axis=-1)
+        old = [(self.old_taken == self.place + k) @ weights.T for k in (-1, 0)]
+        counts = Around(*((self.new_taken == self.place + k) @ weights.T for k in (-1, 0, 1)))
+        if self.assumed:
+            with np.errstate(invalid="ignore"):  # the share is NaN where nothing reaches M*
+                share = counts.added / (counts.added + counts.after)
+            # Eq. 12 for s_(i+1), solved for the number of examples that reach M*.
+            reaching = old[1] / (1 - share + self.layers.added / self.layers.after)
+            counts = Around(sum(old) - reaching, share * reaching, (1 - share) * reaching)
+        accuracies = Around(*(100 * (self.right @ weights.T) / total))
+        return np.stack(
+            [
+                *old,
+                *equal_counts(counts, self.layers),
+                *counts,
+                *accuracies,
+                expected_gain(counts, total, self.layers, accuracies),
+                largest_gain(old[0] + old[1], total, self.layers, accuracies),
+            ]
+        )

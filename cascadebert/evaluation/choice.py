@@ -1,4 +1,4 @@
-"""What the development split chooses for a system: one of its candidates, and the knobs."""
+"""The development split chooses one candidate of a system and its knobs."""
 
 import json
 import os
@@ -16,12 +16,13 @@ from cascadebert.data.task import DEV
 from cascadebert.evaluation.exits import ExitRule, Knob, speedup
 from cascadebert.training.predictions import Predictions
 
-NEAR = 0.01  # of the speed-up, relatively
+# With several thresholds, speed-ups that differ by less than this ratio count as equally near.
+NEAR = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What every knob worth trying reaches on one set of predictions.
+    """The speed-up and the score of every knob worth trying, on one set of predictions.
 
     knobs:            `[knobs]`, or `[knobs, thresholds]`
     speedups, scores: `[knobs]`
@@ -34,9 +35,9 @@ class Sweep:
     def nearest(self, target: float) -> tuple[Knob, float, float]:
         """Knob, speed-up and score where the speed-up is nearest to the target by ratio.
 
-        Of equally near ones the one with the best score, and of those the first. Several
-        thresholds reach a speed-up in many ways: there, all that are up to NEAR further off than
-        the nearest count as equally near.
+        Among equally near knobs the best score decides, then the order. Several thresholds reach
+        a speed-up in many ways. With several thresholds, knobs within NEAR of the nearest therefore
+        count as equally near.
         """
         distance = np.abs(np.log(self.speedups / target))
         room = NEAR if self.knobs.ndim > 1 and self.knobs.shape[1] > 1 else 1e-9
@@ -70,6 +71,8 @@ def choose_knob(
 @dataclass(frozen=True, eq=False)
 class SystemPredictions:
     """A system on a task: an exit rule and the predictions of one or more candidates.
+
+    Raises ValueError if a split has other examples in one place than in another.
 
     candidates: label (such as the margin; "" for a single one) -> one entry for each replicate
                 -> split name -> Predictions. Every replicate has the split "dev"; a split has the
@@ -108,9 +111,9 @@ class SystemPredictions:
     def emitted(
         self, candidate: str, split: str, knobs: Sequence[Knob]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the system answers when each replicate has its knob.
+        """The system's answers when each replicate uses its own knob.
 
-        knobs: `[replicates]`
+        knobs: one for each replicate
         Returns predicted labels `[replicates, examples]` and speed-ups `[replicates]`.
         """
         answers, speedups = [], []
@@ -134,10 +137,10 @@ class SystemPredictions:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the development split chose for a system.
+    """The development split's choice for one system.
 
     candidate:        label of the chosen candidate
-    candidate_scores: candidate -> the development score that it was judged by
+    candidate_scores: candidate -> its mean development score, which decided
     knobs:            target speed-up -> knob of each replicate; NaN if the rule has none
     speedups:         target speed-up -> development speed-up of each replicate at its knob
     """
@@ -172,12 +175,33 @@ class Choice:
             ) from error
 
 
-def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
-    """Chooses a candidate, and a knob of each of its replicates for each target speed-up.
+@dataclass(frozen=True, eq=False)
+class ChosenSystem:
+    """A system together with its choice; methods are about the chosen candidate."""
 
-    The knob is the one nearest to the target (`Sweep.nearest`). The candidate is the one with the
-    best score at its knobs, averaged over targets and replicates; of equal ones the first. A
-    system without a knob has 1 among its targets, which is where the full model stands.
+    system: SystemPredictions
+    choice: Choice
+
+    def predictions(self, split: str) -> list[Predictions]:
+        """One entry for each replicate."""
+        return [splits[split] for splits in self.system.candidates[self.choice.candidate]]
+
+    def emitted(self, split: str, target: float) -> tuple[np.ndarray, np.ndarray]:
+        """`SystemPredictions.emitted` with the knobs that were chosen for a target speed-up."""
+        return self.system.emitted(self.choice.candidate, split, self.choice.knobs[target])
+
+    def exits_taken(self, split: str, target: float) -> np.ndarray:
+        """Exit index at a target speed-up, `[replicates, examples]`."""
+        pairs = zip(self.predictions(split), self.choice.knobs[target], strict=True)
+        return np.array([self.system.rule.exit_index(p, knob) for p, knob in pairs])
+
+
+def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
+    """Chooses a candidate, and a knob for each of its replicates and each target speed-up.
+
+    The chosen knob is the nearest to the target (`Sweep.nearest`). The chosen candidate has the
+    best score at its knobs, averaged over targets and replicates; the first one wins a tie. For a
+    system without a knob, 1 joins the targets: the full model has this speed-up.
     """
     wanted = targets if system.rule.knob else {1, *targets}
     targets = sorted(map(float, wanted))

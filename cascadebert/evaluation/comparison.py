@@ -1,112 +1,107 @@
-"""One system against the others, on the same examples."""
+"""Two systems compared on the same examples."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
-from cascadebert.core.seeds import derive_seed
-from cascadebert.evaluation.choice import Choice, SystemPredictions
-from cascadebert.evaluation.intervals import interval
-from cascadebert.evaluation.points import EXIT_MEASURES, exit_values, paired_difference
+from cascadebert.evaluation.choice import ChosenSystem
+from cascadebert.evaluation.intervals import Resampling, estimate
+from cascadebert.evaluation.measures import EXIT_MEASURES, build_exit_statistic
+from cascadebert.evaluation.points import build_score_statistic
+
+DIFFERENCES = "task split target_speedup system against difference low high"
+EXIT_DIFFERENCES = "task split exit measure system against difference low high"
 
 
-def differences(
-    systems: Mapping[str, SystemPredictions],
-    choices: Mapping[str, Choice],
+def compare_systems(
+    systems: Mapping[str, ChosenSystem],
     points: pd.DataFrame,
     pairs: Iterable[tuple[str, str]],
     splits: Sequence[str],
-    *,
-    seed: int,
-    resamples: int,
+    resampling: Resampling,
 ) -> pd.DataFrame:
-    """Score of the first of each pair at each target less that of the second there, in points.
+    """Score of the first system of each pair less the second's, at each target, in points.
 
-    points: their `points.operating_points`. What stands at speed-up 1 only (the full model) is
-            compared with at every target: what is lost for the speed.
-    Returns columns task, split, target_speedup, system, against, difference, low, high; no
-    row where one of the two does not reach the target.
+    points: `points.measure_operating_points` of the systems. A system at speed-up 1 only (the full
+            model) is compared with at every target: the difference is the loss for the speed.
+    Returns DIFFERENCES, without a row where one of the two does not reach the target.
     """
     reached = points.dropna(subset="score").groupby(["system", "split"])["target_speedup"].agg(list)
     rows = []
     for split in splits:
         for key, against in pairs:
             subject, other = systems[key], systems[against]
+            task = subject.system.task
             theirs = reached.get((against, split), [])
             for target in reached.get((key, split), []):
                 at = 1.0 if theirs == [1.0] else target
                 if at not in theirs:
                     continue
-                difference, low, high = paired_difference(
-                    _answers(subject, choices[key], split, target),
-                    _answers(other, choices[against], split, at),
-                    subject.labels(split),
-                    subject.metric,
-                    seed=derive_seed(seed, "difference", subject.task, split, target),
-                    resamples=resamples,
+                found = estimate_difference(
+                    (subject, target),
+                    (other, at),
+                    split,
+                    resampling.derive("difference", task, split, target),
                 )
-                rows.append((subject.task, split, target, key, against, difference, low, high))
-    columns = ["task", "split", "target_speedup", "system", "against", "difference", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+                rows.append((task, split, target, key, against, *found))
+    return pd.DataFrame(rows, columns=DIFFERENCES.split())
 
 
-def exit_differences(
-    systems: Mapping[str, SystemPredictions],
-    choices: Mapping[str, Choice],
+def estimate_difference(
+    first: tuple[ChosenSystem, float],
+    second: tuple[ChosenSystem, float],
+    split: str,
+    resampling: Resampling,
+) -> tuple[float, float, float]:
+    """Mean score of one system at its target less the other's, and the 95% interval, in points.
+
+    first, second: system and target speed-up. The two may differ in the number of replicates.
+                   Replicates are resampled apart, examples in common.
+    Returns difference, low, high.
+    """
+    arms = []
+    for chosen, target in (first, second):
+        answers, _ = chosen.emitted(split, target)
+        # Metric and labels belong to the task, so both systems have the same.
+        arms.append((build_score_statistic(answers, first[0].system, split), len(answers)))
+    difference, low, high = estimate(arms, len(first[0].system.labels(split)), resampling)
+    return float(difference), float(low), float(high)
+
+
+def compare_exits(
+    systems: Mapping[str, ChosenSystem],
     pairs: Mapping[str, str],
     splits: Sequence[str],
-    *,
-    seed: int,
-    resamples: int,
+    resampling: Resampling,
 ) -> pd.DataFrame:
-    """The measures of each exit of a system less those of the same exit of another, in points.
+    """The measures of each exit of a system less the same exit of another system, in points.
 
-    pairs: system -> the one that it is compared with, of as many exits
-    Intervals are paired over examples. Returns columns task, split, exit, measure, system, against,
-    difference, low, high; see `points.exit_measures`.
+    pairs: system -> the one that it is compared with, with as many exits
+    Intervals are paired over examples. Returns EXIT_DIFFERENCES; see `measures.measure_exits`.
     """
     rows = []
     for key, against in pairs.items():
-        subject = systems[key]
+        subject = systems[key].system
         for split in splits:
-            examples = len(subject.labels(split))
-            arms = [
-                (_measures_of(of_split), len(of_split))
-                for of_split in (
-                    [replicate[split] for replicate in systems[k].candidates[choices[k].candidate]]
-                    for k in (key, against)
-                )
-            ]
-            once = np.ones((1, examples))
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", category=RuntimeWarning)  # undefined is NaN
-                ours, theirs = (np.nanmean(measures(once), axis=(-2, -1)) for measures, _ in arms)
-                low, high = interval(
-                    arms,
-                    examples,
-                    seed=derive_seed(seed, "exit difference", subject.task, split),
-                    resamples=resamples,
-                )
+            sides = [systems[each].predictions(split) for each in (key, against)]
+            differences, low, high = estimate(
+                [(build_exit_statistic(replicates), len(replicates)) for replicates in sides],
+                len(subject.labels(split)),
+                resampling.derive("exit difference", subject.task, split),
+            )
             rows += [
-                (
-                    *(subject.task, split, e + 1, measure, key, against),
-                    *(ours[m, e] - theirs[m, e], low[m, e], high[m, e]),
-                )
-                for e in range(ours.shape[1])
+                {
+                    "task": subject.task,
+                    "split": split,
+                    "exit": e + 1,
+                    "measure": measure,
+                    "system": key,
+                    "against": against,
+                    "difference": differences[m, e],
+                    "low": low[m, e],
+                    "high": high[m, e],
+                }
+                for e in range(differences.shape[1])
                 for m, measure in enumerate(EXIT_MEASURES)
             ]
-    columns = "task split exit measure system against difference low high"
-    return pd.DataFrame(rows, columns=columns.split())
-
-
-def _measures_of(replicates):
-    """weights `[resamples, examples]` -> `[measures, exits, replicates, resamples]`."""
-    return lambda weights: np.stack([exit_values(each, weights) for each in replicates], axis=-2)
-
-
-def _answers(system: SystemPredictions, choice: Choice, split: str, target: float):
-    """Predicted labels `[replicates, examples]`."""
-    answers, _ = system.emitted(choice.candidate, split, choice.knobs[target])
-    return answers
+    return pd.DataFrame(rows, columns=EXIT_DIFFERENCES.split())

@@ -1,4 +1,4 @@
-"""When to stop: exit rules over the outputs of all exits, and what an exit costs."""
+"""Exit rules over the outputs of all exits, and the speed-up of the exits taken."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from scipy.special import entr
 
 from cascadebert.training.predictions import Predictions
 
-MOST_KNOBS = 1000  # of one threshold
-MOST_GRID = 4000  # of several: with two, 63 values each
+MOST_KNOBS = 1000  # values of a single threshold
+MOST_GRID = 4000  # combinations of several thresholds: two have 63 values each
 
 
 # One number, or one for each exit but the last.
@@ -18,34 +18,34 @@ Knob = float | Sequence[float]
 
 
 def first_confident(confidence, threshold) -> np.ndarray:
-    """The first exit that is more confident than the threshold; else the last (Algorithm 1).
+    """The first exit above the threshold of confidence, else the last (paper, Algorithm 1).
 
     confidence: `[examples, exits]`
     threshold:  a number, or one for each exit, `[exits]`, of which the last has no effect
     Returns the exit's index, int64 `[examples]`.
     """
-    return _first(np.asarray(confidence) > np.asarray(threshold))
+    return _find_first(np.asarray(confidence) > np.asarray(threshold))
 
 
 def first_certain(uncertainty, threshold) -> np.ndarray:
-    """The first exit whose uncertainty is below the threshold; else the last (DeeBERT, Alg. 1).
+    """The first exit below the threshold of uncertainty, else the last (DeeBERT, Algorithm 1).
 
     uncertainty: `[examples, exits]`, such as the entropy in nats
     threshold:   a number, or one for each exit, `[exits]`, of which the last has no effect
     Returns the exit's index, int64 `[examples]`.
     """
-    return _first(np.asarray(uncertainty) < np.asarray(threshold))
+    return _find_first(np.asarray(uncertainty) < np.asarray(threshold))
 
 
 def first_patient(predictions, patience: int) -> np.ndarray:
-    """The first exit at which `patience` exits in a row agree with the one before them (PABEE).
+    """The first exit at which `patience` exits in a row agree with the exit before (PABEE).
 
-    A disagreement sets the count back to 0, so at least patience + 1 exits are computed; the last
-    one always emits.
+    A disagreement sets the count back to 0, so at least patience + 1 exits are computed. The last
+    exit emits all examples that reach it.
 
     predictions: labels, `[examples, exits]`
     patience:    a whole number >= 1
-    Returns the exit's index, int64 `[examples]`.
+    Returns the exit's index, int64 `[examples]`. Raises ValueError for another patience.
     """
     if patience < 1 or patience != int(patience):
         raise ValueError(f"patience must be a whole number of at least 1, not {patience}")
@@ -56,20 +56,20 @@ def first_patient(predictions, patience: int) -> np.ndarray:
         agrees = predictions[:, exit_index] == predictions[:, exit_index - 1]
         agreeing = np.where(agrees, agreeing + 1, 0)
         stops[:, exit_index] = agreeing >= patience
-    return _first(stops)
+    return _find_first(stops)
 
 
 def speedup(exit_index, costs, full_cost: float) -> float:
-    """How much less is computed than by the full model: full_cost / mean cost of the exits taken.
+    """Cost of the full model / mean cost of the exits taken.
 
     exit_index: `[examples]`
-    costs:      `[exits]`, computed up to and including each exit, in any unit
+    costs:      `[exits]`, up to and including each exit, in any unit
     full_cost:  cost of the full model, in the same unit
     """
     return float(full_cost / np.asarray(costs)[np.asarray(exit_index)].mean())
 
 
-def _first(emits: np.ndarray) -> np.ndarray:
+def _find_first(emits: np.ndarray) -> np.ndarray:
     if emits.ndim != 2:
         raise ValueError(f"expected [examples, exits], not {emits.shape}")
     emits[:, -1] = True
@@ -78,15 +78,15 @@ def _first(emits: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ExitRule:
-    """How a system stops, given a number or several (the knob) that trade speed for score.
+    """A rule that picks an exit by a knob: one number, or several, that trade speed for score.
 
     name:   as in the configuration
-    knob:   what the number is, for tables; "" if there is none
-    signal: Predictions -> what the rule looks at, `[examples, exits]`
+    knob:   the knob's name in tables; "" for a rule without a knob
+    signal: Predictions -> the rule's input, `[examples, exits]`
     first:  (signal, knob) -> exit index `[examples]`
     knobs:  Predictions -> every value of the knob worth trying, `[values]`, increasing, or
-            `[values, thresholds]`: together they reach (nearly) every speed-up that can be reached
-            on these examples
+            `[values, thresholds]`. Together the values reach (nearly) every possible speed-up on
+            these examples.
     """
 
     name: str
@@ -100,7 +100,7 @@ class ExitRule:
 
 
 def entropy(predictions: Predictions) -> np.ndarray:
-    """Of each exit's class probabilities, in nats, `[examples, exits]`."""
+    """Entropy of each exit's class probabilities, in nats, `[examples, exits]`."""
     return entr(predictions.probabilities).sum(axis=-1)
 
 
@@ -109,41 +109,41 @@ def normalised_entropy(predictions: Predictions) -> np.ndarray:
     return entropy(predictions) / np.log(predictions.logits.shape[-1])
 
 
-def _confidence_knobs(predictions: Predictions) -> np.ndarray:
-    # Who has exited by exit k depends only on the highest confidence up to k.
+def _list_confidences(predictions: Predictions) -> np.ndarray:
+    # An example has exited by exit k if its highest confidence up to k is above the threshold.
     highest = np.maximum.accumulate(predictions.confidence[:, :-1], axis=1)
-    return np.concatenate([[0.0], _midpoints(highest), [1.0]])
+    return np.concatenate([[0.0], _find_midpoints(highest), [1.0]])
 
 
-def _confidences_knobs(predictions: Predictions) -> np.ndarray:
+def _list_threshold_grid(predictions: Predictions) -> np.ndarray:
     """Every combination of thresholds of all exits but the last."""
     exits = predictions.confidence[:, :-1].T
     if not len(exits):
         return np.empty((1, 0))
-    # 1000 for a single threshold, like every other rule.
+    # A single threshold gets as many values as in every other rule.
     most = MOST_KNOBS if len(exits) == 1 else int(MOST_GRID ** (1 / len(exits)))
-    values = [np.concatenate([[0.0], _midpoints(of_exit, most), [1.0]]) for of_exit in exits]
+    values = [np.concatenate([[0.0], _find_midpoints(of_exit, most), [1.0]]) for of_exit in exits]
     return np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1)
 
 
-def _entropy_knobs(predictions: Predictions) -> np.ndarray:
-    return _uncertainty_knobs(entropy(predictions), np.log(predictions.logits.shape[-1]))
+def _list_entropies(predictions: Predictions) -> np.ndarray:
+    return _list_uncertainties(entropy(predictions), np.log(predictions.logits.shape[-1]))
 
 
-def _normalised_knobs(predictions: Predictions) -> np.ndarray:
-    return _uncertainty_knobs(normalised_entropy(predictions), 1.0)
+def _list_normalised_entropies(predictions: Predictions) -> np.ndarray:
+    return _list_uncertainties(normalised_entropy(predictions), 1.0)
 
 
-def _uncertainty_knobs(uncertainty: np.ndarray, highest: float) -> np.ndarray:
+def _list_uncertainties(uncertainty: np.ndarray, highest: float) -> np.ndarray:
     lowest = np.minimum.accumulate(uncertainty[:, :-1], axis=1)
-    return np.concatenate([[0.0], _midpoints(lowest), [1.01 * highest]])
+    return np.concatenate([[0.0], _find_midpoints(lowest), [1.01 * highest]])
 
 
-def _midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
+def _find_midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
     """Thresholds between the distinct values, thinned evenly by quantile to `most` at most.
 
-    Midpoints, because the same example computed in another batch differs in its last digits: a
-    threshold at a value that occurs would decide by that noise.
+    The last digits of an example's values differ with the batch. A threshold at an occurring value
+    would decide by this noise; a midpoint does not.
     """
     distinct = np.unique(values)
     between = (distinct[:-1] + distinct[1:]) / 2
@@ -152,35 +152,51 @@ def _midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
     return between
 
 
-def _patience_knobs(predictions: Predictions) -> np.ndarray:
+def _list_patiences(predictions: Predictions) -> np.ndarray:
     return np.arange(1, max(predictions.logits.shape[1], 2))
 
 
 CONFIDENCE = ExitRule(
-    "confidence", "confidence threshold", lambda p: p.confidence, first_confident, _confidence_knobs
+    name="confidence",
+    knob="confidence threshold",
+    signal=lambda p: p.confidence,
+    first=first_confident,
+    knobs=_list_confidences,
 )
 CONFIDENCES = ExitRule(
-    "confidences",
-    "confidence thresholds, one for each exit but the last",
-    lambda p: p.confidence,
-    lambda signal, knob: first_confident(signal, [*knob, 1.0]),
-    _confidences_knobs,
+    name="confidences",
+    knob="confidence thresholds, one for each exit but the last",
+    signal=lambda p: p.confidence,
+    first=lambda signal, knob: first_confident(signal, [*knob, 1.0]),
+    knobs=_list_threshold_grid,
 )
-ENTROPY = ExitRule("entropy", "entropy threshold", entropy, first_certain, _entropy_knobs)
+ENTROPY = ExitRule(
+    name="entropy",
+    knob="entropy threshold",
+    signal=entropy,
+    first=first_certain,
+    knobs=_list_entropies,
+)
 NORMALISED_ENTROPY = ExitRule(
-    "normalised entropy",
-    "threshold of normalised entropy",
-    normalised_entropy,
-    first_certain,
-    _normalised_knobs,
+    name="normalised entropy",
+    knob="threshold of normalised entropy",
+    signal=normalised_entropy,
+    first=first_certain,
+    knobs=_list_normalised_entropies,
 )
-PATIENCE = ExitRule("patience", "patience", lambda p: p.predicted, first_patient, _patience_knobs)
+PATIENCE = ExitRule(
+    name="patience",
+    knob="patience",
+    signal=lambda p: p.predicted,
+    first=first_patient,
+    knobs=_list_patiences,
+)
 LAST = ExitRule(
-    "last",
-    "",
-    lambda p: p.confidence,
-    lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
-    lambda p: np.array([np.nan]),
+    name="last",
+    knob="",
+    signal=lambda p: p.confidence,
+    first=lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
+    knobs=lambda p: np.array([np.nan]),
 )
 RULES = {
     rule.name: rule

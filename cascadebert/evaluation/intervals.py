@@ -1,38 +1,66 @@
 """Confidence intervals over examples and replicates."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import sub
 
 import numpy as np
 from scipy import stats
 
+from cascadebert.core.seeds import derive_seed
+
 LEVEL = 0.95
-RESAMPLES = 1000
+
+# Weights `[resamples, examples]`, how often each example was drawn, -> values
+# `[..., replicates, resamples]`, where NaN stands for "undefined" and does not count.
+WeightedStatistic = Callable[[np.ndarray], np.ndarray]
 
 
-def interval(
-    arms: Sequence[tuple[Callable[[np.ndarray], np.ndarray], int]],
-    examples: int,
-    *,
-    seed: int,
-    resamples: int = RESAMPLES,
+@dataclass(frozen=True)
+class Resampling:
+    """The seed and the number of resamples of a bootstrap."""
+
+    seed: int
+    resamples: int = 1000
+
+    def derive(self, *names) -> "Resampling":
+        """The same number of resamples, with a seed that follows from the names."""
+        return replace(self, seed=derive_seed(self.seed, *names))
+
+
+def estimate(
+    arms: Sequence[tuple[WeightedStatistic, int]], examples: int, resampling: Resampling
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over replicates of one statistic, or the difference of two means, and its interval.
+
+    Arguments are those of `bootstrap_interval`. Returns value, low and high, `[...]`.
+    """
+    once = np.ones((1, examples))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=RuntimeWarning)  # means of NaN alone are NaN
+        means = [np.nanmean(statistic(once), axis=(-2, -1)) for statistic, _ in arms]
+        low, high = bootstrap_interval(arms, examples, resampling)
+    return reduce(sub, means), low, high
+
+
+def bootstrap_interval(
+    arms: Sequence[tuple[WeightedStatistic, int]], examples: int, resampling: Resampling
 ) -> tuple[np.ndarray, np.ndarray]:
     """95% percentile bootstrap interval of a mean over replicates, or of a difference of two.
 
     Examples and replicates are resampled independently of each other (crossed, as in Owen 2007,
-    "The pigeonhole bootstrap"), so the interval allows for both another sample of examples and
-    another training. Of the latter, few replicates tell little and one tells nothing.
+    "The pigeonhole bootstrap"). The interval therefore allows for another sample of examples and
+    for another training. A few replicates say little about other trainings; one says nothing.
 
-    arms: one pair (statistic, number of replicates), or two for the difference first - second, with
-          the same examples drawn for both. A statistic takes weights `[resamples, examples]`, how
-          often each example was drawn, and returns `[..., replicates, resamples]`; NaN stands for
-          "undefined" and does not count.
+    arms: one pair (statistic, number of replicates), or two for the difference first - second. Both
+          arms of a difference get the same examples.
     Returns low and high, `[...]`; NaN with fewer than two examples.
     """
 
     def statistic_of_resamples(rows, *members, axis):
-        weights = _counts(rows, examples)
+        weights = _count_draws(rows, examples)
         means = []
         for (statistic, replicates), drawn in zip(arms, members, strict=True):
             values = statistic(weights)
@@ -45,27 +73,27 @@ def interval(
         statistic, _ = arms[0]
         undefined = np.full(statistic(np.ones((1, examples))).shape[:-2], np.nan)
         return undefined, undefined
-    # scipy asks for two observations: a single replicate stands twice here and once above.
+    # scipy needs two observations, so a single replicate is listed twice; `% replicates` undoes it.
     replicates = [np.arange(max(count, 2)) for _, count in arms]
     distribution = stats.bootstrap(
         [np.arange(examples), *replicates],
         statistic_of_resamples,
-        n_resamples=resamples,
-        batch=max(1, 4_000_000 // examples),  # 32 MB of weights at a time
+        n_resamples=resampling.resamples,
+        batch=max(1, 4_000_000 // examples),  # at most 32 MB of weights at a time
         vectorized=True,
         method="percentile",
-        rng=seed,
+        rng=resampling.seed,
     ).bootstrap_distribution
     low, high = np.nanquantile(distribution, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=-1)
     return low, high
 
 
-def verdict(low: float, high: float) -> int:
-    """1 or -1 where an interval lies above or below 0; 0, undecided, where it does not."""
+def judge_interval(low: float, high: float) -> int:
+    """1 if the interval lies above 0, -1 if it lies below, else 0: undecided (also with NaN)."""
     return int(low > 0) - int(high < 0)
 
 
-def _counts(rows: np.ndarray, examples: int) -> np.ndarray:
+def _count_draws(rows: np.ndarray, examples: int) -> np.ndarray:
     """How often each example occurs in each row of drawn indices, `[resamples, examples]`."""
     cells = rows + examples * np.arange(len(rows))[:, None]
     counts = np.bincount(cells.ravel(), minlength=examples * len(rows))

@@ -1,53 +1,50 @@
 """The same number of layers reached in several ways: Section 2 of the paper.
 
-A series is one such way: a system with an exit after every layer, or systems of one exit each. Its
-layers are what an exit costs in layers of the reference model; where the encoders are as wide as
-the reference, that is the number of their own layers.
+A series is one such way: a system with an exit after every layer, or systems of one exit each. The
+layers of a series are the costs of its exits in layers of the reference model. Where the encoders
+are as wide as the reference, this is the number of their own layers.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from cascadebert.core.errors import UserError
-from cascadebert.evaluation.intervals import RESAMPLES, interval
+from cascadebert.evaluation.intervals import Resampling, estimate
 from cascadebert.training.predictions import Predictions
 
-# A bootstrap of fewer examples says little: all right of ten would have no interval at all.
+# A bootstrap of fewer examples says little: ten right answers of ten would have no interval at all.
 FEWEST = 20
 
 
-def accuracy_where_emitted(
+def score_where_emitted(
     emits: str,
     taken: Sequence[np.ndarray],
     series: Mapping[str, Sequence[str]],
     predictions: Mapping[str, Sequence[Predictions]],
-    *,
-    seed: int,
-    resamples: int = RESAMPLES,
+    resampling: Resampling,
 ) -> pd.DataFrame:
     """Accuracy after each number of layers on the examples that a system emits there (Figure 2).
 
     emits:       the system that has an exit after every layer
-    taken:       the exits that it takes, index `[examples]` of each replicate
+    taken:       the exits that this system takes, index `[examples]` of each replicate
     series:      title -> systems
     predictions: system -> the predictions of one split, one a replicate
 
-    A replicate of a series is scored on the examples that the same replicate of `emits` emits.
-    Where all of these are right, or wrong, the interval has no width.
+    A replicate of a series is scored on the examples that the same replicate of `emits` emits. The
+    interval has no width where all of these examples are right, or all are wrong.
     Returns columns series, system, layers, accuracy (percent, mean over the replicates that emit
     there), low, high (95%, over examples and replicates), n (examples, mean over replicates),
-    replicates. Raises UserError if a system has a number of layers that `emits` has not.
+    replicates. Raises UserError if a system has a number of layers at which `emits` has no exit.
     """
-    exits = {_layers(cost): e for e, cost in enumerate(predictions[emits][0].costs)}
+    exits = {_round_layers(cost): e for e, cost in enumerate(predictions[emits][0].costs)}
     rows, inside, right = [], [], []
     for title, systems in series.items():
         for system in systems:
             replicates = predictions[system]
             for e, cost in enumerate(replicates[0].costs):
-                layers = _layers(cost)
+                layers = _round_layers(cost)
                 if layers not in exits:
                     raise UserError(
                         f"configuration, layerwise.series.{title}: {system} costs {layers:g} "
@@ -63,28 +60,23 @@ def accuracy_where_emitted(
                         for here, p in zip(emitted, replicates, strict=True)
                     ]
                 )
-    inside, right = (
-        np.array(inside, float),
-        np.array(right, float),
-    )  # [points, replicates, examples]
+    # [points, replicates, examples]
+    inside, right = np.array(inside, float), np.array(right, float)
 
     def accuracy(weights):
         return 100 * (right @ weights.T) / (inside @ weights.T)
 
-    examples = inside.shape[-1]
-    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-        warnings.filterwarnings("ignore", category=RuntimeWarning)  # undefined is NaN
-        low, high = interval([(accuracy, len(taken))], examples, seed=seed, resamples=resamples)
-        mean = np.nanmean(accuracy(np.ones((1, examples))), axis=(-2, -1))
+    with np.errstate(invalid="ignore"):  # where nothing is emitted, the accuracy is NaN
+        mean, low, high = estimate([(accuracy, len(taken))], inside.shape[-1], resampling)
     return pd.DataFrame(rows).assign(
         accuracy=mean, low=low, high=high, n=inside.sum(-1).mean(-1), replicates=len(taken)
     )
 
 
-def dis_by_layer(exits: pd.DataFrame, series: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def list_dis_by_layer(exits: pd.DataFrame, series: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Difficulty inversion score after each number of layers, on all examples (Figure 3).
 
-    exits:  `points.exit_measures` of all systems
+    exits:  `measures.measure_exits` of all systems
     series: title -> systems
     Returns columns task, split, series, system, layers, dis (percent), low, high, n, replicates.
     """
@@ -94,11 +86,11 @@ def dis_by_layer(exits: pd.DataFrame, series: Mapping[str, Sequence[str]]) -> pd
         for title, systems in series.items()
     ]
     table = pd.concat(frames, ignore_index=True)
-    table["layers"] = table["cost"].map(_layers)
+    table["layers"] = table["cost"].map(_round_layers)
     columns = "task split series system layers dis low high n replicates"
     return table[columns.split()]
 
 
-def _layers(cost: float) -> float:
+def _round_layers(cost: float) -> float:
     """Costs that differ by rounding alone are the same."""
     return round(float(cost), 3)

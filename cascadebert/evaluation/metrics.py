@@ -1,7 +1,7 @@
 """Measures of confidence: difficulty inversion and calibration.
 
-Where a measure takes `weights`, each row of it says how often every example counts. A bootstrap
-passes its resamples there and gets one value for each of them.
+Each row of `weights` says how often every example counts. A bootstrap passes its resamples as
+weights and gets one value for each resample.
 """
 
 import numpy as np
@@ -11,17 +11,17 @@ import pandas as pd
 def difficulty_inversion_score(confidence, correct, weights=None):
     """How well confidence separates easy from difficult instances, in [0, 1] (paper, Eq. 1 to 3).
 
-    The proportion of all pairs of a correct ("easy") and a wrong ("difficult") instance in which
-    the difficult one does not have the higher confidence. Eq. 1 as printed counts the reverse. A
-    tie is no inversion; without ties this is the area under the ROC curve of confidence as a
-    predictor of correctness. O(n log n).
+    The score looks at all pairs of a correct ("easy") and a wrong ("difficult") instance. It is the
+    share of pairs in which the difficult instance does not have the higher confidence. Eq. 1 as
+    printed counts the reverse. A tie is no inversion. Without ties the score is the area under the
+    ROC curve of confidence as a predictor of correctness. O(n log n).
 
     confidence: `[examples]`, any order-preserving scale
     correct:    bool `[examples]`
     weights:    `[..., examples]` or None
     Returns a float, or `[...]` with weights; NaN if no instance is easy or none is difficult.
     """
-    confidence, correct = _checked(confidence, correct)
+    confidence, correct = _check(confidence, correct)
     counts = np.ones(confidence.shape) if weights is None else np.asarray(weights, float)
     easy, difficult = counts[..., correct], counts[..., ~correct]
     order = np.argsort(confidence[correct])
@@ -36,14 +36,14 @@ def difficulty_inversion_score(confidence, correct, weights=None):
 
 
 def reliability_bins(confidence, correct, bins=10) -> pd.DataFrame:
-    """Confidence and accuracy in equal-width bins: what a reliability diagram shows.
+    """Confidence and accuracy in equal-width bins, as in a reliability diagram.
 
-    Bins are closed on the right as in Guo et al. (2017), ((m-1)/bins, m/bins]; the first one
-    contains 0 as well. One row a bin: lower, upper, count, and the means confidence and accuracy,
-    NaN where the bin is empty.
+    Bins are closed on the right as in Guo et al. (2017), ((m-1)/bins, m/bins]; the first bin also
+    contains 0. One row a bin: lower, upper, count, and the means confidence and accuracy, NaN in
+    an empty bin.
     """
-    confidence, correct = _checked(confidence, correct)
-    where = _bin_index(confidence, bins)
+    confidence, correct = _check(confidence, correct)
+    where = _find_bins(confidence, bins)
     table = pd.DataFrame({"confidence": confidence, "accuracy": correct.astype(float)})
     groups = table.groupby(where)
     edges = np.arange(bins + 1) / bins
@@ -63,25 +63,25 @@ def expected_calibration_error(confidence, correct, bins=10, weights=None):
     weights:    `[..., examples]` or None
     Returns a float, or `[...]` with weights; NaN without examples.
     """
-    confidence, correct = _checked(confidence, correct)
+    confidence, correct = _check(confidence, correct)
     counts = np.ones(confidence.shape) if weights is None else np.asarray(weights, float)
     gaps = np.zeros((len(confidence), bins))
-    gaps[np.arange(len(confidence)), _bin_index(confidence, bins)] = confidence - correct
+    gaps[np.arange(len(confidence)), _find_bins(confidence, bins)] = confidence - correct
     total = counts.sum(axis=-1)
     distance = np.abs(counts @ gaps).sum(axis=-1)
     result = np.where(total > 0, distance / np.where(total > 0, total, 1), np.nan)
     return float(result) if weights is None else result
 
 
-def _bin_index(confidence: np.ndarray, bins: int) -> np.ndarray:
-    # float32 softmax may exceed 1 by its rounding; the last bin takes that.
+def _find_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
+    # A float32 softmax may exceed 1 by rounding; such values belong to the last bin.
     if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
         raise ValueError("confidence must lie between 0 and 1")
     return np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
 
 
-def _checked(confidence, correct) -> tuple[np.ndarray, np.ndarray]:
-    """float64 and bool `[examples]`, from lists, arrays or tensors."""
+def _check(confidence, correct) -> tuple[np.ndarray, np.ndarray]:
+    """float64 and bool `[examples]`, from lists, arrays or tensors; raises ValueError otherwise."""
     confidence, correct = (
         np.asarray(values.tolist() if hasattr(values, "detach") else values)
         for values in (confidence, correct)

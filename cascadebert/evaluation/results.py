@@ -1,4 +1,4 @@
-"""Reading an experiment's stored predictions back as systems."""
+"""From an experiment to the inputs of the evaluation: stored predictions, and systems' roles."""
 
 import os
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from cascadebert.data.task import DEV, Task
 from cascadebert.encoders.loading import load_config
 from cascadebert.evaluation.choice import SystemPredictions
+from cascadebert.evaluation.evidence import Roles
 from cascadebert.evaluation.exits import RULES
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.systems.method import Run
@@ -22,11 +23,11 @@ def load_system(
     splits: Sequence[str] | None = None,
     place: str = "",
 ) -> SystemPredictions:
-    """A system's candidates on the development split and others of a task.
+    """A system's candidates on the development split and on other splits of a task.
 
     predictions: the experiment's folder predictions/
-    splits:      default, those that are scored
-    place:       where in a run's folder they are: PROBES for what linear probes say at its exits
+    splits:      default: the scored ones
+    place:       subfolder of each run's folder; PROBES for the linear probes' logits
     """
     system = experiment.systems[key]
     wanted = {DEV, *(task.scored_splits if splits is None else splits)}
@@ -49,4 +50,16 @@ def load_system(
             ]
             for candidate in system.candidates
         },
+    )
+
+
+def assign_roles(experiment: Experiment) -> Roles:
+    """The systems that the paper's claims are about, as the configuration names them."""
+    return Roles(
+        titles={key: system.title for key, system in experiment.systems.items()},
+        proposed=experiment.config["proposed"],
+        rivals=experiment.rivals,
+        ablations=experiment.ablations,
+        extensions=experiment.extensions,
+        series=experiment.config.get("layerwise", {}).get("series", {}),
     )

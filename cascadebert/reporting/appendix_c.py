@@ -1,30 +1,36 @@
-"""The table of Appendix C: what one more model should give a cascade, and what it gives."""
+"""The table of Appendix C: expected and measured gain of one more model in a cascade."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
 from cascadebert.reporting.grid import NOTHING
-from cascadebert.reporting.typeset import Cell, Display, Footnotes
-from cascadebert.reporting.wording import bracket, signed
+from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
+from cascadebert.reporting.wording import format_interval, format_signed
 
 
-def appendix_c(table: pd.DataFrame, titles: Mapping[str, str]) -> tuple[pd.DataFrame, Display]:
-    """The gains as a reader sees them: a block for each task and each cascade that extends another.
+def table_appendix_c(table: pd.DataFrame, titles: Mapping[str, str]) -> Table:
+    """A block for each task and each cascade that extends another, a row for each M* and target.
 
-    table:  `gains` of all tasks and pairs of cascades
+    table:  `measure_gains` of all tasks and pairs of cascades
     titles: system -> its name
     """
     pairs = ["task", "split", "system", "extends"]
     notes, blocks = Footnotes(), []
     for (task, split, *_), block in table.groupby(pairs, sort=False):
-        lines = [_line(row, titles, notes) for row in block.to_dict("records")]
+        lines = [_make_line(row, titles, notes) for row in block.to_dict("records")]
         first = Cell(f"{task} ({split})")
         blocks.append([[first if k == 0 else Cell(), *line] for k, line in enumerate(lines)])
     header = [
-        *("Task", "Target\n(old, new)", "M*", "Left the old at\ni / i+1"),
-        *("Equal cost, Eq. 12\ni / i+1", "Left the new at\ni / * / i+1"),
-        *("Accuracy of\ni / * / i+1", "Expected gain", "Measured gain"),
+        "Task",
+        "Target\n(old, new)",
+        "M*",
+        "Left the old at\ni / i+1",
+        "Equal cost, Eq. 12\ni / i+1",
+        "Left the new at\ni / * / i+1",
+        "Accuracy of\ni / * / i+1",
+        "Expected gain",
+        "Measured gain",
     ]
     caption = (
         "What one more model M* should give a cascade at equal speed, by Eq. 13 of the paper, and "
@@ -35,17 +41,17 @@ def appendix_c(table: pd.DataFrame, titles: Mapping[str, str]) -> tuple[pd.DataF
         "reaches it as on all examples. Means over seeds; brackets: 95% bootstrap interval over "
         "examples and seeds."
     )
-    return table, Display(caption, list(map(Cell, header)), blocks, 3, notes)
+    return table, Display(caption, list(map(Cell, header)), blocks, labels=3, notes=notes)
 
 
-def _line(row: dict, titles: Mapping[str, str], notes: Footnotes) -> list[Cell]:
+def _make_line(row: dict, titles: Mapping[str, str], notes: Footnotes) -> Row:
     new, old = titles[row["system"]], titles[row["extends"]]
     target = f"{row['target_speedup']:g}×"
     joins = new if pd.isna(row["added"]) else f"{row['layers']:g} layers, {titles[row['added']]}"
     if pd.notna(row["note"]):
         nothing = Cell(NOTHING, mark=notes.mark(f"{new} against {old}: {row['note']}"))
         return [Cell(target), Cell(joins), *[nothing] * 6]
-    measured = _with_interval(row, "measured")
+    measured = Cell(_format_gain(row, "measured"))
     if row["assumed"]:
         mark = notes.mark(
             f"no cascade has this model: {old} keeps its counts, and M* answers the same share of "
@@ -55,19 +61,19 @@ def _line(row: dict, titles: Mapping[str, str], notes: Footnotes) -> list[Cell]:
     return [
         Cell(f"{target} ({row['old_speedup']:.2f}, {row['new_speedup']:.2f})"),
         Cell(joins),
-        _numbers(row, "{:,.0f}", "old_before", "old_after"),
-        _numbers(row, "{:,.0f}", "equal_before", "equal_after"),
-        _numbers(row, "{:,.0f}", "new_before", "new_added", "new_after"),
-        _numbers(row, "{:.1f}", "accuracy_before", "accuracy_added", "accuracy_after"),
-        _with_interval(row, "expected"),
+        _join_numbers(row, "{:,.0f}", "old_before", "old_after"),
+        _join_numbers(row, "{:,.0f}", "equal_before", "equal_after"),
+        _join_numbers(row, "{:,.0f}", "new_before", "new_added", "new_after"),
+        _join_numbers(row, "{:.1f}", "accuracy_before", "accuracy_added", "accuracy_after"),
+        Cell(_format_gain(row, "expected")),
         measured,
     ]
 
 
-def _numbers(row: dict, form: str, *names: str) -> Cell:
+def _join_numbers(row: dict, form: str, *names: str) -> Cell:
     return Cell(" / ".join(form.format(row[name]) for name in names))
 
 
-def _with_interval(row: dict, name: str) -> Cell:
-    interval_text = bracket(row[f"{name}_low"], row[f"{name}_high"], signed)
-    return Cell(f"{signed(row[name])} {interval_text}".rstrip())
+def _format_gain(row: dict, name: str) -> str:
+    interval = format_interval(row[f"{name}_low"], row[f"{name}_high"], format_signed)
+    return f"{format_signed(row[name])} {interval}".rstrip()

@@ -1,24 +1,32 @@
-"""The paper's claims as a table: what `claims` finds on every split, and how often it holds."""
+"""The paper's claims as a table: the verdicts on every split, and how often each claim holds."""
 
 from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from cascadebert.evaluation.claims import CLAIMS, LITTLE, UNDERTRAINED, VERDICTS, Statistic
-from cascadebert.evaluation.points import BELOW, NOT_RUN
-from cascadebert.reporting.grid import NOTHING, ONE_EXAMPLE, places, sizes
-from cascadebert.reporting.typeset import Cell, Display, Footnotes
-from cascadebert.reporting.wording import bracket, signed
+from cascadebert.evaluation.claims import CLAIMS, LITTLE, UNDERTRAINED, VERDICTS, Claim, Statistic
+from cascadebert.evaluation.measures import BELOW
+from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.reporting.grid import (
+    NOTHING,
+    ONE_EXAMPLE,
+    UNDEFINED,
+    Place,
+    describe_sizes,
+    list_columns,
+)
+from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
+from cascadebert.reporting.wording import format_interval, format_signed
 
 ALL = "all"  # tasks, or statistics of a claim
+COLUMNS = "claim section task split statistic holds_if value low high n replicates verdict"
 
 
-def to_frame(found: Sequence[Statistic], points: pd.DataFrame) -> pd.DataFrame:
+def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.DataFrame:
     """The statistics of a split, one a row, and the verdict on each claim in a row ALL.
 
-    points: its `points.operating_points`
-    Columns: claim, section, task, split, statistic, holds_if, value, low, high, n, replicates,
-    verdict.
+    points: `points.measure_operating_points` of the split
+    Returns COLUMNS.
     """
     place = points.iloc[0][["task", "split", "n", "replicates"]].to_dict()
     rows = []
@@ -32,87 +40,105 @@ def to_frame(found: Sequence[Statistic], points: pd.DataFrame) -> pd.DataFrame:
             for s in mine
         ]
         if mine:
-            rows.append(common | {"statistic": ALL, "verdict": _worst([s.verdict for s in mine])})
-    columns = "claim section task split statistic holds_if value low high n replicates verdict"
-    return pd.DataFrame(rows, columns=columns.split())
+            verdict = _combine_verdicts([s.verdict for s in mine])
+            rows.append(common | {"statistic": ALL, "verdict": verdict})
+    return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
-def _worst(verdicts: Sequence[str]) -> str:
-    """One statistic that does not hold refutes a claim; one that is undecided leaves it open."""
+def _combine_verdicts(verdicts: Sequence[str]) -> str:
+    """One statistic that does not hold refutes a claim; one undecided statistic leaves it open."""
     refuted, undecided, holds = VERDICTS.values()
     return min(verdicts, key=[refuted, undecided, UNDERTRAINED, holds].index)
 
 
-def table_claims(
-    table: pd.DataFrame, incomplete: Collection[str] = ()
-) -> tuple[pd.DataFrame, Display]:
+def table_claims(table: pd.DataFrame, incomplete: Collection[str] = ()) -> Table:
     """A block a claim: its verdict and its statistics on each split, and how often they hold.
 
-    table:      `to_frame` of all splits
+    table:      `tabulate_statistics` of all splits
     incomplete: the tasks on which some systems were not run
-    Returns it with one more row a claim, task ALL, whose verdict counts: "holds in 3 of 4".
+    The returned frame has one more row a claim, task ALL, whose verdict counts: "holds in 3 of 4".
     """
     missing = [claim for claim in CLAIMS if claim.name not in set(table["claim"])]
     lacking = "; ".join(f"{claim.name} (needs {claim.needs})" for claim in missing)
     left_out = f" Left out: {lacking}." if missing else ""
     if table.empty:
         return table, Display(f"The paper's claims.{left_out}", [Cell("Claim")], [])
-    columns, notes, blocks, totals = places(table), Footnotes(), [], []
+    columns, notes = list_columns(table), Footnotes()
     at = table.set_index(["claim", "statistic", "task", "split"])
+    blocks, totals = [], []
     for claim in CLAIMS:
         mine = table[table["claim"] == claim.name]
         if mine.empty:
             continue
-        name = f"{claim.name}\n(Section {claim.section})"
         lines = []
         for label in [ALL, *dict.fromkeys(mine["statistic"][mine["statistic"] != ALL])]:
-            keys = [(claim.name, label, *place) for place in columns]
             cells = [
-                _cell(at.loc[key], notes) if key in at.index else _nothing(key, incomplete, notes)
-                for key in keys
+                _make_cell(at.loc[(claim.name, label, *place)], notes)
+                if (claim.name, label, *place) in at.index
+                else _make_empty_cell(place, incomplete, notes)
+                for place in columns
             ]
-            verdicts = mine["verdict"][mine["statistic"] == label]
-            held = f"{(verdicts == VERDICTS[1]).sum()} of {len(verdicts)}"
-            if label == ALL:
-                lines.append([Cell(name, True), Cell("all below"), *cells, Cell(held, True)])
-                totals.append({"claim": claim.name, "section": claim.section, "held": held})
-            else:
-                condition = mine["holds_if"][mine["statistic"] == label].iloc[0]
-                condition = condition.replace("-", "−")
-                lines.append(
-                    [Cell(label.replace(", ", "\n", 1)), Cell(condition), *cells, Cell(held)]
-                )
+            lines.append(_make_line(claim, mine[mine["statistic"] == label], cells))
+        held = lines[0][-1].text
+        totals.append(
+            {
+                "claim": claim.name,
+                "section": claim.section,
+                "task": ALL,
+                "statistic": ALL,
+                "verdict": f"holds in {held}",
+            }
+        )
         blocks.append(lines)
-    caption = (
-        f"The paper's claims, one by one{sizes(table)}. A statistic holds where its whole 95% "
-        "interval (brackets; bootstrap over examples and seeds, paired over examples) meets the "
-        "condition, does not hold where no part of the interval does, and is undecided otherwise. "
-        "A claim holds where all its statistics do and does not where one does not. Nothing holds "
+    header = ["Claim", "Holds if", *("\n".join(place) for place in columns), "Holds in"]
+    caption = _write_caption(table, left_out)
+    display = Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)
+    return pd.concat([table, pd.DataFrame(totals)], ignore_index=True), display
+
+
+def _make_line(claim: Claim, rows: pd.DataFrame, cells: list[Cell]) -> Row:
+    """A statistic of a claim, or all of them, on every split.
+
+    rows:  of the statistic
+    cells: one for each split
+    """
+    label = rows["statistic"].iloc[0]
+    held = f"{(rows['verdict'] == VERDICTS[1]).sum()} of {len(rows)}"
+    if label == ALL:
+        name = Cell(f"{claim.name}\n(Section {claim.section})", True)
+        return [name, Cell("all below"), *cells, Cell(held, True)]
+    condition = rows["holds_if"].iloc[0].replace("-", "−")
+    return [Cell(label.replace(", ", "\n", 1)), Cell(condition), *cells, Cell(held)]
+
+
+def _make_empty_cell(place: Place, incomplete: Collection[str], notes: Footnotes) -> Cell:
+    task, _ = place
+    why = "a system has no operating point at this speed-up"
+    return Cell(NOTHING, mark=notes.mark(why + (f", or was {NOT_RUN}" * (task in incomplete))))
+
+
+def _make_cell(row: pd.Series, notes: Footnotes) -> Cell:
+    if pd.isna(row["holds_if"]):
+        return Cell(row["verdict"], True)
+    if pd.isna(row["value"]):
+        return Cell(NOTHING, mark=notes.mark(UNDEFINED))
+    value = format_signed(row["value"])
+    interval = format_interval(row["low"], row["high"], format_signed)
+    if not interval:
+        return Cell(f"{value}\n{row['verdict']}", mark=notes.mark(ONE_EXAMPLE))
+    return Cell(f"{value}\n{interval}\n{row['verdict']}")
+
+
+def _write_caption(table: pd.DataFrame, left_out: str) -> str:
+    return (
+        f"The paper's claims, one by one{describe_sizes(table)}. A statistic holds where its whole "
+        "95% interval (brackets; bootstrap over examples and seeds, paired over examples) meets "
+        "the condition, does not hold where no part of the interval does, and is undecided "
+        "otherwise. A claim holds where all its statistics do and does not where one does not. "
+        "Nothing holds "
         f"against a rival of which an exit lies more than {BELOW} points below a linear probe on "
         "its own states: that rival is undertrained. Differences "
         "are in percentage points of score, DIS, ECE or accuracy; the slope in points of DIS a "
         f"layer. That little accuracy is at most {LITTLE} point is our convention. Nothing is "
         f"corrected for the number of statistics.{left_out}"
     )
-    header = ["Claim", "Holds if", *("\n".join(place) for place in columns), "Holds in"]
-    total = pd.DataFrame(totals).assign(task=ALL, statistic=ALL)
-    total["verdict"] = "holds in " + total.pop("held")
-    display = Display(caption, list(map(Cell, header)), blocks, 2, notes)
-    return pd.concat([table, total], ignore_index=True), display
-
-
-def _nothing(key: tuple, incomplete: Collection[str], notes: Footnotes) -> Cell:
-    _, _, task, _ = key
-    why = "a system has no operating point at this speed-up"
-    return Cell(NOTHING, mark=notes.mark(why + (f", or was {NOT_RUN}" * (task in incomplete))))
-
-
-def _cell(row: pd.Series, notes: Footnotes) -> Cell:
-    if pd.isna(row["holds_if"]):
-        return Cell(row["verdict"], True)
-    if pd.isna(row["value"]):
-        return Cell(NOTHING, mark=notes.mark("undefined: no example, or every one, is right"))
-    interval = bracket(row["low"], row["high"], signed)
-    if not interval:
-        return Cell(f"{signed(row['value'])}\n{row['verdict']}", mark=notes.mark(ONE_EXAMPLE))
-    return Cell(f"{signed(row['value'])}\n{interval}\n{row['verdict']}")

@@ -1,7 +1,7 @@
-"""An experiment as a Workflow Run RO-Crate: the workflow, what it read and what it made, in a zip.
+"""An experiment as a Workflow Run RO-Crate: a zip of the workflow, its inputs and its results.
 
-The profile is https://w3id.org/ro/wfrun/workflow/0.5. Data and weights are described, with their
-checksums, and not packed: they may be large, or not ours to pass on.
+The profile is https://w3id.org/ro/wfrun/workflow/0.5. Data and weights may be large, or not ours to
+pass on. The crate therefore describes data and weights, with checksums, but leaves the files out.
 """
 
 import mimetypes
@@ -18,16 +18,25 @@ from rocrate.rocrate import ROCrate
 from cascadebert.core.files import replacing
 from cascadebert.reporting.provenance import ROOT
 
-PROFILES = {  # what the root conforms to -> name and version
+PROFILES = {  # that the root conforms to -> name and version
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
     "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
-WORKFLOW = (  # all that a run needs, beside the Snakefile
-    *("README.md", "LICENSE", "config.yaml", "environment.yml", "requirements.txt"),
-    *("pyproject.toml", "rules/*.smk", "workflow_scripts/*.py", "report/*.rst"),
-    *("config/*.yaml", "cascadebert/**/*.py", "cascadebert/**/*.csv"),
+WORKFLOW = (  # the files that a run needs, beside the Snakefile
+    "README.md",
+    "LICENSE",
+    "config.yaml",
+    "environment.yml",
+    "requirements.txt",
+    "pyproject.toml",
+    "rules/*.smk",
+    "workflow_scripts/*.py",
+    "report/*.rst",
+    "config/*.yaml",
+    "cascadebert/**/*.py",
+    "cascadebert/**/*.csv",
 )
 
 File = str | os.PathLike
@@ -36,14 +45,14 @@ File = str | os.PathLike
 def write_crate(record: dict, results: File, made: Iterable[File], out: File) -> None:
     """Writes the crate of an experiment.
 
-    record:  its provenance.json (`provenance.provenance`)
+    record:  the experiment's provenance.json (`provenance.collect_provenance`)
     results: results/<experiment>
-    made:    the files that the run is for, in this folder
-    out:     a path that ends in .crate.zip, as WorkflowHub wants it
+    made:    tables, figures and pages in this folder
+    out:     a path that ends in .crate.zip, the ending that WorkflowHub asks for
     """
     name = record["experiment"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    crate = ROCrate(version="1.1")  # the version that the profile is of
+    crate = ROCrate(version="1.1")  # the version that the profile builds on
     crate.metadata.extra_contexts.append(TERMS)
     crate.name = f"{name}, an experiment of CascadeBERT, reproduced"
     crate.description = project["description"]
@@ -57,30 +66,32 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
         main=True,
         lang="snakemake",
         lang_version=record["packages"]["snakemake"]["here"],
-        properties={"name": "CascadeBERT, reproduced", "version": _version(record["code"])},
+        properties={"name": "CascadeBERT, reproduced", "version": _name_version(record["code"])},
     )
     workflow = cast(ContextEntity, workflow)
     workflow["license"] = crate.license
     for pattern in WORKFLOW:
         for path in sorted(ROOT.glob(pattern)):
-            workflow.append_to("hasPart", _file(crate, path, path.relative_to(ROOT)))
+            workflow.append_to("hasPart", _add_file(crate, path, path.relative_to(ROOT)))
     for link, (title, version) in PROFILES.items():
         about = {"@type": "CreativeWork", "name": title, "version": version}
         crate.root_dataset.append_to("conformsTo", crate.add(ContextEntity(crate, link, about)))
 
     results, paths = Path(results), list(map(Path, made))
-    read = [_file(crate, results / "config.yaml", _placed(results / "config.yaml", results))]
-    read += [_data(crate, task, splits) for task, splits in record["data"].items()]
-    read += [_encoder(crate, key, about) for key, about in record["encoders"].items()]
+    read = [
+        _add_file(crate, results / "config.yaml", _place_result(results / "config.yaml", results))
+    ]
+    read += [_add_data(crate, task, splits) for task, splits in record["data"].items()]
+    read += [_add_encoder(crate, key, about) for key, about in record["encoders"].items()]
     action = crate.add_action(
         workflow,
         f"#run-{name}",
         object=read,
-        result=[_file(crate, path, _placed(path, results)) for path in paths],
+        result=[_add_file(crate, path, _place_result(path, results)) for path in paths],
         properties={
             "name": f"Run of the experiment {name}",
             "description": " ".join(["Configured by results/config.yaml.", *record["missing"]]),
-            "endTime": _time(max(path.stat().st_mtime for path in paths)),
+            "endTime": _format_time(max(path.stat().st_mtime for path in paths)),
             "actionStatus": "http://schema.org/CompletedActionStatus",
         },
     )
@@ -89,24 +100,24 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
         crate.write_zip(draft)
 
 
-def _version(code: dict) -> str:
-    """The commit, if it is all that was run; else the digest of the library."""
+def _name_version(code: dict) -> str:
+    """The commit, unless files were changed since; then the digest of the library."""
     return code["commit"] if code["commit"] and not code["changed"] else code["library"]
 
 
-def _placed(path: Path, results: Path) -> Path:
-    """Where the crate has a result."""
+def _place_result(path: Path, results: Path) -> Path:
+    """The path of a result in the crate."""
     return Path("results", path.relative_to(results))
 
 
-def _file(crate: ROCrate, path: Path, place: Path):
+def _add_file(crate: ROCrate, path: Path, place: Path):
     kind, _ = mimetypes.guess_type(path.name)
     about = {"name": place.name, "encodingFormat": kind or "text/plain"}
     return crate.add_file(path, place.as_posix(), properties=about)
 
 
-def _data(crate: ROCrate, task: str, splits: dict[str, dict]) -> ContextEntity:
-    """What a task's splits are; the data itself stays where it is."""
+def _add_data(crate: ROCrate, task: str, splits: dict[str, dict]) -> ContextEntity:
+    """Describes a task's splits."""
     sources = "; ".join(
         f"{split}: {about['rows']:,} rows, {about['source']}" for split, about in splits.items()
     )
@@ -119,8 +130,8 @@ def _data(crate: ROCrate, task: str, splits: dict[str, dict]) -> ContextEntity:
     return cast(ContextEntity, crate.add(ContextEntity(crate, f"#data-{task}", about)))
 
 
-def _encoder(crate: ROCrate, key: str, about: dict) -> ContextEntity:
-    """A pre-trained encoder, by name and checksum."""
+def _add_encoder(crate: ROCrate, key: str, about: dict) -> ContextEntity:
+    """Describes a pre-trained encoder."""
     found = {
         "@type": "CreativeWork",
         "name": f"Encoder {key}",
@@ -137,5 +148,5 @@ def _encoder(crate: ROCrate, key: str, about: dict) -> ContextEntity:
     return cast(ContextEntity, crate.add(ContextEntity(crate, f"#encoder-{key}", found)))
 
 
-def _time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,8 +1,8 @@
-"""How the figures look: sizes, letters, colours, panels, and files that are the same every time.
+"""The look of the figures: sizes, letters, colours, panels, and reproducible files.
 
-Drawn for print at their size: a column (3.3 in) or the text width (6.8 in), letters of 7 pt and
-more, colours that the colour-blind and a grey printer tell apart, and every series with a marker
-or line of its own besides.
+Figures are drawn at the size of print: a column (3.3 in) or the text width (6.8 in). Letters have
+7 pt or more. Colours differ for the colour-blind and on a grey printer, and every series also has
+its own marker or line.
 """
 
 import os
@@ -44,8 +44,12 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a series is drawn: a matplotlib line style, the first marker's place along the curve (in
-    diagonals of the panel), the colour of its bars."""
+    """The look of a series.
+
+    line:   a matplotlib line style
+    offset: place of the first marker along the curve, in diagonals of the panel
+    fill:   colour of the bars
+    """
 
     color: str
     marker: str
@@ -88,14 +92,16 @@ DIFFICULT |= {"hatch": "//////", "fill": True}
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The style above and nothing of the user's own matplotlibrc."""
+    """Applies STYLE, without the user's own matplotlibrc."""
     with matplotlib.style.context(["default", STYLE]):
         yield
 
 
 def save_figure(figure: Figure, stem: str | os.PathLike, table: pd.DataFrame | None = None) -> None:
-    """Writes <stem>.pdf and <stem>.png (200 dpi), and <stem>.csv if what it shows is in no other
-    file."""
+    """Writes <stem>.pdf and <stem>.png (200 dpi).
+
+    table: the figure's data, for <stem>.csv, where no other file has them
+    """
     if table is not None:
         with replacing(f"{stem}.csv") as draft:
             table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
@@ -112,7 +118,8 @@ def panel_grid(
 ) -> tuple[Figure, np.ndarray]:
     """A figure with a column of axes for each panel: axes[row][panel].
 
-    One panel takes a column of print, several the page, two or three side by side.
+    One panel has the width of a column. Several share the width of the page, two or three in a row.
+    heights are in inches.
     """
     across = 2 if panels in (2, 4) else min(panels, 3)
     down = -(-panels // across)
@@ -132,7 +139,7 @@ def panel_grid(
     return figure, axes[:, :panels]
 
 
-def common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -> None:
+def add_common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -> None:
     """One legend for all panels, below them, in the order of `labels`."""
     handles = {}
     for ax in axes:
@@ -152,8 +159,8 @@ def common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -
     )
 
 
-def empty_figure(text: str) -> Figure:
-    """Stands for a figure that has nothing to show, and says why."""
+def draw_empty_figure(text: str) -> Figure:
+    """A figure that says in a line of text why there is nothing to show."""
     with styled():
         figure = Figure((COLUMN, 0.5))
         figure.text(0.5, 0.5, text, ha="center", va="center")

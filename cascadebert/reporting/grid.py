@@ -1,34 +1,40 @@
 """Systems at target speed-ups, a column a task: the layout of Tables 2, 3, 4, 6 and 7.
 
-A table's frame has the operating points of its systems (`points.operating_points`), with the
+A table's frame has the operating points of its systems (`points.measure_operating_points`), the
 paper's numbers beside them (`published.beside`) and, where there are ablations, the columns GAIN.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import pandas as pd
 
-from cascadebert.evaluation.points import BELOW, NOT_RUN
+from cascadebert.evaluation.measures import BELOW
+from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row
-from cascadebert.reporting.wording import bracket, reason, signed
+from cascadebert.reporting.wording import format_interval, format_note, format_signed
 
 METRICS = {"accuracy": "accuracy", "f1": "F1"}
 NOTHING = "—"
 GAIN = ["difference", "difference_low", "difference_high"]
-PAPER = ["paper_score", "paper_speedup"]
 SAME_SPLIT = "thresholds chosen on this split"
 INCOMPLETE = "no average without all columns"
 ONE_EXAMPLE = "no interval of a single example"
+UNDEFINED = "undefined: no example, or every one, is right"
 MEAN = "its exits read the mean of all tokens' states; those of the others the first token's"
 UNDERTRAINED = (
     f"undertrained: an exit lies more than {BELOW} points below a linear probe on its states"
 )
 
-Place = tuple[str, str]  # task, split
+Place = tuple[str, str]  # task, split: a column of a table
+Found = dict[Place, pd.Series | None]  # a row of the frame for each place; None without one
 
 
-def tidy(frame: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
-    """The rows of the systems of `titles`, with these, in the order of tasks, splits and titles."""
+def select_rows(frame: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
+    """The rows of the systems of `titles`, with their titles.
+
+    Tasks and splits keep their order; systems get the order of the titles.
+    """
     frame = frame[frame["system"].isin(titles)]
     order = {system: position for position, system in enumerate(titles)}
     tasks = {task: position for position, task in enumerate(dict.fromkeys(frame["task"]))}
@@ -40,101 +46,113 @@ def tidy(frame: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
     )
     frame = frame.assign(title=frame["system"].map(titles))
     for column in {"note", "candidate"} & set(frame):
-        frame[column] = frame[column].map(text)
+        frame[column] = frame[column].map(restore_text)
     return frame.reset_index(drop=True)
 
 
-def grid(
-    caption: str,
-    table: pd.DataFrame,
-    titles: dict[str, str],
-    ablations: dict[str, str],
-    averaging: Collection[str] = (),
-) -> Display:
-    """Blocks by target speed-up, a row a system, columns of tasks.
+def restore_text(value) -> str:
+    """A text from a CSV file, where pandas may have read a number or NaN instead."""
+    return "" if value is None or pd.isna(value) else str(value)
+
+
+class Grid:
+    """A table in blocks by target speed-up, with a row for each system and a column for each task.
 
     averaging: the systems whose exits read the mean of all tokens' states
-    Where a system of `ablations` is followed by the one without DAR, a row with the gain is next.
     """
-    columns = places(table)
-    at = {(r["target_speedup"], r["system"], r["task"], r["split"]): r for _, r in table.iterrows()}
-    absent = table[table["note"] == NOT_RUN]
-    absent = set(zip(absent["system"], absent["task"], absent["split"], strict=True))
-    notes, blocks = Footnotes(), []
-    header = _header(table, columns, notes)
-    full_of = {without: full for full, without in ablations.items()}
-    for target, block in table.groupby("target_speedup"):
-        systems = [system for system in titles if system in set(block["system"])]
-        best = _best(block, columns) if len(systems) > 1 else {}
-        lines = []
-        for system in systems:
-            where = f"{titles[system]} at {target:g}×"
-            found = {place: at.get((target, system, *place)) for place in columns}
-            nothing = {
-                place: NOT_RUN if (system, *place) in absent else "no operating point"
-                for place in columns
-            }
-            label = Cell(titles[system], mark=notes.mark(MEAN) if system in averaging else "")
-            lines.append([label, *_scores(found, best, where, nothing, notes)])
-            if full_of.get(system) in systems:
-                found = {place: at.get((target, full_of[system], *place)) for place in columns}
-                lines.append([Cell("gain by DAR"), *_gains(found, notes)])
-        first = [Cell(f"{target:g}×"), *[Cell()] * (len(lines) - 1)]
-        blocks.append([[label, *line] for label, line in zip(first, lines, strict=True)])
-    return Display(caption, header, blocks, 2, notes)
 
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        titles: dict[str, str],
+        ablations: Mapping[str, str] = MappingProxyType({}),
+        averaging: Collection[str] = (),
+    ):
+        self.table, self.titles = table, titles
+        self.ablations, self.averaging = ablations, averaging
+        self.columns = list_columns(table)
+        keys = ("target_speedup", "system", "task", "split")
+        self.rows = {tuple(row[key] for key in keys): row for _, row in table.iterrows()}
+        absent = table[table["note"] == NOT_RUN]
+        self.absent = set(zip(absent["system"], absent["task"], absent["split"], strict=True))
+        self.notes = Footnotes()
 
-def _header(table: pd.DataFrame, columns: list[Place], notes: Footnotes) -> Row:
-    header = [Cell("Target"), Cell("System")]
-    for task, split in columns:
-        mine = table[(table["task"] == task) & (table["split"] == split)]
-        same = (mine["note"] == SAME_SPLIT).any()
-        mark = notes.mark("thresholds were chosen on the split that is scored") if same else ""
-        header.append(Cell(f"{task}\n{split} {METRICS[mine['metric'].iloc[0]]}", mark=mark))
-    last = ["Average"] if len(columns) > 1 else ["95% interval", "Speed-up"]
-    return [*header, *map(Cell, last)]
+    def display(self, caption: str) -> Display:
+        """The table for readers; a row with the gain follows a system and the same without DAR."""
+        header = self._make_header()
+        full_of = {without: full for full, without in self.ablations.items()}
+        blocks = []
+        for target, block in self.table.groupby("target_speedup"):
+            systems = [system for system in self.titles if system in set(block["system"])]
+            best = _find_best(block, self.columns) if len(systems) > 1 else {}
+            lines = []
+            for system in systems:
+                mark = self.notes.mark(MEAN) if system in self.averaging else ""
+                cells = self._make_score_cells(target, system, best)
+                lines.append([Cell(self.titles[system], mark=mark), *cells])
+                if full_of.get(system) in systems:
+                    found = self._find(target, full_of[system])
+                    lines.append([Cell("gain by DAR"), *_make_gain_cells(found, self.notes)])
+            first = [Cell(f"{target:g}×"), *[Cell()] * (len(lines) - 1)]
+            blocks.append([[label, *line] for label, line in zip(first, lines, strict=True)])
+        return Display(caption, header, blocks, labels=2, notes=self.notes)
 
+    def _find(self, target: float, system: str) -> Found:
+        return {place: self.rows.get((target, system, *place)) for place in self.columns}
 
-def _scores(
-    found: dict[Place, pd.Series | None],
-    best: dict,
-    where: str,
-    nothing: dict[Place, str],
-    notes: Footnotes,
-) -> list[Cell]:
-    """The cells of a system at a target: a column for each place and their average; for a single
-    place the score, its interval and the speed-up in columns of their own.
+    def _make_header(self) -> Row:
+        header = [Cell("Target"), Cell("System")]
+        for task, split in self.columns:
+            mine = self.table[(self.table["task"] == task) & (self.table["split"] == split)]
+            same = (mine["note"] == SAME_SPLIT).any()
+            said = "thresholds were chosen on the split that is scored"
+            mark = self.notes.mark(said) if same else ""
+            header.append(Cell(f"{task}\n{split} {METRICS[mine['metric'].iloc[0]]}", mark=mark))
+        last = ["Average"] if len(self.columns) > 1 else ["95% interval", "Speed-up"]
+        return [*header, *map(Cell, last)]
 
-    nothing: why a place has no row
-    """
-    alone = len(found) == 1
-    cells = []
-    for (task, split), row in found.items():
-        theirs = (None, None) if row is None else (row["paper_score"], row["paper_speedup"])
-        if row is None or pd.isna(row["score"]):
-            why = nothing[task, split] if row is None else reason(row["note"])
-            mark = notes.mark(f"{where} on {task} ({split}): {why}")
-            score, interval, real, bold = NOTHING, NOTHING, NOTHING, False
+    def _make_score_cells(self, target: float, system: str, best: dict) -> list[Cell]:
+        """The cells of a system at a target: a column for each place, and their average.
+
+        A single place has the score, its interval and the speed-up in columns of their own.
+        """
+        found, notes = self._find(target, system), self.notes
+        alone = len(found) == 1
+        cells = []
+        for place, row in found.items():
+            theirs = (None, None) if row is None else (row["paper_score"], row["paper_speedup"])
+            if row is None or pd.isna(row["score"]):
+                mark = notes.mark(self._explain_nothing(target, system, place))
+                score, interval, real, bold = NOTHING, NOTHING, NOTHING, False
+            else:
+                score, real = f"{row['score']:.1f}", f"{row['speedup']:.2f}×"
+                interval = format_interval(row["low"], row["high"])
+                bold, mark = score == best.get(place), ""
+            if not interval:
+                interval, mark = NOTHING, notes.mark(ONE_EXAMPLE)
+            if row is not None and row["undertrained"]:
+                mark = ", ".join(filter(None, [mark, notes.mark(UNDERTRAINED)]))
+            if alone:
+                cells.append(Cell(score + format_paper(theirs[0]), bold, mark))
+                cells.append(Cell(interval, mark=mark))
+                cells.append(Cell(real + format_paper(None, theirs[1]), mark=mark))
+            elif score == NOTHING:
+                cells.append(Cell(NOTHING + format_paper(*theirs), mark=mark))
+            else:
+                text = f"{score} ({real})\n{interval}{format_paper(*theirs)}"
+                cells.append(Cell(text, bold, mark))
+        return cells if alone else [*cells, _make_average_cell(found, best, notes)]
+
+    def _explain_nothing(self, target: float, system: str, place: Place) -> str:
+        task, split = place
+        if (row := self.rows.get((target, system, task, split))) is not None:
+            why = format_note(row["note"])
         else:
-            score, real = f"{row['score']:.1f}", f"{row['speedup']:.2f}×"
-            interval, bold = bracket(row["low"], row["high"]), score == best.get((task, split))
-            mark = ""
-        if not interval:
-            interval, mark = NOTHING, notes.mark(ONE_EXAMPLE)
-        if row is not None and row["undertrained"]:
-            mark = ", ".join(filter(None, [mark, notes.mark(UNDERTRAINED)]))
-        if alone:
-            cells.append(Cell(score + paper(theirs[0]), bold, mark))
-            cells.append(Cell(interval, mark=mark))
-            cells.append(Cell(real + paper(None, theirs[1]), mark=mark))
-        elif score == NOTHING:
-            cells.append(Cell(NOTHING + paper(*theirs), mark=mark))
-        else:
-            cells.append(Cell(f"{score} ({real})\n{interval}{paper(*theirs)}", bold, mark))
-    return cells if alone else [*cells, _average(found, best, notes)]
+            why = NOT_RUN if (system, task, split) in self.absent else "no operating point"
+        return f"{self.titles[system]} at {target:g}× on {task} ({split}): {why}"
 
 
-def _average(found: dict[Place, pd.Series | None], best: dict, notes: Footnotes) -> Cell:
+def _make_average_cell(found: Found, best: dict, notes: Footnotes) -> Cell:
     rows = pd.DataFrame([row for row in found.values() if row is not None])
     ours, theirs = (
         rows[name].mean(skipna=False) if len(rows) == len(found) else None
@@ -142,16 +160,16 @@ def _average(found: dict[Place, pd.Series | None], best: dict, notes: Footnotes)
     )
     if ours is None or pd.isna(ours):
         mark = notes.mark(INCOMPLETE)
-        return Cell(NOTHING + paper(theirs), mark=mark)
+        return Cell(NOTHING + format_paper(theirs), mark=mark)
     average = f"{ours:.1f}"
-    return Cell(average + paper(theirs), average == best.get("average"))
+    return Cell(average + format_paper(theirs), average == best.get("average"))
 
 
-def _gains(found: dict[Place, pd.Series | None], notes: Footnotes) -> list[Cell]:
-    """The cells of a system's gain by DAR, as those of `_scores`."""
+def _make_gain_cells(found: Found, notes: Footnotes) -> list[Cell]:
+    """The cells of a system's gain by DAR, in the columns of the scores."""
     if len(found) == 1:
         [row] = found.values()
-        cell = gain_cell(row, notes)
+        cell = make_gain_cell(row, notes)
         number, _, interval = cell.text.partition("\n")
         no_speedup = notes.mark("the two speed-ups stand above")
         return [
@@ -160,59 +178,70 @@ def _gains(found: dict[Place, pd.Series | None], notes: Footnotes) -> list[Cell]
             Cell(NOTHING, mark=no_speedup),
         ]
     gains = [float("nan") if row is None else row["difference"] for row in found.values()]
-    cells = [gain_cell(row, notes) for row in found.values()]
+    cells = [make_gain_cell(row, notes) for row in found.values()]
     if pd.isna(gains).any():
         return [*cells, Cell(NOTHING, mark=notes.mark(INCOMPLETE))]
-    return [*cells, Cell(signed(sum(gains) / len(gains)))]
+    return [*cells, Cell(format_signed(sum(gains) / len(gains)))]
 
 
-def gain_cell(row: pd.Series | None, notes: Footnotes) -> Cell:
+def make_gain_cell(row: pd.Series | None, notes: Footnotes) -> Cell:
     """The columns GAIN of a row: the difference and, below, its interval."""
     if row is None or pd.isna(row["difference"]):
         return Cell(NOTHING, mark=notes.mark("the two were not compared here"))
-    interval = bracket(row["difference_low"], row["difference_high"], signed)
+    interval = format_interval(row["difference_low"], row["difference_high"], format_signed)
     if not interval:
-        return Cell(signed(row["difference"]), mark=notes.mark(ONE_EXAMPLE))
-    return Cell(f"{signed(row['difference'])}\n{interval}")
+        return Cell(format_signed(row["difference"]), mark=notes.mark(ONE_EXAMPLE))
+    return Cell(f"{format_signed(row['difference'])}\n{interval}")
 
 
-def _best(block: pd.DataFrame, columns: list[Place]) -> dict:
-    """Column -> its highest score, as it is printed."""
+def _find_best(block: pd.DataFrame, columns: list[Place]) -> dict:
+    """Column -> its highest score, as printed."""
     wide = block.pivot(index="system", columns=["task", "split"], values="score")
     wide = wide.reindex(columns=pd.MultiIndex.from_tuples(columns))
     highest = {column: f"{wide[column].max():.1f}" for column in columns}
     return highest | {"average": f"{wide.mean(axis=1, skipna=False).max():.1f}"}
 
 
-def paper(score: float | None, speedup: float | None = None, digits: int = 1) -> str:
-    """One more line of a cell: the paper's number and speed-up, as far as it has them."""
+def select_gains(differences: pd.DataFrame, ablations: dict[str, str]) -> pd.DataFrame:
+    """The differences between a system and the same without DAR, columns renamed to GAIN."""
+    of_dar = differences["against"] == differences["system"].map(ablations)
+    gains = differences[of_dar].rename(columns={"low": "difference_low", "high": "difference_high"})
+    keys = [k for k in ("task", "split", "target_speedup", "measure", "system") if k in gains]
+    return gains[[*keys, *GAIN]]
+
+
+def format_paper(score: float | None, speedup: float | None = None, digits: int = 1) -> str:
+    """One more line of a cell with the paper's score and speed-up; empty without either."""
     parts = [] if pd.isna(score) else [f"{score:.{digits}f}"]
     parts += [] if pd.isna(speedup) else [f"({speedup:.2f}×)" if parts else f"{speedup:.2f}×"]
     return f"\npaper {' '.join(parts)}" if parts else ""
 
 
-def places(table: pd.DataFrame) -> list[Place]:
-    """The columns of the table, in order."""
+def describe_paper(table: pd.DataFrame, number: int) -> str:
+    """A caption's sentence on the paper's numbers; empty without any.
+
+    number: of the paper's table
+    """
+    if table["paper_score"].isna().all():
+        return ""
+    data = "GLUE's development splits" if number == 5 else "GLUE's test splits, by its server"
+    return (
+        f" Lines that begin with paper: Table {number} of Li et al. (2021), on {data}; ours are "
+        "on the splits named here."
+    )
+
+
+def list_columns(table: pd.DataFrame) -> list[Place]:
+    """Task and split of each column, in order."""
     return list(dict.fromkeys(zip(table["task"], table["split"], strict=True)))
 
 
-def sizes(table: pd.DataFrame) -> str:
-    """Which splits, how many examples and seeds, as the end of a sentence."""
+def describe_sizes(table: pd.DataFrame) -> str:
+    """Splits, numbers of examples and of seeds, as the end of a sentence."""
     examples = [
         f"{task} {split}, n = {n:,}"
         for (task, split), n in table.groupby(["task", "split"], sort=False)["n"].first().items()
     ]
-    return f" ({'; '.join(examples)}); {seeds(table)}"
-
-
-def seeds(table: pd.DataFrame) -> str:
-    """How many trainings a score is the mean of."""
     low, high = int(table["replicates"].min()), int(table["replicates"].max())
-    if high == 1:
-        return "a single seed"
-    return f"mean of {low if low == high else f'{low} to {high}'} seeds"
-
-
-def text(value) -> str:
-    """A cell of a CSV file that pandas may have read as a number or as missing."""
-    return "" if value is None or pd.isna(value) else str(value)
+    seeds = f"mean of {low if low == high else f'{low} to {high}'} seeds"
+    return f" ({'; '.join(examples)}); {'a single seed' if high == 1 else seeds}"

@@ -1,6 +1,6 @@
-"""What an experiment was made from and by: configuration, code, packages, machines, data, weights.
+"""The record of a run: configuration, code, packages, machines, seeds, data and weights.
 
-Nothing here depends on when it is written: the same run gives the same record.
+The record does not depend on the time of writing: the same run gives the same record.
 """
 
 import json
@@ -23,7 +23,7 @@ from cascadebert.reporting.typeset import Cell, Display, Row
 from cascadebert.training.records import ORIGIN, cpu, library
 
 ROOT = Path(__file__).parents[2]
-CODE = ("Snakefile", "rules", "workflow_scripts", "cascadebert")  # what is run
+CODE = ("Snakefile", "rules", "workflow_scripts", "cascadebert")  # files and folders that run
 NAMED = ("torch", "transformers", "numpy", "snakemake")  # packages that the table names
 DERIVATION = (
     "cascadebert.core.seeds.derive_seed(experiment, *names): the first four bytes, big-endian, of "
@@ -41,7 +41,7 @@ DERIVED = {
 File = str | os.PathLike
 
 
-def provenance(
+def collect_provenance(
     config: dict,
     data: Sequence[File],
     encoders: Mapping[str, File],
@@ -56,41 +56,46 @@ def provenance(
     encoders:    name -> folder
     predictions: folders <task>/<run>/seed<n> of predictions
     labels:      the tables that `stages.label_run` writes
-    missing:     what of the experiment was not run (`extent.Extent`)
+    missing:     parts of the experiment that were not run (`extent.Extent`)
     """
-    origins = {"/".join(Path(folder).parts[-3:]): _origin(folder) for folder in predictions}
+    origins = {"/".join(Path(folder).parts[-3:]): _read_origin(folder) for folder in predictions}
     trained = [about.get("trained") for about in origins.values()]
     return {
         "experiment": config["experiment"],
         "missing": list(missing),
         "configuration": config,
-        "code": code(),
+        "code": describe_code(),
         "python": platform.python_version(),
-        "packages": packages(),
-        "machine": here(),
-        "models_trained_on": _counted(trained),
-        "difficulty_labels_trained_on": _counted(pd.read_parquet(path).attrs for path in labels),
-        "predicted_on": _counted(about.get("predicted") for about in origins.values()),
+        "packages": list_packages(),
+        "machine": describe_machine(),
+        "models_trained_on": _count_machines(trained),
+        "difficulty_labels_trained_on": _count_machines(
+            pd.read_parquet(path).attrs for path in labels
+        ),
+        "predicted_on": _count_machines(about.get("predicted") for about in origins.values()),
         "seeds": {"experiment": config["seed"], "derivation": DERIVATION, "names": DERIVED},
-        "data": {task["name"]: task["splits"] for task in map(_splits, data)},
-        "encoders": {name: _encoder(Path(folder)) for name, folder in encoders.items()},
+        "data": {task["name"]: task["splits"] for task in map(_read_splits, data)},
+        "encoders": {name: _describe_encoder(Path(folder)) for name, folder in encoders.items()},
         "models": {name: about.get("weights") for name, about in origins.items()},
     }
 
 
-def code() -> dict:
-    """commit and changed files are None where git or its history is missing."""
-    tracked = _git("cat-file", "-e", "HEAD:./Snakefile") is not None
-    changed = _git("status", "--porcelain", "--", *CODE) if tracked else None
+def describe_code() -> dict:
+    """Commit, files changed since, and digest of the library.
+
+    Commit and changed files are None without git or its history.
+    """
+    tracked = _run_git("cat-file", "-e", "HEAD:./Snakefile") is not None
+    changed = _run_git("status", "--porcelain", "--", *CODE) if tracked else None
     return {
-        "commit": (_git("rev-parse", "HEAD") or "").strip() if tracked else None,
+        "commit": (_run_git("rev-parse", "HEAD") or "").strip() if tracked else None,
         "changed": None if changed is None else [line[3:] for line in changed.splitlines()],
         "library": library(),
     }
 
 
-def _git(*arguments: str) -> str | None:
-    """What git says of the folder of the Snakefile; None if it fails or is not there."""
+def _run_git(*arguments: str) -> str | None:
+    """The output of git in the folder of the Snakefile; None if git fails or is missing."""
     try:
         result = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True)
     except FileNotFoundError:
@@ -98,23 +103,25 @@ def _git(*arguments: str) -> str | None:
     return result.stdout if result.returncode == 0 else None
 
 
-def packages() -> dict[str, dict]:
-    """Everything that requirements.txt pins: the pinned version and the one that is here."""
+def list_packages() -> dict[str, dict]:
+    """Package -> the version that requirements.txt pins, and the installed version."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
     pins = {name.partition("[")[0]: pinned for name, pinned in pins.items()}  # without extras
-    return {name: {"pinned": pinned, "here": _installed(name)} for name, pinned in pins.items()}
+    return {
+        name: {"pinned": pinned, "here": _find_installed(name)} for name, pinned in pins.items()
+    }
 
 
-def _installed(name: str) -> str | None:
+def _find_installed(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def here() -> dict:
-    """The machine that this runs on."""
+def describe_machine() -> dict:
+    """The machine that runs this process."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -126,24 +133,24 @@ def here() -> dict:
     }
 
 
-def _origin(folder: File) -> dict:
+def _read_origin(folder: File) -> dict:
     path = Path(folder, ORIGIN)
     if not path.exists():
-        return {}  # of a version that did not note it
+        return {}  # an older version of this code noted nothing
     try:
         return json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); delete the folder and run again") from error
 
 
-def _counted(machines: Iterable[dict | None]) -> list[dict]:
-    """The distinct machines, the one with most trainings first; {} of those that were not noted."""
+def _count_machines(machines: Iterable[dict | None]) -> list[dict]:
+    """The distinct machines, the one with most trainings first; {} for trainings without a note."""
     counts = Counter(json.dumps(machine or {}, sort_keys=True) for machine in machines)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [{**json.loads(text), "count": count} for text, count in ordered]
 
 
-def _splits(folder: File) -> dict:
+def _read_splits(folder: File) -> dict:
     """task.json, with the checksum of every split."""
     task = json.loads(Path(folder, "task.json").read_text(encoding="utf-8"))
     for split, about in task["splits"].items():
@@ -151,8 +158,8 @@ def _splits(folder: File) -> dict:
     return task
 
 
-def _encoder(folder: Path) -> dict:
-    """hub says which model and commit of the hub it was, if it came from there."""
+def _describe_encoder(folder: Path) -> dict:
+    """Folder and checksums; `hub` has the model and commit, for an encoder of the hub."""
     noted = folder / HUB
     files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
     return {
@@ -163,22 +170,24 @@ def _encoder(folder: Path) -> dict:
 
 
 def table_provenance(record: dict) -> tuple[pd.DataFrame, Display]:
-    """What a reader wants to see of the record; the rest, with the checksums, is in the file."""
+    """The record for readers, without checksums and seldom needed detail."""
     rows = [
-        ("Code", _code(record["code"])),
-        ("Packages", _packages(record["python"], record["packages"])),
-        ("This page made on", _machine(record["machine"])),
-        ("Models trained on", _machines(record["models_trained_on"], "model")),
+        ("Code", _format_code(record["code"])),
+        ("Packages", _format_packages(record["python"], record["packages"])),
+        ("This page made on", _format_machine(record["machine"])),
+        ("Models trained on", _format_machines(record["models_trained_on"], "model")),
     ]
     if record["difficulty_labels_trained_on"]:
-        labels = _machines(record["difficulty_labels_trained_on"], "training")
+        labels = _format_machines(record["difficulty_labels_trained_on"], "training")
         rows.append(("Difficulty labels from", labels))
     rows += [
-        ("Logits computed on", _machines(record["predicted_on"], "model")),
+        ("Logits computed on", _format_machines(record["predicted_on"], "model")),
         ("Seeds", f"{record['seeds']['experiment']}, from which every job derives its own"),
     ]
-    rows += [(f"Data: {task}", _data(splits)) for task, splits in record["data"].items()]
-    rows += [(f"Encoder: {name}", _weights(about)) for name, about in record["encoders"].items()]
+    rows += [(f"Data: {task}", _format_data(splits)) for task, splits in record["data"].items()]
+    rows += [
+        (f"Encoder: {name}", _format_weights(about)) for name, about in record["encoders"].items()
+    ]
     caption = (
         f"What the experiment {record['experiment']} was made from and by. provenance.json beside "
         "the results has all of it: the configuration, every package, and the SHA-256 of every "
@@ -188,10 +197,10 @@ def table_provenance(record: dict) -> tuple[pd.DataFrame, Display]:
         rows.insert(0, ("Missing", "\n".join(record["missing"])))
     lines: list[Row] = [[Cell(what), Cell(text)] for what, text in rows]
     frame = pd.DataFrame(rows, columns=["what", "value"])
-    return frame, Display(caption, [Cell("What"), Cell("Value")], [lines], 2)
+    return frame, Display(caption, [Cell("What"), Cell("Value")], [lines], labels=2)
 
 
-def _code(about: dict) -> str:
+def _format_code(about: dict) -> str:
     parts = [f"library {about['library']}"]
     if about["commit"]:
         changed = about["changed"]
@@ -201,7 +210,7 @@ def _code(about: dict) -> str:
     return "; ".join(parts)
 
 
-def _packages(python: str, found: dict[str, dict]) -> str:
+def _format_packages(python: str, found: dict[str, dict]) -> str:
     named = [f"{name} {found[name]['here']}" for name in NAMED if name in found]
     # A local part, as in 2.13.0+cpu, is another build of the same version.
     unlike = [
@@ -215,12 +224,12 @@ def _packages(python: str, found: dict[str, dict]) -> str:
     return f"Python {python}, {', '.join(named)}; {others}"
 
 
-def _machine(about: dict) -> str:
+def _format_machine(about: dict) -> str:
     gpus = join_words([f"{n} × {name}" for name, n in Counter(about["gpus"]).items()] or ["no GPU"])
     return f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']:g} GiB, {gpus}"
 
 
-def _machines(machines: list[dict], noun: str) -> str:
+def _format_machines(machines: list[dict], noun: str) -> str:
     lines = []
     for about in machines:
         number = f"{about['count']} {noun}{'s' if about['count'] > 1 else ''}"
@@ -234,13 +243,13 @@ def _machines(machines: list[dict], noun: str) -> str:
     return "\n".join(lines)
 
 
-def _data(splits: dict[str, dict]) -> str:
+def _format_data(splits: dict[str, dict]) -> str:
     sources = dict.fromkeys(about["source"] for about in splits.values())
     sizes = ", ".join(f"{split} {about['rows']:,}" for split, about in splits.items())
     return "\n".join([sizes, *sources])
 
 
-def _weights(about: dict) -> str:
+def _format_weights(about: dict) -> str:
     if about["hub"]:
         return f"{about['hub']['model']} of the hub, commit {about['hub']['commit']}"
     return f"{about['folder']} (local)"

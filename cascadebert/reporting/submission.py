@@ -1,8 +1,8 @@
-"""What the GLUE server takes: a zip of eleven files with a prediction for every test example.
+"""The GLUE server's input: a zip of eleven files with a prediction for every test example.
 
-The format is that of https://gluebenchmark.com/faq. Numbers of rows are those of the test splits on
-the card of https://huggingface.co/datasets/nyu-mll/glue, spellings of the labels those of the
-submission formatter of jiant (https://github.com/nyu-mll/jiant), by the server's own makers.
+The format is described at https://gluebenchmark.com/faq. The numbers of rows are from the card of
+https://huggingface.co/datasets/nyu-mll/glue. The spellings of the labels are from the submission
+formatter of jiant (https://github.com/nyu-mll/jiant), by the server's own makers.
 """
 
 import logging
@@ -19,7 +19,7 @@ from cascadebert.data.glue import GLUE
 from cascadebert.data.hub import known_as
 from cascadebert.data.scores import score
 from cascadebert.data.task import DEV, Task
-from cascadebert.evaluation.choice import Choice, SystemPredictions
+from cascadebert.evaluation.choice import Choice, ChosenSystem
 from cascadebert.evaluation.exits import RULES
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
@@ -27,19 +27,19 @@ from cascadebert.experiment.configuration import Experiment
 log = logging.getLogger(__name__)
 
 HEADER = "index\tprediction"
-# The oldest date that a zip can hold: the same predictions give the same bytes.
+# A fixed date, the oldest that a zip can hold: the same predictions give the same bytes.
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class ServerFile:
-    """One of the files that the server takes.
+    """One of the server's files.
 
-    rows:    of GLUE's test split, which the server counts
-    answers: how it spells the labels, in the order of GLUE's label numbers
-    glue:    the task in `tasks.glue.GLUE` that answers it; without one, and where the experiment
-             lacks that task, every row is the first answer
-    split:   the split of that task
+    rows:    of GLUE's test split; the server counts them
+    answers: the server's spellings of the labels, in the order of GLUE's label numbers
+    glue:    the task in `data.glue.GLUE` that the file answers. Without a task, or where the
+             experiment lacks the task, every row is the first answer.
+    split:   the split of the task
     """
 
     rows: int
@@ -65,9 +65,10 @@ FILES = {
 
 
 def submitted(experiment: Experiment) -> dict[str, str]:
-    """GLUE task -> the task of the experiment that is it; {} without a section `submission`.
+    """GLUE task -> the experiment's name for it; {} without a section `submission`.
 
-    Raises UserError if none is, if two are the same, or if no threshold is chosen for the speed-up.
+    Raises UserError if no task is a GLUE task, if two are the same GLUE task, or if no threshold
+    is chosen for the speed-up.
     """
     section = experiment.config.get("submission")
     if section is None:
@@ -121,9 +122,16 @@ def write_submission(
                     f"task {name} has no split {split}, which the server wants; its source must "
                     f"have GLUE's own {split} split of {glue}"
                 )
-        system = load_system(experiment, results / "predictions", task, key, splits)
+        if set(task.labels) != set(GLUE[glue].labels):
+            raise UserError(
+                f"task {name}: its labels are {', '.join(task.labels)}, but those of GLUE's {glue} "
+                f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
+            )
+        system = load_system(experiment, results / "predictions", task=task, key=key, splits=splits)
         tolerance = experiment.config["evaluation"]["tolerance"]
-        predicted |= _predicted(system, choice, speedup, tolerance, glue, task.labels)
+        system = ChosenSystem(system, choice)
+        best = _pick_replicate(system, speedup, tolerance)
+        predicted |= _spell_answers(system, speedup, replicate=best, glue=glue, labels=task.labels)
     for name in FILES:
         if name not in predicted:
             log.info(f"{name}.tsv: nothing predicts it, every row is {FILES[name].answers[0]}")
@@ -134,28 +142,16 @@ def write_submission(
                 rows = "".join(f"{index}\t{answer}\n" for index, answer in enumerate(answers))
                 info = zipfile.ZipInfo(f"{name}.tsv", DATE)
                 archive.writestr(info, f"{HEADER}\n{rows}", zipfile.ZIP_DEFLATED)
-        check(draft)
+        check_zip(draft)
 
 
-def _predicted(
-    system: SystemPredictions,
-    choice: Choice,
-    speedup: float,
-    tolerance: float,
-    glue: str,
-    labels: list[str],
-) -> dict[str, list[str]]:
-    """File -> what the server is told, `[rows]`, by the replicate with the best score on dev.
+def _pick_replicate(chosen: ChosenSystem, speedup: float, tolerance: float) -> int:
+    """The replicate with the best score on dev, at the thresholds for the target speed-up.
 
-    Its thresholds are those chosen on dev for the target, applied unchanged.
+    Raises UserError if the replicate's speed-up on dev is not within the tolerance of the target.
     """
-    if set(labels) != set(GLUE[glue].labels):
-        raise UserError(
-            f"task {system.task}: its labels are {', '.join(labels)}, but those of GLUE's {glue} "
-            f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
-        )
-    knobs = choice.knobs[speedup]
-    on_dev, speedups = system.emitted(choice.candidate, DEV, knobs)
+    system = chosen.system
+    on_dev, speedups = chosen.emitted(DEV, speedup)
     gold = system.labels(DEV)
     scores = [score(system.metric, answers, gold) for answers in on_dev]
     best = int(np.argmax(scores))
@@ -167,24 +163,32 @@ def _predicted(
     log.info(
         f"{system.task}: replicate {best}, {scores[best]:.1f} and {speedups[best]:.2f}x on dev"
     )
+    return best
+
+
+def _spell_answers(
+    chosen: ChosenSystem, speedup: float, replicate: int, glue: str, labels: list[str]
+) -> dict[str, list[str]]:
+    """File -> the replicate's answers as the server spells them, `[rows]`."""
+    task = chosen.system.task
     found = {}
     for name, file in FILES.items():
         if file.glue == glue:
-            answers, speedups = system.emitted(choice.candidate, file.split, knobs)
-            predictions = system.candidates[choice.candidate][best][file.split]
-            rows = _rows(system.task, file, predictions.ids, predictions.labels)
+            answers, speedups = chosen.emitted(file.split, speedup)
+            predictions = chosen.predictions(file.split)[replicate]
+            rows = _number_rows(task, file, predictions.ids, predictions.labels)
             spelled = dict(zip(GLUE[glue].labels, file.answers, strict=True))
             found[name] = [file.answers[0]] * file.rows
-            for row, answer in zip(rows, answers[best], strict=True):
+            for row, answer in zip(rows, answers[replicate], strict=True):
                 found[name][row] = spelled[labels[answer]]
-            log.info(f"{name}.tsv: {len(rows):,} rows predicted, {speedups[best]:.2f}x")
+            log.info(f"{name}.tsv: {len(rows):,} rows predicted, {speedups[replicate]:.2f}x")
     return found
 
 
-def _rows(task: str, file: ServerFile, ids: np.ndarray, gold: np.ndarray) -> list[int]:
-    """Which rows of the official split the examples are.
+def _number_rows(task: str, file: ServerFile, ids: np.ndarray, gold: np.ndarray) -> list[int]:
+    """The examples' row numbers in the official split.
 
-    Raises UserError unless they are all of them, but for those that the task may leave out.
+    Raises UserError if rows are missing that the task may not leave out.
     """
     place = f"task {task}, split {file.split}"
     if (gold >= 0).any():
@@ -205,8 +209,8 @@ def _rows(task: str, file: ServerFile, ids: np.ndarray, gold: np.ndarray) -> lis
     return rows
 
 
-def check(path: str | os.PathLike) -> None:
-    """Raises UserError, with file and line, if the zip is not what the server takes."""
+def check_zip(path: str | os.PathLike) -> None:
+    """Raises UserError, with file and line, if the server would refuse the zip."""
     path = Path(path)
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()

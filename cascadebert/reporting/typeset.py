@@ -14,14 +14,21 @@ from cascadebert.core.files import replacing
 
 
 class Cell(NamedTuple):
-    """text may have several lines, of which `bold` and the footnote's mark concern the first."""
+    """A cell of a table.
+
+    text: one or more lines; `bold` and the footnote's `mark` belong to the first line
+    """
 
     text: str = ""
     bold: bool = False
     mark: str = ""
 
     def lines(self, plain: Callable[[str], str], bold: str = "{}", mark: str = "{}") -> list[str]:
-        """The lines in some format: how it escapes text, and its frames for bold and mark."""
+        """The lines in one format.
+
+        plain:      escapes text for the format
+        bold, mark: the format's frames, with {} for the text
+        """
         first, *others = map(plain, self.text.split("\n"))
         first = bold.format(first) if self.bold and first else first
         return [first + (mark.format(self.mark) if self.mark else ""), *others]
@@ -32,23 +39,26 @@ Row = Sequence[Cell]
 
 @dataclass
 class Display:
-    """What a reader sees of a table.
+    """A table as readers see it.
 
-    caption: plain text: what is shown, on which split, from how many seeds
+    caption: plain text: the content, the splits and the number of seeds
     header:  one cell a column; the first `labels` columns are text, the others numbers
     blocks:  groups of rows, set apart by a rule
-    notes:   footnote text -> its mark, in the order in which they were asked for
+    notes:   footnote text -> its mark, in order
     """
 
     caption: str
     header: Row
-    blocks: list[list[Row]]
+    blocks: Sequence[Sequence[Row]]
     labels: int = 1
     notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:
         return [row for block in self.blocks for row in block]
+
+
+Table = tuple[pd.DataFrame, Display]  # one score a row, and the same for readers
 
 
 class Footnotes(dict[str, str]):
@@ -108,7 +118,7 @@ LATEX = str.maketrans(
         "<": "$<$",
         ">": "$>$",
         "|": "$|$",
-        "[": "{[}",  # `\\` before it would take it for its own argument
+        "[": "{[}",  # after `\\` a bare bracket would start an optional argument
         "*": "{*}",
         "×": r"$\times$",
         "−": "$-$",
@@ -124,7 +134,7 @@ LATEX = str.maketrans(
 
 
 def to_latex(display: Display, label: str) -> str:
-    """A float that needs the booktabs package only; spans both columns if it is wide."""
+    """A float that spans both columns if the table is wide; the only package is booktabs."""
     wide = len(display.header) > 5
     alignment = ["l" if k < display.labels else "r" for k in range(len(display.header))]
 
@@ -184,7 +194,7 @@ tbody:last-of-type { border-bottom: 2px solid; }
 
 
 def to_html(display: Display, title: str) -> str:
-    """A page of its own, for the report."""
+    """A whole page, for the report."""
 
     def cells(row: Row, tag: str) -> str:
         parts = []

@@ -1,35 +1,49 @@
-"""Numbers, differences and their intervals as a reader sees them."""
+"""Numbers, differences and intervals in words and signs."""
 
 import re
 from collections.abc import Callable
 
 import pandas as pd
 
-from cascadebert.evaluation.intervals import verdict
+from cascadebert.evaluation.intervals import judge_interval
 
 
-def signed(value: float) -> str:
-    """One decimal and the sign, also of what rounds to nothing: −0.0 is an end below 0."""
+def format_signed(value: float) -> str:
+    """One decimal and the sign, which a small value keeps: −0.04 becomes −0.0."""
     return f"{value:+.1f}".replace("-", "−") if value else "0.0"
 
 
-def bracket(low: float, high: float, number: Callable[[float], str] = "{:.1f}".format) -> str:
-    """`[1.0, 2.0]`; nothing where there is no interval."""
+def format_interval(
+    low: float, high: float, number: Callable[[float], str] = "{:.1f}".format
+) -> str:
+    """`[1.0, 2.0]`; empty without an interval."""
     return "" if pd.isna(low) or pd.isna(high) else f"[{number(low)}, {number(high)}]"
 
 
-def reason(note: str) -> str:
-    """The note of an operating point."""
+def format_ends(row) -> str:
+    """`−1.0 to +2.0`, from a row with `low` and `high`."""
+    if pd.isna(row.low) or pd.isna(row.high):
+        return "no interval"
+    return f"{format_signed(row.low)} to {format_signed(row.high)}"
+
+
+def format_note(note: str) -> str:
+    """The note of an operating point, with a typographic ×."""
     return re.sub(r"(?<=\d)x\b", "×", note)
 
 
-def effect(low: float, high: float, measure: str = "accuracy") -> str:
-    """What an interval of with DAR less without DAR says of DAR; of ECE less is better."""
-    direction = verdict(low, high) * (-1 if measure == "ece" else 1)
+def format_loss(difference: float) -> str:
+    """`loses 1.2 points`, from a difference in points."""
+    return f"{'gains' if difference > 0 else 'loses'} {abs(difference):.1f} points"
+
+
+def judge_dar(low: float, high: float, measure: str = "accuracy") -> str:
+    """Whether DAR helps, by the interval of with DAR less without; a lower ECE is better."""
+    direction = judge_interval(low, high) * (-1 if measure == "ece" else 1)
     return {1: "helps", -1: "hurts", 0: "undecided"}[direction]
 
 
-def conclusion(effects: list[str]) -> str:
+def summarise_effects(effects: list[str]) -> str:
     """The effects of DAR on the cascade at all targets in one clause."""
     decided = {effect for effect in effects if effect != "undecided"}
     if not decided:
@@ -38,15 +52,3 @@ def conclusion(effects: list[str]) -> str:
         return "Whether DAR helps the cascade depends on the speed-up"
     everywhere = "at every speed-up" if "undecided" not in effects else "at some speed-ups only"
     return f"DAR {decided.pop()} the cascade {everywhere}"
-
-
-def loses(difference: float) -> str:
-    """`loses 1.2 points`, from a difference in points."""
-    return f"{'gains' if difference > 0 else 'loses'} {abs(difference):.1f} points"
-
-
-def bounds(row) -> str:
-    """The interval of something with `low` and `high`."""
-    if pd.isna(row.low) or pd.isna(row.high):
-        return "no interval"
-    return f"{signed(row.low)} to {signed(row.high)}"

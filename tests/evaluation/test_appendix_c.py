@@ -6,16 +6,19 @@ from hypothesis import strategies as st
 
 from cascadebert.evaluation.appendix_c import (
     COLUMNS,
-    added_model,
+    Around,
+    Extension,
     equal_counts,
     expected_gain,
-    gains,
+    find_added_model,
     largest_gain,
+    measure_gains,
 )
-from cascadebert.evaluation.choice import SystemPredictions, choose
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.exits import RULES
-from cascadebert.evaluation.points import operating_points
-from cascadebert.reporting.appendix_c import appendix_c
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.points import measure_operating_points
+from cascadebert.reporting.appendix_c import table_appendix_c
 from tests.synthetic import predictions
 
 TARGETS = (2.0, 3.0)
@@ -29,14 +32,15 @@ def cascades(draw):
     counts = draw(st.tuples(*[st.integers(0, 500)] * 3).filter(any))
     accuracies = sorted(draw(st.tuples(*[st.floats(0, 100)] * 3)))
     earlier = draw(st.integers(0, 24))  # layers of all models before M_i
-    return layers, counts, accuracies, earlier
+    return Around(*layers), Around(*counts), Around(*accuracies), earlier
 
 
 @given(cascades())
 def test_eq_12_keeps_examples_and_cost(cascade):
     """Against the definition: every example pays for all models up to the one that it leaves."""
-    (first, size, last), counts, _, earlier = cascade
-    before, after = equal_counts(*counts, size, last)
+    layers, counts, _, earlier = cascade
+    first, size, last = layers
+    before, after = equal_counts(counts, layers)
     assert before + after == pytest.approx(sum(counts))
     cost_of_new = 0
     for models, leaving in zip(([first], [first, size], [first, size, last]), counts, strict=True):
@@ -48,22 +52,22 @@ def test_eq_12_keeps_examples_and_cost(cascade):
 
 @given(cascades())
 def test_eq_13_is_the_difference_of_right_answers(cascade):
-    (_, size, last), counts, accuracies, _ = cascade
-    before, after = equal_counts(*counts, size, last)
-    low, middle, high = accuracies
+    layers, counts, accuracies, _ = cascade
+    before, after = equal_counts(counts, layers)
+    low, _, high = accuracies
     right_of_new = sum(count * share for count, share in zip(counts, accuracies, strict=True))
     right_of_old = before * low + after * high
-    gain = expected_gain(counts[1], counts[2], sum(counts), size, last, low, middle, high)
+    gain = expected_gain(counts, sum(counts), layers, accuracies)
     assert gain == pytest.approx((right_of_new - right_of_old) / sum(counts), abs=1e-9)
 
 
 @given(cascades())
 def test_no_gain_exceeds_the_bound(cascade):
-    (first, size, last), counts, (low, middle, high), _ = cascade
-    before, after = equal_counts(*counts, size, last)
+    layers, counts, accuracies, _ = cascade
+    leaving = sum(equal_counts(counts, layers))
     total = sum(counts)
-    gain = expected_gain(*counts[1:], total, size, last, low, middle, high)
-    assert gain <= largest_gain(before, after, total, first, last, low, high) + 1e-9
+    gain = expected_gain(counts, total, layers, accuracies)
+    assert gain <= largest_gain(leaving, total, layers, accuracies) + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,7 @@ def test_no_gain_exceeds_the_bound(cascade):
     ],
 )
 def test_which_model_was_added(old, new, place):
-    assert added_model(old, new) == place
+    assert find_added_model(old, new) == place
 
 
 def system(name: str, costs, rule: str, examples: int = 300) -> SystemPredictions:
@@ -101,21 +105,19 @@ def made() -> dict[str, SystemPredictions]:
 
 
 def table_of(systems: dict, targets=TARGETS, tolerance: float = 0.5) -> pd.DataFrame:
-    choices = {key: choose(each, targets) for key, each in systems.items()}
+    chosen = {key: ChosenSystem(each, choose(each, targets)) for key, each in systems.items()}
+    resampling = Resampling(0, 100)
     points = pd.concat(
-        operating_points(
-            systems[key], choices[key], ["test"], seed=0, tolerance=tolerance, resamples=100
-        )
-        for key in systems
+        measure_operating_points(each, ["test"], resampling, tolerance) for each in chosen.values()
     )
-    others = [systems[key] for key in systems if key not in ("old", "new")]
-    options = {"seed": 0, "resamples": 100}
-    return gains(systems["new"], systems["old"], others, choices, points, ["test"], **options)
+    others = [chosen[key] for key in chosen if key not in ("old", "new")]
+    extension = Extension(new=chosen["new"], old=chosen["old"], others=others)
+    return measure_gains(extension, points, ["test"], resampling)
 
 
 def test_counts_accuracies_and_gains_are_those_of_a_run_example_by_example(made):
     table = table_of(made)
-    assert list(table) == COLUMNS
+    assert list(table) == COLUMNS.split()
     assert list(table["added"]) == ["new", "four"] * len(TARGETS)  # 12 layers are not fewer than 12
     choices = {key: choose(made[key], TARGETS) for key in ("old", "new")}
     for target in TARGETS:
@@ -160,9 +162,10 @@ def test_of_one_replicate_the_expectation_is_eq_13_of_the_row():
         each.candidates[""] = each.candidates[""][:1]
     table = table_of(systems)
     for _, row in table.iterrows():
-        accuracies = row[["accuracy_before", "accuracy_added", "accuracy_after"]]
-        args = (row["new_added"], row["new_after"], 300, row["layers"], 12, *accuracies)
-        assert row["expected"] == pytest.approx(expected_gain(*args))
+        accuracies = Around(*row[["accuracy_before", "accuracy_added", "accuracy_after"]])
+        counts = Around(*row[["new_before", "new_added", "new_after"]])
+        layers = Around(2, row["layers"], 12)
+        assert row["expected"] == pytest.approx(expected_gain(counts, 300, layers, accuracies))
         assert row["new_before"] + row["new_added"] + row["new_after"] == pytest.approx(300)
     assumed = table[table["assumed"]]
     measured = table[~table["assumed"]]
@@ -180,7 +183,7 @@ def test_rows_without_a_gain_say_why(made):
     assert list(note) == ["old and new cannot come near this speed-up"]
     other = table_of(made | {"new": system("new", (1.0, 7.0, 19.0), "confidences")})
     assert (other["note"].str.startswith("not the other cascade with one model more")).all()
-    table, display = appendix_c(pd.concat([unreached, other]), TITLES)
+    table, display = table_appendix_c(pd.concat([unreached, other]), TITLES)
     assert len(table) == len(unreached) + len(other)
     assert any(
         "2-6-12 against 2-12: old and new cannot come near" in note for note in display.notes

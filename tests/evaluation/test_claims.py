@@ -4,19 +4,21 @@ import pytest
 import yaml
 
 from cascadebert.evaluation import claims
-from cascadebert.evaluation.choice import SystemPredictions, choose
-from cascadebert.evaluation.claims import CLAIMS, Evidence, Roles, Statistic, statistics
-from cascadebert.evaluation.comparison import differences, exit_differences
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
+from cascadebert.evaluation.claims import CLAIMS, Statistic
+from cascadebert.evaluation.comparison import compare_exits, compare_systems
+from cascadebert.evaluation.evidence import Evidence, Roles, compute_statistics
 from cascadebert.evaluation.exits import RULES
-from cascadebert.evaluation.points import operating_points
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.experiment.configuration import Experiment, resolve
-from cascadebert.reporting.claims import ALL, table_claims, to_frame
+from cascadebert.reporting.claims import ALL, table_claims, tabulate_statistics
 from cascadebert.reporting.grid import NOTHING
 from cascadebert.reporting.typeset import to_markdown
 from cascadebert.training.predictions import Predictions
 from tests.workflow.command import ROOT
 
-DRAWN = {"seed": 3, "resamples": 200}
+RESAMPLING = Resampling(3, 200)
 TWELVE = tuple(range(1, 13))
 
 
@@ -58,40 +60,34 @@ def single(key, layers, accuracy, **options):
     return made(key, "last", (layers,), (accuracy,), **options)
 
 
-def look(
-    systems, rivals=(), ablations=None, extensions=None, series=None, targets=(2, 3, 4), drawn=DRAWN
-):
+def look(systems, targets=(2, 3, 4), resampling=RESAMPLING, **roles) -> tuple[Roles, Evidence]:
     """Roles and evidence of the first system and the others, on the test split."""
-    of = {system.system: system for system in systems}
+    of = {s.system: ChosenSystem(s, choose(s, targets)) for s in systems}
     proposed = next(iter(of))
-    roles = Roles(
-        {key: key.upper() for key in of},
-        *(proposed, rivals, ablations or {}, extensions or {}, series or {}),
-    )
-    choices = {key: choose(system, targets) for key, system in of.items()}
-    points = pd.concat(operating_points(of[key], choices[key], ["test"], **drawn) for key in of)
-    pairs = [(proposed, key) for key in rivals]
+    empty = {"rivals": [], "ablations": {}, "extensions": {}, "series": {}}
+    roles = Roles(titles={key: key.upper() for key in of}, proposed=proposed, **(empty | roles))
+    points = pd.concat(measure_operating_points(s, ["test"], resampling) for s in of.values())
+    pairs = [(proposed, key) for key in roles.rivals]
     pairs += [*roles.ablations.items(), *roles.extensions.items()]
     return roles, Evidence(
-        "test",
-        of,
-        choices,
-        points,
-        differences(of, choices, points, pairs, ["test"], **drawn),
-        exit_differences(of, choices, roles.ablations, ["test"], **drawn),
-        **drawn,
+        split="test",
+        systems=of,
+        points=points,
+        differences=compare_systems(of, points, pairs, ["test"], resampling),
+        exit_differences=compare_exits(of, roles.ablations, ["test"], resampling),
+        resampling=resampling,
     )
 
 
 def of_claim(claim, *arguments, **options) -> list[Statistic]:
-    return [s for s in statistics(*look(*arguments, **options)) if s.claim == claim]
+    return [s for s in compute_statistics(*look(*arguments, **options)) if s.claim == claim]
 
 
 def score(evidence, key, target) -> float:
     """Percent right at a target, counted one by one."""
     right, total = 0, 0
-    labels = evidence.systems[key].labels("test")
-    for answers in evidence.answers(key, target):
+    labels = evidence.systems[key].system.labels("test")
+    for answers in evidence.systems[key].emitted("test", target)[0]:
         for answer, label in zip(answers, labels, strict=True):
             right += answer == label
             total += 1
@@ -102,19 +98,21 @@ def test_nothing_holds_against_a_rival_that_is_undertrained():
     systems = [cascade("cascade"), deebert(first=0.5, last=0.6), deebert("weak", 0.5, 0.6)]
     roles, evidence = look(systems, rivals=["deebert", "weak"])
     evidence.points["undertrained"] = evidence.points["system"] == "weak"
-    found = [s for s in statistics(roles, evidence) if s.claim in (claims.BEATS, claims.GROWS)]
+    found = [
+        s for s in compute_statistics(roles, evidence) if s.claim in (claims.BEATS, claims.GROWS)
+    ]
     beats = {s.label: s.verdict for s in found if s.claim == claims.BEATS}
     assert len(beats) == 6
     for label, verdict in beats.items():
         assert verdict == (claims.UNDERTRAINED if "WEAK" in label else "holds")
-    table = to_frame(found, evidence.points)
+    table = tabulate_statistics(found, evidence.points)
     [whole] = table["verdict"][(table["statistic"] == ALL) & (table["claim"] == claims.BEATS.name)]
     assert whole == claims.UNDERTRAINED
     # What refutes a claim refutes it against an undertrained rival all the more.
     systems = [cascade("cascade", small=0.5, full=0.55), deebert(first=0.9, last=0.95)]
     roles, evidence = look(systems, rivals=["deebert"])
     evidence.points["undertrained"] = evidence.points["system"] == "deebert"
-    found = [s for s in statistics(roles, evidence) if s.claim == claims.BEATS]
+    found = [s for s in compute_statistics(roles, evidence) if s.claim == claims.BEATS]
     assert {s.verdict for s in found} == {"does not hold"}
 
 
@@ -124,7 +122,7 @@ def test_undertrained_off_ramps_cannot_lose_to_first_layers():
     for weak in (False, True):
         roles, evidence = look(systems, rivals=["deebert"], series=series)
         evidence.points["undertrained"] = (evidence.points["system"] == "deebert") & weak
-        [found] = [s for s in statistics(roles, evidence) if s.claim == claims.SERIES]
+        [found] = [s for s in compute_statistics(roles, evidence) if s.claim == claims.SERIES]
         assert found.verdict == (claims.UNDERTRAINED if weak else "holds")
 
 
@@ -153,7 +151,7 @@ def test_a_cascade_beats_early_exit_or_not():
         assert [s.label for s in found] == [f"CASCADE − DEEBERT, at {t}×" for t in (2, 3, 4)]
         assert {s.verdict for s in found} == {verdict}
     roles, evidence = look([good, deebert()], rivals=["deebert"])
-    for statistic, target in zip(statistics(roles, evidence), (2, 3, 4), strict=False):
+    for statistic, target in zip(compute_statistics(roles, evidence), (2, 3, 4), strict=False):
         gap = score(evidence, "cascade", target) - score(evidence, "deebert", target)
         assert statistic.value == pytest.approx(gap)
 
@@ -161,7 +159,7 @@ def test_a_cascade_beats_early_exit_or_not():
 def test_what_is_the_same_is_undecided():
     same = deebert("deebert")
     other = SystemPredictions("words", "same", same.rule, "accuracy", 12.0, same.candidates)
-    found = statistics(*look([same, other], rivals=["same"]))
+    found = compute_statistics(*look([same, other], rivals=["same"]))
     assert {s.claim for s in found} == {claims.BEATS, claims.GROWS}
     assert {(s.value, s.verdict) for s in found} == {(0, "undecided")}
 
@@ -172,7 +170,7 @@ def test_the_gap_grows_or_shrinks_with_the_speedup():
     for rival, verdict in ((deebert(), "holds"), (flat, "does not hold")):
         systems = [cascade("cascade"), rival]
         roles, evidence = look(systems, rivals=[rival.system])
-        [change] = [s for s in statistics(roles, evidence) if s.claim == claims.GROWS]
+        [change] = [s for s in compute_statistics(roles, evidence) if s.claim == claims.GROWS]
         gaps = [
             score(evidence, "cascade", target) - score(evidence, rival.system, target)
             for target in (2, 4)
@@ -185,7 +183,9 @@ def test_the_gap_grows_or_shrinks_with_the_speedup():
 def test_a_gap_at_a_single_common_target_cannot_grow():
     # Nine layers at least: the rival reaches 1.3x but no other target.
     slow = made("slow", "entropy", (9, 10, 11, 12), (0.8, 0.82, 0.84, 0.9))
-    found = statistics(*look([cascade("cascade"), slow], rivals=["slow"], targets=(1.3, 3, 4)))
+    found = compute_statistics(
+        *look([cascade("cascade"), slow], rivals=["slow"], targets=(1.3, 3, 4))
+    )
     assert [(s.claim, s.label) for s in found] == [(claims.BEATS, "CASCADE − SLOW, at 1.3×")]
 
 
@@ -233,8 +233,7 @@ def test_series_are_compared_at_equal_depth(metric):
 def test_intervals_are_those_of_a_bootstrap_by_hand():
     systems = [single(key, 2, a, n=300) for key, a in (("first", 0.75), ("complete", 0.8))]
     series = {"First": ["first"], "Complete": ["complete"]}
-    many = {**DRAWN, "resamples": 4000}
-    [found] = of_claim(claims.SERIES, systems, series=series, drawn=many)
+    [found] = of_claim(claims.SERIES, systems, series=series, resampling=Resampling(3, 4000))
     right = [
         np.array([s["test"].predicted[:, 0] == s["test"].labels for s in system.candidates[""]])
         for system in systems
@@ -283,7 +282,7 @@ def test_dar_calibrates_the_smallest_model_at_little_cost():
     conditions = {claims.DAR_DIS: "> 0", claims.DAR_ECE: "< 0", claims.DAR_ACCURACY: "> -1"}
     for pair, verdict in (((better, worse), "holds"), ((worse, better), "does not hold")):
         full, without = (system.system for system in pair)
-        found = {s.claim: s for s in statistics(*look(pair, ablations={full: without}))}
+        found = {s.claim: s for s in compute_statistics(*look(pair, ablations={full: without}))}
         assert {c: f"{found[c].side} {found[c].bound}" for c in conditions} == conditions
         assert found[claims.DAR_DIS].verdict == found[claims.DAR_ECE].verdict == verdict
         assert found[claims.DAR_ACCURACY].value == pytest.approx(0)
@@ -300,7 +299,7 @@ def test_a_third_model_helps_less_at_high_speed():
     # At high speed most leave at the first model, which is the same.
     three = made("three", "confidences", (2, 8, 20), (0.8, 0.97, 0.97))
     roles, evidence = look([two, three], extensions={"three": "two"}, targets=(1.3, 2, 4))
-    found = statistics(roles, evidence)
+    found = compute_statistics(roles, evidence)
     assert [s.label for s in found if s.claim == claims.THIRD] == [
         f"THREE − TWO, at {target}×" for target in ("1.3", "2", "4")
     ]
@@ -329,7 +328,7 @@ def found_on(places: list[str]) -> pd.DataFrame:
         accuracies = (0.6, 0.7) if place == "bad" else (0.88, 0.95)
         roles, evidence = look([cascade("cascade", *accuracies), deebert()], rivals=["deebert"])
         points = evidence.points.assign(task=place)
-        frames.append(to_frame(statistics(roles, evidence), points))
+        frames.append(tabulate_statistics(compute_statistics(roles, evidence), points))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -368,7 +367,7 @@ def test_one_statistic_refutes_a_claim_and_one_leaves_it_open():
             Statistic(claims.DAR, str(i), ">", 0, 0, *numbers[verdict])
             for i, verdict in enumerate(verdicts)
         ]
-        frame = to_frame(found, points)
+        frame = tabulate_statistics(found, points)
         assert list(frame["verdict"]) == [*verdicts, expected]
 
 
@@ -378,7 +377,10 @@ def test_what_cannot_be_had_has_its_reason():
     undefined = Statistic(claims.DEPTH, "DIS", ">", 0, nan, nan, nan)
     gap = Statistic(claims.BEATS, "A − B, at 4×", ">", 0, 1.0, 0.5, 2)
     frame = pd.concat(
-        [to_frame([undefined, gap], points), to_frame([undefined], points.assign(task="u"))]
+        [
+            tabulate_statistics([undefined, gap], points),
+            tabulate_statistics([undefined], points.assign(task="u")),
+        ]
     )
     _, display = table_claims(frame)
     notes = {mark: note for note, mark in display.notes.items()}
@@ -398,7 +400,9 @@ def test_claims_without_their_systems_are_named():
         named = f"{claim.name} (needs {claim.needs})" in display.caption
         assert named == (claim not in (claims.BEATS, claims.GROWS))
     table, nothing = table_claims(
-        to_frame([], pd.DataFrame([dict.fromkeys(["task", "split", "n", "replicates"], 1)]))
+        tabulate_statistics(
+            [], pd.DataFrame([dict.fromkeys(["task", "split", "n", "replicates"], 1)])
+        )
     )
     assert table.empty
     assert nothing.caption.count("needs") == len(CLAIMS)
@@ -408,16 +412,21 @@ def test_claims_are_about_the_systems_that_were_run():
     systems = [cascade("cascade"), cascade("plain"), deebert(), single("bert-4l", 4, 0.8)]
     series = {"Early": ["deebert"], "First layers": ["bert-4l", "bert-6l"]}
     roles, evidence = look(systems, rivals=["deebert"], ablations={"cascade": "plain"})
+    keys = ["cascade", "plain", "deebert", "pabee", "bert-4l", "bert-6l"]
     wanted = Roles(
-        dict.fromkeys(["cascade", "plain", "deebert", "pabee", "bert-4l", "bert-6l"], "title"),
-        *("cascade", ["deebert", "pabee"], {"cascade": "plain"}, {"long": "cascade"}, series),
+        titles=dict.fromkeys(keys, "title"),
+        proposed="cascade",
+        rivals=["deebert", "pabee"],
+        ablations={"cascade": "plain"},
+        extensions={"long": "cascade"},
+        series=series,
     )
-    known = wanted.among(evidence.systems)
+    known = wanted.keep(evidence.systems)
     assert (known.rivals, known.ablations) == (roles.rivals, roles.ablations)
     assert known.extensions == {}
     assert known.series == {"Early": ["deebert"], "First layers": ["bert-4l"]}
-    assert wanted.among(["cascade"]).ablations == {}
-    assert {claims.BEATS, claims.DAR} <= {s.claim for s in statistics(known, evidence)}
+    assert wanted.keep(["cascade"]).ablations == {}
+    assert {claims.BEATS, claims.DAR} <= {s.claim for s in compute_statistics(known, evidence)}
 
 
 def test_a_claim_that_a_task_lacks_a_system_for_says_so():

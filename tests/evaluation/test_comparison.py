@@ -2,21 +2,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cascadebert.evaluation.choice import SystemPredictions, choose
-from cascadebert.evaluation.comparison import differences, exit_differences
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
+from cascadebert.evaluation.comparison import compare_exits, compare_systems, estimate_difference
 from cascadebert.evaluation.exits import CONFIDENCE, LAST
-from cascadebert.evaluation.points import exit_measures, operating_points
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.measures import measure_exits
+from cascadebert.evaluation.points import measure_operating_points
+from cascadebert.training.predictions import Predictions
 from tests.synthetic import predictions
 
-COMMON = {"seed": 0, "resamples": 300}
+RESAMPLING = Resampling(0, 300)
 
 
-def system(key, rule, costs, examples=400):
+def system(key, rule, costs, examples=400, targets=(2, 3, 9)) -> ChosenSystem:
     replicates = [
         {split: predictions(examples, costs, split=split, replicate=r) for split in ("dev", "test")}
         for r in range(2)
     ]
-    return SystemPredictions("words", key, rule, "accuracy", 12.0, {"": replicates})
+    made = SystemPredictions("words", key, rule, "accuracy", 12.0, {"": replicates})
+    return ChosenSystem(made, choose(made, targets))
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +30,14 @@ def compared():
         "half": system("half", LAST, (6.0,)),
         "cascade": system("cascade", CONFIDENCE, (2.0, 14.0)),
     }
-    choices = {key: choose(one, [2, 3, 9]) for key, one in systems.items()}
-    points = pd.concat(
-        operating_points(systems[k], choices[k], ["test"], **COMMON) for k in systems
-    )
-    return systems, choices, points
+    points = [measure_operating_points(one, ["test"], RESAMPLING) for one in systems.values()]
+    return systems, pd.concat(points)
 
 
 def test_differences_are_those_of_the_operating_points(compared):
-    systems, choices, points = compared
+    systems, points = compared
     pairs = [("cascade", "full"), ("cascade", "half"), ("half", "full"), ("full", "half")]
-    table = differences(systems, choices, points, pairs, ["test"], **COMMON)
+    table = compare_systems(systems, points, pairs, ["test"], RESAMPLING)
     # 9x is beyond a 2-12 cascade; the half model stands at 2x only, the full one at every target
     assert list(zip(table["target_speedup"], table["system"], table["against"], strict=True)) == [
         (2.0, "cascade", "full"),
@@ -53,23 +54,19 @@ def test_differences_are_those_of_the_operating_points(compared):
 
 
 def test_only_what_stands_at_speed_one_alone_is_compared_at_every_target(compared):
-    systems, _, _ = compared
-    cascade = systems["cascade"]
-    choice = choose(cascade, [1, 2, 3])
+    cascade = compared[0]["cascade"].system
+    cascade = ChosenSystem(cascade, choose(cascade, [1, 2, 3]))
     stands = [("a", 2.0), ("a", 3.0), ("b", 1.0), ("b", 3.0)]
     points = pd.DataFrame(stands, columns=["system", "target_speedup"]).assign(
         split="test", score=1
     )
-    table = differences(
-        *(dict.fromkeys(("a", "b"), same) for same in (cascade, choice)),
-        *(points, [("a", "b")], ["test"]),
-        **COMMON,
-    )
+    systems = dict.fromkeys(("a", "b"), cascade)
+    table = compare_systems(systems, points, [("a", "b")], ["test"], RESAMPLING)
     assert list(table["target_speedup"]) == [3.0]
 
 
 def test_exit_differences_are_those_of_the_exits(compared):
-    systems, choices, _ = compared
+    systems, _ = compared
     other = SystemPredictions(
         "words",
         "other",
@@ -78,19 +75,49 @@ def test_exit_differences_are_those_of_the_exits(compared):
         12.0,
         {"": [{s: predictions(400, (2.0, 14.0), split=s, replicate=7) for s in ("dev", "test")}]},
     )
-    systems = {**systems, "other": other}
-    choices = {**choices, "other": choose(other, [2])}
-    table = exit_differences(systems, choices, {"cascade": "other"}, ["test"], **COMMON)
+    systems = {**systems, "other": ChosenSystem(other, choose(other, [2]))}
+    table = compare_exits(systems, {"cascade": "other"}, ["test"], RESAMPLING)
     ours, theirs = (
-        exit_measures(systems[k], choices[k], ["test"], **COMMON).set_index(["exit", "measure"])[
-            "score"
-        ]
+        measure_exits(systems[k], ["test"], RESAMPLING).set_index(["exit", "measure"])["score"]
         for k in ("cascade", "other")
     )
     got = table.set_index(["exit", "measure"])["difference"]
     pd.testing.assert_series_equal(got, (ours - theirs).reindex(got.index), check_names=False)
     # paired over examples: narrower than if the two had been resampled apart
     accuracy = table[(table["measure"] == "accuracy") & (table["exit"] == 2)].iloc[0]
-    apart = exit_measures(systems["cascade"], choices["cascade"], ["test"], **COMMON)
+    apart = measure_exits(systems["cascade"], ["test"], RESAMPLING)
     apart = apart[(apart["measure"] == "accuracy") & (apart["exit"] == 2)].iloc[0]
     assert accuracy["high"] - accuracy["low"] < np.sqrt(2) * (apart["high"] - apart["low"])
+
+
+def answering(answers, labels, metric: str) -> ChosenSystem:
+    """A full model with these answers `[replicates, examples]` on test."""
+
+    def split_of(row):
+        ids = np.arange(len(labels)).astype(str)
+        logits = np.eye(2, dtype=np.float32)[row][:, None]
+        return dict.fromkeys(("dev", "test"), Predictions(logits, np.array([12.0]), ids, labels))
+
+    made = SystemPredictions("t", "s", LAST, metric, 12.0, {"": list(map(split_of, answers))})
+    return ChosenSystem(made, choose(made, []))
+
+
+def test_a_paired_difference_is_narrower_than_two_intervals():
+    labels = predictions(400, (2,)).labels
+    rng = np.random.default_rng(0)
+    # Two systems that err on the same examples, except that b errs on some more.
+    hard = rng.random(400) < 0.3
+    slips = rng.random((2, 400)) < 0.05
+    a = np.where(hard, 1 - labels, labels)[None]
+    b = np.where(hard | slips, 1 - labels, labels)
+
+    def compare(first, second, metric="accuracy"):
+        sides = [(answering(answers, labels, metric), 1.0) for answers in (first, second)]
+        return estimate_difference(*sides, "test", Resampling(0))
+
+    difference, low, high = compare(a, b)
+    expected = 100 * ((a == labels).mean() - (b == labels).mean())
+    assert difference == pytest.approx(expected)
+    assert 0 < low < difference < high < low + 5
+    assert compare(b, a)[0] == -difference
+    assert compare(a, a, "f1") == (0, 0, 0)

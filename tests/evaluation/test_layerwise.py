@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from cascadebert.core.errors import UserError
-from cascadebert.evaluation.layerwise import accuracy_where_emitted, dis_by_layer
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.layerwise import list_dis_by_layer, score_where_emitted
 from tests.synthetic import predictions
 
 EXITS = (1.0, 2.0, 3.0, 4.0)
@@ -29,7 +30,7 @@ def taken(replicates: int = 3, examples: int = 60) -> list[np.ndarray]:
 
 def test_each_series_is_scored_on_what_the_same_replicate_emits():
     systems, exits = made_up(), taken()
-    table = accuracy_where_emitted("exits", exits, SERIES, systems, seed=0, resamples=50)
+    table = score_where_emitted("exits", exits, SERIES, systems, Resampling(0, 50))
     assert list(table["series"].drop_duplicates()) == list(SERIES)
     assert len(table) == 4 + 2 + 2
     for row in table.itertuples():
@@ -58,7 +59,7 @@ def test_its_interval_is_that_of_a_mean_on_the_emitted_examples():
     """Of one replicate, nearly the textbook's: +- 1.96 standard errors."""
     systems = {"exits": [predictions(4000, EXITS)]}
     exits = [np.repeat([0, 1, 2, 3], 1000)]
-    table = accuracy_where_emitted("exits", exits, {"Exits": ["exits"]}, systems, seed=0)
+    table = score_where_emitted("exits", exits, {"Exits": ["exits"]}, systems, Resampling(0))
     share = table["accuracy"] / 100
     half = 196 * np.sqrt(share * (1 - share) / 1000)
     np.testing.assert_allclose(table["high"] - table["low"], 2 * half, rtol=0.15)
@@ -67,7 +68,7 @@ def test_its_interval_is_that_of_a_mean_on_the_emitted_examples():
 def test_a_depth_that_the_early_exit_has_not_is_an_error():
     systems = made_up() | {"wide": [predictions(60, [2.7])] * 3}
     with pytest.raises(UserError, match=r"layerwise\.series\.Wide: wide costs 2\.7 layers"):
-        accuracy_where_emitted("exits", taken(), {"Wide": ["wide"]}, systems, seed=0)
+        score_where_emitted("exits", taken(), {"Wide": ["wide"]}, systems, Resampling(0))
 
 
 def test_the_heat_map_shows_every_exits_dis():
@@ -79,7 +80,7 @@ def test_the_heat_map_shows_every_exits_dis():
         for e, cost in enumerate(costs)
         for measure in ("accuracy", "dis")
     ]
-    table = dis_by_layer(pd.DataFrame(rows), SERIES)
+    table = list_dis_by_layer(pd.DataFrame(rows), SERIES)
     assert len(table) == 4 + 2 + 2
     at = table.set_index(["series", "layers"])["dis"]
     assert at["Exits", 3] == 10 * 2 + len("exits")

@@ -6,17 +6,16 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from cascadebert.data.scores import score
-from cascadebert.evaluation.choice import SystemPredictions, choose
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE, RULES
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.measures import EXIT_MEASURES, measure_exits
 from cascadebert.evaluation.metrics import expected_calibration_error
 from cascadebert.evaluation.points import (
     CURVE_POINTS,
-    EXIT_MEASURES,
-    curve,
-    exit_measures,
-    not_run,
-    operating_points,
-    paired_difference,
+    describe_not_run,
+    measure_operating_points,
+    trace_curve,
 )
 from tests.synthetic import predictions
 
@@ -35,15 +34,21 @@ def system(rule, costs, *, labels=("",), replicates=3, metric="accuracy", exampl
     return SystemPredictions("movies", rule.name, rule, metric, 12, candidates)
 
 
-def points(one, targets=(2, 3, 4), splits=("test",), **options):
-    return operating_points(one, choose(one, targets), splits, seed=5, **options)
+def chosen(one, targets=(2,)) -> ChosenSystem:
+    return ChosenSystem(one, choose(one, targets))
+
+
+def points(one, targets=(2, 3, 4), splits=("test",), resamples=1000, **options):
+    return measure_operating_points(
+        chosen(one, targets), splits, Resampling(5, resamples), **options
+    )
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "f1"])
 def test_scores_are_means_over_replicates_with_their_own_knobs(metric):
     one = system(CONFIDENCE, (2, 14), labels=("0.1", "0.3"), metric=metric)
     choice = choose(one, [2, 3, 4])
-    table = operating_points(one, choice, ["test"], seed=0)
+    table = measure_operating_points(ChosenSystem(one, choice), ["test"], Resampling(0))
     assert table["target_speedup"].tolist() == [2, 3, 4]
     for row in table.itertuples():
         scores, speedups = [], []
@@ -132,10 +137,9 @@ def test_scoring_the_split_that_chose_is_said():
 def test_same_input_same_tables(rule):
     one, again = (system(rule, LAYERS[:5]) for _ in range(2))
     choice = choose(one, [2, 3])
-    for table in (operating_points, curve, exit_measures):
+    for measure in (measure_operating_points, trace_curve, measure_exits):
         pd.testing.assert_frame_equal(
-            table(one, choice, SPLITS, seed=3, resamples=100),
-            table(again, choice, SPLITS, seed=3, resamples=100),
+            *(measure(ChosenSystem(s, choice), SPLITS, Resampling(3, 100)) for s in (one, again))
         )
 
 
@@ -144,7 +148,7 @@ def test_same_input_same_tables(rule):
 )
 def test_curve_spans_all_speedups(rule, costs, span):
     one = system(rule, costs)
-    table = curve(one, choose(one, [2]), SPLITS, seed=0)
+    table = trace_curve(chosen(one), SPLITS, Resampling(0))
     names = "task system split target_speedup speedup score low high knob"
     assert list(table) == names.split()
     assert table["split"].tolist() == [s for s in SPLITS for _ in range(len(table) // 2)]
@@ -158,25 +162,25 @@ def test_curve_spans_all_speedups(rule, costs, span):
 
 def test_curve_passes_through_the_operating_points():
     one = system(CONFIDENCE, (2, 14))
-    choice = choose(one, [6])
-    point = operating_points(one, choice, ["test"], seed=0).iloc[0]
-    last = curve(one, choice, ["test"], seed=0).iloc[-1]
+    one = chosen(one, [6])
+    point = measure_operating_points(one, ["test"], Resampling(0)).iloc[0]
+    last = trace_curve(one, ["test"], Resampling(0)).iloc[-1]
     for name in ("score", "speedup", "low", "high", "knob"):
         assert last[name] == pytest.approx(point[name])
 
 
 def test_curve_has_a_point_for_each_patience_and_one_for_a_single_exit():
     one = system(PATIENCE, LAYERS)
-    table = curve(one, choose(one, [2]), ["test"], seed=0)
+    table = trace_curve(chosen(one), ["test"], Resampling(0))
     assert table["knob"].tolist() == list(range(1, 12))
     one = system(LAST, (6,))
-    assert curve(one, choose(one, [2]), ["test"], seed=0)["speedup"].tolist() == [2]
+    assert trace_curve(chosen(one), ["test"], Resampling(0))["speedup"].tolist() == [2]
 
 
 def test_curve_of_a_tiny_split_gives_each_replicate_its_own_knobs():
     one = system(CONFIDENCE, (2, 14), examples=6)
     assert len(one.sweeps[""][0].knobs) < CURVE_POINTS
-    table = curve(one, choose(one, [2]), ["dev"], seed=0)
+    table = trace_curve(chosen(one), ["dev"], Resampling(0))
     # Replicates have sorted their 6 examples differently, but all can send k of them on.
     assert set(table["speedup"].round(6)) == {round(12 / (2 + 2 * k), 6) for k in range(7)}
 
@@ -184,7 +188,7 @@ def test_curve_of_a_tiny_split_gives_each_replicate_its_own_knobs():
 def test_exit_measures_are_the_measures():
     one = system(CONFIDENCE, (2, 8, 20), labels=("0.1", "0.3"))
     choice = choose(one, [2])
-    table = exit_measures(one, choice, SPLITS, seed=0, resamples=300)
+    table = measure_exits(ChosenSystem(one, choice), SPLITS, Resampling(0, 300))
     assert len(table) == 2 * 3 * len(EXIT_MEASURES)
     found = table.set_index(["split", "exit", "measure"])
     expected = {name: [] for name in EXIT_MEASURES}
@@ -209,36 +213,22 @@ def test_measures_that_need_mistakes_are_empty_without_any():
     for splits in one.candidates[""]:
         test = splits["test"]
         splits["test"] = replace(test, labels=test.predicted[:, 0])
-    table = exit_measures(one, choose(one, [2]), ["test"], seed=0, resamples=50)
+    table = measure_exits(chosen(one), ["test"], Resampling(0, 50))
     found = table.set_index("measure")
     assert found.loc["accuracy", ["score", "low", "high"]].tolist() == [100, 100, 100]
     assert found.loc[["dis", "confidence_wrong"], ["score", "low", "high"]].isna().all(axis=None)
 
 
-def test_paired_difference_is_narrower_than_two_intervals():
-    labels = predictions(400, (2,)).labels
-    rng = np.random.default_rng(0)
-    # Two systems that err on the same examples, except that b errs on some more.
-    hard = rng.random(400) < 0.3
-    slips = rng.random((2, 400)) < 0.05
-    a = np.where(hard, 1 - labels, labels)[None]
-    b = np.where(hard | slips, 1 - labels, labels)
-    difference, low, high = paired_difference(a, b, labels, "accuracy", seed=0)
-    expected = 100 * ((a == labels).mean() - (b == labels).mean())
-    assert difference == pytest.approx(expected)
-    assert 0 < low < difference < high < low + 5
-    assert paired_difference(b, a, labels, "accuracy", seed=0)[0] == -difference
-    assert paired_difference(a, a, labels, "f1", seed=0) == (0, 0, 0)
-
-
 def test_what_was_not_run_has_rows_without_a_score(task):
-    frame = not_run(task, "pabee", PATIENCE, ["dev", "test"], [3, 2], replicates=4)
+    task = replace(task, splits={**task.splits, "test_mismatched": task.splits["dev"]})
+    common = {"targets": [3, 2], "replicates": 4}
+    frame = describe_not_run(task, system="pabee", rule=PATIENCE, **common)
     assert list(frame.columns) == list(points(system(PATIENCE, LAYERS)).columns)
     assert list(frame["target_speedup"]) == [2, 3, 2, 3]
-    assert list(frame["n"]) == [80, 80, 120, 120]
+    assert list(frame["n"]) == [120, 120, 80, 80]
     assert set(frame["replicates"]) == {4}
     assert set(frame["note"]) == {"not run"}
     assert frame[["score", "speedup", "low", "high"]].isna().all(axis=None)
-    one = not_run(task, "bert-4l", LAST, ["test"], [3, 2], replicates=4)
-    assert len(one) == 1
+    one = describe_not_run(task, system="bert-4l", rule=LAST, **common)
+    assert len(one) == 2
     assert one["target_speedup"].isna().all()

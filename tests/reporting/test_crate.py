@@ -6,13 +6,13 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from cascadebert.reporting.crate import write_crate
-from cascadebert.reporting.provenance import packages
+from cascadebert.reporting.provenance import list_packages
 
 RECORD = {
     "experiment": "small",
     "missing": ["Not run on words: PABEE."],
     "code": {"commit": "c0ffee", "changed": [], "library": "abc"},
-    "packages": packages(),
+    "packages": list_packages(),
     "data": {
         "words": {
             "train": {"rows": 3000, "labelled": True, "source": "a.csv", "sha256": "1" * 64},

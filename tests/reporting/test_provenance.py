@@ -7,7 +7,12 @@ import pytest
 
 from cascadebert.core.errors import UserError
 from cascadebert.reporting import provenance as module
-from cascadebert.reporting.provenance import code, packages, provenance, table_provenance
+from cascadebert.reporting.provenance import (
+    collect_provenance,
+    describe_code,
+    list_packages,
+    table_provenance,
+)
 from cascadebert.reporting.typeset import to_markdown
 from cascadebert.systems.method import Run
 from cascadebert.training import records, stages
@@ -61,12 +66,12 @@ def record(made, encoders, tmp_path):
     (large / "hub.json").write_text(json.dumps(about))
 
     def make():
-        return provenance(
-            {"experiment": "small", "seed": 7},
-            [made / "data/words"],
-            {"bert-2": encoders["bert-2"], "large": large},
-            [made / "predictions/words/finetune-bert-2/seed0"],
-            [made / f"fold{fold}.parquet" for fold in range(2)],
+        return collect_provenance(
+            config={"experiment": "small", "seed": 7},
+            data=[made / "data/words"],
+            encoders={"bert-2": encoders["bert-2"], "large": large},
+            predictions=[made / "predictions/words/finetune-bert-2/seed0"],
+            labels=[made / f"fold{fold}.parquet" for fold in range(2)],
         )
 
     return make
@@ -166,24 +171,24 @@ def test_it_knows_the_commit_and_what_was_changed_since(tmp_path, monkeypatch):
     (tmp_path / "Snakefile").write_text("one")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     nothing = {"commit": None, "changed": None, "library": records.library()}
-    assert code() == nothing
+    assert describe_code() == nothing
     git("init", "--quiet")
-    assert code() == nothing  # a history, but not of this code
+    assert describe_code() == nothing  # a history, but not of this code
     git("add", "Snakefile")
-    assert code() == nothing  # nothing committed yet
+    assert describe_code() == nothing  # nothing committed yet
     git("commit", "--quiet", "--message", "one")
-    clean = code()
+    clean = describe_code()
     assert len(clean["commit"]) == 40
     assert clean["changed"] == []
     (tmp_path / "Snakefile").write_text("two")
     (tmp_path / "cascadebert/new.py").write_text("new")
     (tmp_path / "data.csv").write_text("not code")
-    assert code()["changed"] == ["Snakefile", "cascadebert/"]
+    assert describe_code()["changed"] == ["Snakefile", "cascadebert/"]
     monkeypatch.setenv("PATH", "")
-    assert code() == nothing
+    assert describe_code() == nothing
 
 
 def test_every_pinned_package_is_looked_up():
-    found = packages()
+    found = list_packages()
     assert found["torch"]["here"].startswith(found["torch"]["pinned"].split(".")[0])
     assert {"numpy", "snakemake", "transformers"} <= set(found)

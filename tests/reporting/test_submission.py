@@ -16,7 +16,7 @@ from cascadebert.evaluation.choice import choose
 from cascadebert.evaluation.exits import CONFIDENCES
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.reporting.submission import check, submitted, write_submission
+from cascadebert.reporting.submission import check_zip, submitted, write_submission
 from cascadebert.training.predictions import Predictions
 from tests.experiment.test_experiment import DEFAULT
 
@@ -288,7 +288,7 @@ def first(old: str, new: str):
 )
 def test_a_zip_that_the_server_would_refuse(written, tmp_path, name, change, message):
     good, bad = written[1] / "out.zip", tmp_path / "bad.zip"
-    check(good)
+    check_zip(good)
     with zipfile.ZipFile(good) as archive:
         texts = {entry: archive.read(entry).decode() for entry in archive.namelist()}
     before = texts.pop(name, "")
@@ -298,4 +298,4 @@ def test_a_zip_that_the_server_would_refuse(written, tmp_path, name, change, mes
         if change:
             archive.writestr(name, change(before))
     with pytest.raises(UserError, match=message):
-        check(bad)
+        check_zip(bad)

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from cascadebert.evaluation import claims
 from cascadebert.evaluation.claims import Statistic
-from cascadebert.evaluation.intervals import verdict
-from cascadebert.reporting.claims import table_claims, to_frame
-from cascadebert.reporting.summary import summary
-from cascadebert.reporting.wording import effect
+from cascadebert.evaluation.intervals import judge_interval
+from cascadebert.reporting.claims import table_claims, tabulate_statistics
+from cascadebert.reporting.findings import Frames, Subject
+from cascadebert.reporting.summary import write_summary
+from cascadebert.reporting.wording import judge_dar
 from tests.simulation import ABLATIONS, TITLES, frames
 
 core = pytest.importorskip("docutils.core")
@@ -21,7 +22,7 @@ NAMES = {"full": "Full", "rival": "Rival", "cascade": "Cascade", "plain": "Casca
 
 CLAIMS = table_claims(
     pd.concat(
-        to_frame(
+        tabulate_statistics(
             [
                 Statistic(claims.BEATS, "Cascade − Rival, at 2×", ">", 0, 1.5, 1, 2),
                 Statistic(
@@ -36,10 +37,11 @@ CLAIMS = table_claims(
 
 
 def page(
-    f, titles=TITLES, ablations=ABLATIONS, proposed="cascadebert", claims=CLAIMS, **options
+    f, titles=TITLES, ablations=ABLATIONS, proposed="cascadebert", claims=CLAIMS, missing=(), **out
 ) -> str:
     names = ("points", "differences", "exits", "exit_differences")
-    return summary(*(f[k] for k in names), claims, titles, ablations, proposed, "run", **options)
+    frames = Frames(**{name: f[name] for name in names}, claims=claims)
+    return write_summary(frames, Subject("run", proposed, titles, ablations, missing), **out)
 
 
 def as_report(text: str) -> str:
@@ -129,12 +131,12 @@ def test_dar_helps_hurts_or_is_undecided_by_the_interval_alone():
 def test_verdict_is_the_side_of_zero_on_which_the_whole_interval_lies(middle, half):
     low, high = middle - half, middle + half
     inside = low <= 0 <= high
-    assert (verdict(low, high) == 0) == inside
-    assert effect(low, high) == effect(-high, -low, "ece")
+    assert (judge_interval(low, high) == 0) == inside
+    assert judge_dar(low, high) == judge_dar(-high, -low, "ece")
 
 
 def test_undecided_without_an_interval():
-    assert verdict(float("nan"), float("nan")) == 0
+    assert judge_interval(float("nan"), float("nan")) == 0
 
 
 def test_every_number_of_the_real_frames_is_there():

@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.experiment.published import beside, data_table
 from cascadebert.reporting import grid, tables
+from cascadebert.reporting.exit_tables import CALIBRATION, table5_calibration, table_probes
 from cascadebert.reporting.typeset import (
     Cell,
     Display,
+    Table,
     to_html,
     to_latex,
     to_markdown,
     to_rst,
     write_table,
 )
-from cascadebert.reporting.wording import signed
+from cascadebert.reporting.wording import format_signed
 from tests import simulation
 from tests.simulation import ABLATIONS, COSTS, TARGETS, TITLES, task_description
 
@@ -190,7 +192,7 @@ def test_tables_4_and_5_say_which_of_a_pair_was_not_run():
     assert all(note.endswith("on movies (test): not run") for note in notes_of(display, plain))
     assert notes_of(display, plain)
     f = without(plain, "rte", ("movies", "rte"))
-    _, display = tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
+    _, display = table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
     assert len(display.blocks) == 2
     [[place, _, *cells]] = display.blocks[1]
     assert place.text == "rte (test)"
@@ -221,7 +223,7 @@ def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
             tables.table1_data(described, f["points"], TITLES, ABLATIONS, {}),
             tables.table2_main(f["points"], TITLES),
             tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS),
-            tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
+            table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
         ]
 
     for number, ((_, a), (_, b)) in enumerate(zip(all_tables(made), all_tables(read), strict=True)):
@@ -255,7 +257,7 @@ def test_without_dar_tables_4_and_5_say_that_there_is_nothing_to_compare(tmp_pat
     f = frames()
     for table, display in (
         tables.table4_dar(f["points"], f["differences"], TITLES, {}),
-        tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, {}),
+        table5_calibration(f["exits"], f["exit_differences"], TITLES, {}),
     ):
         assert table.empty
         write_table(table, display, tmp_path / "table")
@@ -264,15 +266,15 @@ def test_without_dar_tables_4_and_5_say_that_there_is_nothing_to_compare(tmp_pat
 
 def test_table5_marks_the_better_of_the_two_and_less_ece_is_better():
     f = frames()
-    table, display = tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
+    table, display = table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
     assert set(table["exit"]) == {1}
     full, without, gain = display.blocks[0]
-    for column, measure in enumerate(tables.CALIBRATION, start=2):
+    for column, measure in enumerate(CALIBRATION, start=2):
         values = table[table["measure"] == measure].set_index("system")["score"]
         better = values["cascadebert"] > values["cascadebert-without-dar"]
         assert full[column].bold == (better != (measure == "ece"))
         assert full[column].bold != without[column].bold
-        assert gain[column].text.split("\n")[0] == signed(
+        assert gain[column].text.split("\n")[0] == format_signed(
             values["cascadebert"] - values["cascadebert-without-dar"]
         )
 
@@ -295,7 +297,7 @@ def test_table1_says_sizes_margins_and_what_is_missing():
 
 def test_signs():
     numbers = (1.24, -0.3, 0.0, -0.04)
-    assert [signed(x) for x in numbers] == ["+1.2", "−0.3", "0.0", "−0.0"]
+    assert [format_signed(x) for x in numbers] == ["+1.2", "−0.3", "0.0", "−0.0"]
 
 
 def odd_display(content: str) -> Display:
@@ -369,7 +371,7 @@ def test_write_table_writes_all_forms_the_same_way_each_time(tmp_path):
         assert "Every threshold was chosen on the development split" in content
 
 
-def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, tables.Table]:
+def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, Table]:
     rows = {key: TITLES[key] for key in ("bert-4l", "pabee", "cascadebert")}
     described = [task_description(task) for task in tasks]
     described[0]["splits"]["test_mismatched"] = {"rows": 9, "labelled": False, "source": "server"}
@@ -380,7 +382,7 @@ def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, table
         "3": tables.table3_distillation(points, rows),
         "4": tables.table4_dar(points, f["differences"], TITLES, ABLATIONS),
         "4, not compared": tables.table4_dar(points, f["differences"][:0], TITLES, ABLATIONS),
-        "5": tables.table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
+        "5": table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
         "6": tables.table6_backbone(points, rows, {"bert-12": "bert"}),
         "7": tables.table7_fastbert(points, rows),
     }
@@ -479,9 +481,7 @@ def test_tables_4_and_5_have_the_papers_numbers_of_their_own():
         [],
     ]
     five = frames(("qnli",), names=PAPERS, number=5)
-    table, display = tables.table5_calibration(
-        five["exits"], five["exit_differences"], TITLES, ABLATIONS
-    )
+    table, display = table5_calibration(five["exits"], five["exit_differences"], TITLES, ABLATIONS)
     assert [cell.text.split("\n")[2] for cell in display.rows[0][2:]] == [
         "paper 78.89",
         "paper 84.53",
@@ -547,7 +547,7 @@ def test_the_table_of_probes_has_every_exit_beside_its_probe():
                 rows.append(row)
     rows = [row for row in rows if (row["task"], row["system"]) != ("u", "whole")]
     titles, pooling = {"ramps": "Ramps", "whole": "Whole"}, {"ramps": "mean", "whole": "first"}
-    table, display = tables.table_probes(pd.DataFrame(rows), titles, pooling)
+    table, display = table_probes(pd.DataFrame(rows), titles, pooling)
     assert len(table) == 7
     assert [[cell.text for cell in row] for row in display.rows] == [
         ["Ramps", "mean", "1", "80.5 / 81.0", "78.0 / 81.0"],

@@ -7,9 +7,11 @@ from sklearn.linear_model import LogisticRegression
 
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.evaluation.choice import SystemPredictions, choose
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.exits import ENTROPY
-from cascadebert.evaluation.points import mark_undertrained, operating_points, probe_gaps
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained
+from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.systems import find_methods, load_method
 from cascadebert.systems.method import Run
 from cascadebert.systems.shared.heads import pool
@@ -106,11 +108,12 @@ def systems(gaps: list[float]) -> tuple[SystemPredictions, SystemPredictions]:
 def test_an_exit_far_below_its_probe_is_undertrained(gaps, weak):
     own, probes = systems(gaps)
     choice = choose(own, [1.5])
-    table = probe_gaps(own, probes, choice, ["test"])
+    own, probes = ChosenSystem(own, choice), ChosenSystem(probes, choice)
+    table = compare_with_probes(own, probes, ["test"])
     assert list(table["exit"][table["undertrained"]]) == weak
     np.testing.assert_allclose(table["gap"], gaps)
     np.testing.assert_allclose(table["probe"], 80)
-    points = operating_points(own, choice, ["dev", "test"], seed=0, resamples=100)
+    points = measure_operating_points(own, ["dev", "test"], Resampling(0, 100))
     assert not points["undertrained"].any()
     marked = mark_undertrained(points, table)
     assert (marked["undertrained"] == ((marked["split"] == "test") & bool(weak))).all()

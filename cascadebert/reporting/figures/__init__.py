@@ -1,4 +1,7 @@
-"""The figures: each from arrays or frames to a matplotlib figure; `drawing` says how they look."""
+"""The figures, from arrays or frames to a matplotlib figure. `drawing` has their look.
+
+Functions have the names of their rules and files.
+"""
 
 from cascadebert.reporting.figures.confidence import figure_confidence, figure_reliability
 from cascadebert.reporting.figures.layers import figure2_layers, figure3_dis

@@ -1,4 +1,4 @@
-"""How far the confidence at the first exit can be trusted."""
+"""Confidence at the first exit beside accuracy."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,8 +12,8 @@ from cascadebert.reporting.drawing import (
     DIFFICULT,
     EASY,
     PAIR,
-    common_legend,
-    empty_figure,
+    add_common_legend,
+    draw_empty_figure,
     panel_grid,
     styled,
 )
@@ -26,20 +26,20 @@ NO_PAIR = "No system was run with and without DAR."
 
 
 def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str]) -> Figure:
-    """Accuracy in each bin of confidence at the first exit, and how many examples are in the bin.
+    """Accuracy and number of examples in each bin of confidence at the first exit.
 
     panels: title of the panel -> system -> the scored split's predictions, one a replicate; two
             systems at most, with DAR and without
-    Points lie at the bin's mean confidence, with 95% Wilson intervals over examples; the bins are
-    those of the ECE, which the legend gives as mean over replicates.
+    Points lie at the bin's mean confidence, with 95% Wilson intervals over examples. The bins are
+    those of the ECE. The legend has the ECE, a mean over replicates.
     """
     if not all(panels.values()) or not panels:
-        return empty_figure(NO_PAIR)
+        return draw_empty_figure(NO_PAIR)
     with styled():
         figure, axes = panel_grid(len(panels), [2.1, 0.75])
         for column, (title, systems) in enumerate(panels.items()):
             top, bottom = axes[:, column]
-            lowest = 100 * _lowest_edge(systems, 10)
+            lowest = 100 * _find_lowest_edge(systems, 10)
             top.plot([lowest, 100], [lowest, 100], color="0.4", linewidth=0.6, zorder=1)
             for rank, (system, replicates) in enumerate(systems.items()):
                 _draw_reliability(top, bottom, replicates, titles[system], rank)
@@ -57,18 +57,19 @@ def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str
 
 
 def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]) -> Figure:
-    """How confident the first exit is of what it predicts rightly (easy) and wrongly (difficult).
+    """Confidence of the first exit on examples that it gets right (easy) and wrong (difficult).
 
-    panels: as for `figure_reliability`. Each of the two distributions adds up to 100%; triangles
-    mark their means; DIS is the mean over replicates.
+    panels: as for `figure_reliability`
+    Each of the two distributions adds up to 100%. Triangles mark the means. DIS is a mean over
+    replicates.
     """
     if not all(panels.values()) or not panels:
-        return empty_figure(NO_PAIR)
+        return draw_empty_figure(NO_PAIR)
     rows = max(map(len, panels.values()))
     with styled():
         figure, axes = panel_grid(len(panels), [1.15] * rows, legend_entries=2)
         for column, (title, systems) in enumerate(panels.items()):
-            lowest = _lowest_edge(systems, CONFIDENCE_BINS)
+            lowest = _find_lowest_edge(systems, CONFIDENCE_BINS)
             highest = max(
                 _draw_confidence(ax, replicates, lowest, titles[system])
                 for ax, (system, replicates) in zip(axes[:, column], systems.items(), strict=False)
@@ -80,7 +81,7 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
                 ax.set_ylabel("Share (%)")
             axes[0, column].set_title(title, loc="left", pad=8)
             axes[-1, column].set_xlabel("Confidence (%)")
-        common_legend(figure, axes[0], [EASY["label"], DIFFICULT["label"]])
+        add_common_legend(figure, axes[0], [EASY["label"], DIFFICULT["label"]])
     return figure
 
 
@@ -88,13 +89,13 @@ def _draw_reliability(
     top: Axes, bottom: Axes, replicates: Sequence[Predictions], title: str, rank: int
 ) -> None:
     look = PAIR[rank]
-    bins = metrics.reliability_bins(*_first_exit(replicates))
+    bins = metrics.reliability_bins(*_join_first_exits(replicates))
     error = np.mean(
-        np.array([metrics.expected_calibration_error(*_first_exit([p])) for p in replicates])
+        np.array([metrics.expected_calibration_error(*_join_first_exits([p])) for p in replicates])
     )
     filled = bins[bins["count"] > 0]
     accuracy = filled["accuracy"]
-    low, high = _wilson(accuracy, filled["count"] / len(replicates))
+    low, high = _find_wilson_interval(accuracy, filled["count"] / len(replicates))
     top.errorbar(
         100 * filled["confidence"],
         100 * accuracy,
@@ -122,8 +123,8 @@ def _draw_reliability(
 def _draw_confidence(
     ax: Axes, replicates: Sequence[Predictions], lowest: float, title: str
 ) -> float:
-    """Returns the highest share."""
-    confidence, correct = _first_exit(replicates)
+    """Returns the highest share in percent."""
+    confidence, correct = _join_first_exits(replicates)
     edges = np.arange(round(lowest * CONFIDENCE_BINS), CONFIDENCE_BINS + 1) / CONFIDENCE_BINS
     highest = 0.0
     for of_group, look in ((correct, EASY), (~correct, DIFFICULT)):
@@ -144,27 +145,29 @@ def _draw_confidence(
                 zorder=5,
             )
     dis = np.mean(
-        np.array([metrics.difficulty_inversion_score(*_first_exit([p])) for p in replicates])
+        np.array([metrics.difficulty_inversion_score(*_join_first_exits([p])) for p in replicates])
     )
     text = f"{title}\nDIS {100 * dis:.1f}"
     ax.text(0.03, 0.93, text, transform=ax.transAxes, va="top", linespacing=1.3)
     return highest
 
 
-def _first_exit(replicates: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:
+def _join_first_exits(replicates: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:
     """Confidence and correctness at the first exit, the replicates one after another."""
     confidence = np.concatenate([p.confidence[:, 0] for p in replicates])
     correct = np.concatenate([p.predicted[:, 0] == p.labels for p in replicates])
     return confidence, correct
 
 
-def _lowest_edge(systems: OfSystems, bins: int) -> float:
-    """The last of the bins' edges that no confidence is below: it is at least 1 / labels."""
+def _find_lowest_edge(systems: OfSystems, bins: int) -> float:
+    """The highest edge of a bin that no confidence (at least 1 / labels) is below."""
     labels = next(iter(systems.values()))[0].logits.shape[-1]
     return np.floor(bins / labels + 1e-9) / bins
 
 
-def _wilson(share: pd.Series, n: pd.Series, z: float = 1.96) -> tuple[pd.Series, pd.Series]:
+def _find_wilson_interval(
+    share: pd.Series, n: pd.Series, z: float = 1.96
+) -> tuple[pd.Series, pd.Series]:
     """95% Wilson interval of a share of n (Wilson 1927)."""
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))

@@ -1,4 +1,4 @@
-"""What the same number of layers gives, reached in several ways."""
+"""Accuracy and DIS after the same number of layers, reached in several ways."""
 
 import matplotlib
 import numpy as np
@@ -8,13 +8,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from cascadebert.evaluation.layerwise import FEWEST
-from cascadebert.reporting.drawing import CURVES, common_legend, panel_grid, styled
+from cascadebert.reporting.drawing import CURVES, add_common_legend, panel_grid, styled
 
 
 def figure2_layers(table: pd.DataFrame) -> Figure:
-    """Accuracy on what a system emits at each layer, and below how many examples these are.
+    """Accuracy on the examples that a system emits at each layer; below, their number.
 
-    table: `layerwise.accuracy_where_emitted` of each task and split, with columns task and split
+    table: `layerwise.score_where_emitted` of each task and split, with columns task and split
     Bars are 95% intervals. Points of fewer than FEWEST examples are not drawn.
     """
     titles = list(dict.fromkeys(table["series"]))
@@ -50,22 +50,22 @@ def figure2_layers(table: pd.DataFrame) -> Figure:
             for ax in (top, bottom):
                 ax.set_xlim(layers[0] - 0.6, layers[-1] + 0.6)
                 ax.set_xticks(layers)
-        common_legend(figure, axes[0], titles)
+        add_common_legend(figure, axes[0], titles)
     return figure
 
 
 def figure3_dis(table: pd.DataFrame) -> Figure:
     """Difficulty inversion score after each number of layers: a heat map of layers x series.
 
-    table: `layerwise.dis_by_layer` of all tasks
-    Darker is higher, on one scale for all panels. Hatched: the series has no such model. A dash:
-    no example, or every one, is right, so that the score is undefined.
+    table: `layerwise.list_dis_by_layer` of all tasks
+    Darker is higher, on one scale for all panels. A hatched cell: the series has no such model. A
+    dash: the score is undefined because no example, or every one, is right.
     """
     titles = list(dict.fromkeys(table["series"]))
     panels = list(table.groupby(["task", "split"], sort=False))
     layers = sorted(set(table["layers"]))
     colors = matplotlib.colormaps["Blues"].copy()
-    # Up to 0.8: the darkest blue leaves numbers no contrast that survives a grey printer.
+    # Up to 0.8: numbers on the darkest blue would have no contrast on a grey printer.
     scale = matplotlib.colors.Normalize(
         table["dis"].min(), table["dis"].min() + (np.ptp(table["dis"].dropna()) or 1) / 0.8
     )

@@ -1,4 +1,4 @@
-"""What a model knows after a few layers, as a picture."""
+"""Scatter plots of the states after a few layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from cascadebert.reporting.drawing import COLUMN, PAGE, common_legend, styled
+from cascadebert.reporting.drawing import COLUMN, PAGE, add_common_legend, styled
 
-# Marker, edge, face and size by label: told apart without colour by form and by filling.
+# Marker, edge, face and size by label. Forms and fillings differ without colour, too.
 LOOKS = [
     ("o", "#0072B2", "#0072B2", 3),
     ("^", "#D55E00", "none", 7),
@@ -24,11 +24,11 @@ LOOKS = [
 class Panel:
     """The states of one system on one task.
 
-    title:      names the two
+    title:      names task and system
     points:     `[examples, 2]`, see `representations.tsne`
     labels:     gold labels, int64 `[examples]`
     names:      of the labels
-    accuracy:   percent, of the exit that the states feed
+    accuracy:   percent, of the exit that reads the states
     silhouette: of the states, not of the points
     """
 
@@ -60,7 +60,7 @@ def figure4_representations(panels: Sequence[Sequence[Panel]]) -> Figure:
         drawn = axes.flat[: len(panels) * systems]
         for ax, panel in zip(drawn, [p for of_task in panels for p in of_task], strict=True):
             _draw_states(ax, panel)
-        common_legend(figure, list(drawn), names)
+        add_common_legend(figure, list(drawn), names)
     return figure
 
 

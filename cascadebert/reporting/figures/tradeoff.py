@@ -1,4 +1,4 @@
-"""What is gained for what speed."""
+"""Score against speed-up."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from cascadebert.reporting.drawing import CURVES, Look, common_legend, panel_grid, styled
+from cascadebert.evaluation.points import find_full_model
+from cascadebert.reporting.drawing import CURVES, Look, add_common_legend, panel_grid, styled
 from cascadebert.reporting.grid import METRICS
-from cascadebert.reporting.tables import reference_system
 
 
 def figure_tradeoff(
@@ -21,17 +21,17 @@ def figure_tradeoff(
 ) -> Figure:
     """Score against speed-up, a panel for each task and split (the form of the paper's Figure 5).
 
-    curves, points: `points.curve` and `points.operating_points` of all systems
-    titles:         the systems that are drawn
-    proposed:       key of the system that is drawn on top
-    bands:          draw the curves' own 95% intervals
+    curves, points: `points.trace_curve` and `points.measure_operating_points` of all systems
+    titles:         the systems to draw
+    proposed:       key of the system on top
+    bands:          draw the curves' own 95% intervals, where there is room for them
 
-    A system with an undertrained exit in one of the panels is called so in the legend, and its
-    curve there is pale. A system with a single speed-up is a lone marker, the full model's score a
-    thin line. Without bands, which few curves leave room for, a bar in the corner is as long as the
-    median 95% interval of the drawn operating points.
+    The legend names the systems with an undertrained exit in one of the panels; the curve is pale
+    in such a panel. A system with a single speed-up is a lone marker. The full model's score is a
+    thin line. Without bands, a bar in the corner is as long as the median 95% interval of the drawn
+    operating points.
     """
-    full = reference_system(points)
+    full = find_full_model(points)
     full_scores = points[points["system"] == full]
     curves, points = (frame[frame["system"].isin(titles)] for frame in (curves, points))
     panels = list(dict.fromkeys(zip(curves["task"], curves["split"], strict=True)))
@@ -64,13 +64,13 @@ def figure_tradeoff(
             for score in full_scores.loc[here_full, "score"]:
                 ax.axhline(score, color="0.4", linewidth=0.6, zorder=2)
             shown = ["score", "low", "high"] if bands else ["score"]
-            _tradeoff_axes(ax, here, 1.5 * points["target_speedup"].max(), shown)
+            _set_axes(ax, here, 1.5 * points["target_speedup"].max(), shown)
             metric = METRICS[of_panel["metric"].iloc[0]]
             ax.set_ylabel(f"{metric[0].upper()}{metric[1:]} (%)")
             ax.set_title(f"{task} ({split})", loc="left")
             if not bands:
-                _interval_bar(ax, of_panel)
-        common_legend(figure, axes[0], list(labels.values()))
+                _draw_interval_bar(ax, of_panel)
+        add_common_legend(figure, axes[0], list(labels.values()))
     return figure
 
 
@@ -93,15 +93,15 @@ def _draw_system(ax: Axes, line: pd.DataFrame, look, **common) -> None:
 
 
 def _draw_band(ax: Axes, line: pd.DataFrame, look: Look) -> None:
-    """Filled lightly, with edges in the curve's own line style: bands overlap."""
+    """Filled lightly, with edges in the curve's line style, because bands overlap."""
     ends = line["speedup"], line["low"], line["high"]
     ax.fill_between(*ends, color=look.color, alpha=0.1, linewidth=0, zorder=1)
     for edge in ends[1:]:
         ax.plot(line["speedup"], edge, color=look.color, linestyle=look.line, linewidth=0.5)
 
 
-def _tradeoff_axes(ax: Axes, curves: pd.DataFrame, fastest: float, shown: list[str]) -> None:
-    """Logarithmic in speed-up, and cut where systems are faster than anyone compares them.
+def _set_axes(ax: Axes, curves: pd.DataFrame, fastest: float, shown: list[str]) -> None:
+    """Logarithmic in speed-up, and cut at a speed-up beyond all targets.
 
     shown: the columns that have to be in view
     """
@@ -119,7 +119,7 @@ def _tradeoff_axes(ax: Axes, curves: pd.DataFrame, fastest: float, shown: list[s
     ax.grid(True)
 
 
-def _interval_bar(ax: Axes, points: pd.DataFrame) -> None:
+def _draw_interval_bar(ax: Axes, points: pd.DataFrame) -> None:
     """The median 95% interval of these points, in the corner that falling curves leave free."""
     length = (points["high"] - points["low"]).median()
     if pd.isna(length):

@@ -1,0 +1,125 @@
+"""Measures of every exit on all examples: accuracy, calibration, distance to a linear probe."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cascadebert.evaluation.choice import ChosenSystem
+from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
+from cascadebert.evaluation.metrics import (
+    difficulty_inversion_score,
+    expected_calibration_error,
+)
+from cascadebert.training.predictions import Predictions
+
+EXIT_MEASURES = ("accuracy", "dis", "ece", "confidence_correct", "confidence_wrong")
+EXITS = "task system split exit cost measure score low high n replicates"
+GAPS = "task system split exit cost accuracy probe gap undertrained n replicates"
+BELOW = 2  # points below a linear probe at which an exit counts as undertrained: our convention
+
+
+def measure_exits(
+    chosen: ChosenSystem, splits: Sequence[str], resampling: Resampling
+) -> pd.DataFrame:
+    """Accuracy and calibration of each exit of the chosen candidate, a row for each measure.
+
+    Measures, in percent: accuracy, dis (difficulty inversion score), ece, and the mean confidence
+    of correct and of wrong examples. A replicate without correct, or wrong, examples does not count
+    for the measures that need them. A resample's ECE is larger than the sample's, so that the
+    interval of a small ECE may lie above the ECE. Returns EXITS; exits are numbered from 1.
+    """
+    frames = []
+    for split in splits:
+        exits = _list_exits(chosen, split)
+        replicates = chosen.predictions(split)
+        scores, low, high = estimate(
+            [(build_exit_statistic(replicates), len(replicates))],
+            len(chosen.system.labels(split)),
+            resampling.derive("exits", chosen.system.task, split),
+        )
+        of_split = pd.concat(
+            exits.assign(measure=measure, score=scores[m], low=low[m], high=high[m])
+            for m, measure in enumerate(EXIT_MEASURES)
+        )
+        frames.append(of_split.sort_values("exit", kind="stable"))
+    return pd.concat(frames, ignore_index=True)[EXITS.split()]
+
+
+def compare_with_probes(
+    chosen: ChosenSystem, probes: ChosenSystem, splits: Sequence[str]
+) -> pd.DataFrame:
+    """Accuracy of each exit of the chosen candidate beside a linear probe on the exit's states.
+
+    probes: the same system and choice, with the probes' logits instead of the exits' own
+
+    accuracy and probe are in percent, means over replicates. gap is accuracy less probe;
+    undertrained tells whether the gap is below -BELOW. Returns GAPS; exits are numbered from 1.
+    """
+    frames = []
+    for split in splits:
+        own, probed = (
+            np.mean([_score_exits(each) for each in of.predictions(split)], axis=0)
+            for of in (chosen, probes)
+        )
+        frames.append(
+            _list_exits(chosen, split).assign(
+                accuracy=own, probe=probed, gap=own - probed, undertrained=own - probed < -BELOW
+            )
+        )
+    return pd.concat(frames, ignore_index=True)[GAPS.split()]
+
+
+def mark_undertrained(points: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+    """The operating points; `undertrained` tells whether any exit of the system is undertrained.
+
+    gaps: `compare_with_probes` of these systems
+    """
+    keys = ["task", "system", "split"]
+    found = gaps[gaps["undertrained"]].set_index(keys).index
+    return points.assign(undertrained=points.set_index(keys).index.isin(found))
+
+
+def build_exit_statistic(replicates: Sequence[Predictions]) -> WeightedStatistic:
+    """weights `[resamples, examples]` -> `[measures, exits, replicates, resamples]`, in percent."""
+    return lambda weights: np.stack([_weigh_exits(each, weights) for each in replicates], axis=-2)
+
+
+def _list_exits(chosen: ChosenSystem, split: str) -> pd.DataFrame:
+    """One row an exit, with the columns that all measures share."""
+    replicates = chosen.predictions(split)
+    costs = replicates[0].costs
+    return pd.DataFrame(
+        {
+            "task": chosen.system.task,
+            "system": chosen.system.system,
+            "split": split,
+            "exit": np.arange(1, len(costs) + 1),
+            "cost": costs,
+            "n": len(chosen.system.labels(split)),
+            "replicates": len(replicates),
+        }
+    )
+
+
+def _score_exits(predictions: Predictions) -> np.ndarray:
+    """Accuracy in percent, `[exits]`."""
+    return 100 * (predictions.predicted == predictions.labels[:, None]).mean(axis=0)
+
+
+def _weigh_exits(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
+    """EXIT_MEASURES in percent, `[measures, exits, resamples]`."""
+    values = []
+    for e in range(len(predictions.costs)):
+        confidence = predictions.confidence[:, e]
+        correct = predictions.predicted[:, e] == predictions.labels
+        values.append(
+            [
+                weights @ correct / weights.sum(axis=-1),
+                difficulty_inversion_score(confidence, correct, weights),
+                expected_calibration_error(confidence, correct, weights=weights),
+                weights @ (confidence * correct) / (weights @ correct),
+                weights @ (confidence * ~correct) / (weights @ ~correct),
+            ]
+        )
+    return 100 * np.array(values).swapaxes(0, 1)

@@ -1,0 +1,149 @@
+"""Tables of single exits: calibration of the smallest model (Table 5), and linear probes.
+
+Arguments are as in `tables`. Functions have the names of their rules and files.
+"""
+
+import pandas as pd
+
+from cascadebert.core.text import join_words
+from cascadebert.evaluation.measures import BELOW
+from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.reporting.grid import (
+    GAIN,
+    NOTHING,
+    ONE_EXAMPLE,
+    UNDEFINED,
+    Place,
+    describe_paper,
+    describe_sizes,
+    format_paper,
+    list_columns,
+    make_gain_cell,
+    select_gains,
+    select_rows,
+)
+from cascadebert.reporting.tables import INTERVALS, NO_PAIR
+from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
+from cascadebert.reporting.wording import format_interval
+
+CALIBRATION = {"dis": "DIS ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓"}
+
+
+def table5_calibration(
+    exits: pd.DataFrame,
+    differences: pd.DataFrame,
+    titles: dict[str, str],
+    ablations: dict[str, str],
+) -> Table:
+    """DIS, accuracy and ECE of each cascade's smallest model, with and without DAR.
+
+    exits:       `measures.measure_exits` with the paper's numbers
+    differences: `comparison.compare_exits`
+    """
+    pairs = {system: titles[system] for pair in ablations.items() for system in pair}
+    kept = exits[(exits["exit"] == 1) & exits["measure"].isin(CALIBRATION)]
+    gains = select_gains(differences[differences["exit"] == 1], ablations)
+    keys = ["task", "split", "measure", "system"]
+    table = select_rows(kept, pairs).merge(gains[[*keys, *GAIN]], on=keys, how="left")
+    if table.empty:
+        return table, Display(NO_PAIR, [Cell("System")], [])
+    at = table.set_index(["task", "split", "system", "measure"])
+    notes, blocks = Footnotes(), []
+    for task, split in list_columns(exits):
+        for pair in ablations.items():
+            lacking = [system for system in pair if (task, split, system, "dis") not in at.index]
+            if lacking:
+                names = join_words([titles[system] for system in lacking])
+                mark = notes.mark(f"{names} on {task}: {NOT_RUN}")
+                nothing = [Cell(NOTHING, mark=mark)] * len(CALIBRATION)
+                blocks.append([[Cell(f"{task} ({split})"), Cell(titles[pair[0]]), *nothing]])
+            else:
+                rows = [at.loc[(task, split, system)] for system in pair]
+                columns = [_make_measure_cells(measure, rows, notes) for measure in CALIBRATION]
+                labels = [Cell(f"{task} ({split})"), Cell(), Cell()]
+                names = [*(Cell(titles[system]) for system in pair), Cell("gain by DAR")]
+                blocks.append(list(zip(labels, names, *columns, strict=True)))
+    caption = (
+        "Difficulty inversion score (DIS), accuracy and expected calibration error (ECE), in "
+        "percent, of the smallest model of the cascade on all examples, with and without "
+        f"difficulty-aware regularisation, DAR{describe_sizes(table)}. ↑ higher is better, ↓ lower "
+        f"is better. {INTERVALS}; that of the gain is paired over examples. A resample's ECE is "
+        "larger than that of the sample, so where it is small its interval may lie above it. "
+        f"Bold: the better of the two.{describe_paper(table, 5)}"
+    )
+    header = [Cell(title) for title in ("Task", "System", *CALIBRATION.values())]
+    return table, Display(caption, header, blocks, labels=2, notes=notes)
+
+
+def _make_measure_cells(measure: str, rows: list[pd.DataFrame], notes: Footnotes) -> list[Cell]:
+    """The cells of one measure: with DAR, without, and the gain.
+
+    rows: of the two systems, by measure
+    """
+    pair = [of.loc[measure] for of in rows]
+    shown = [round(row["score"], 1) for row in pair]
+    best = (min if measure == "ece" else max)(shown)
+    cells = [
+        _make_measure_cell(row, value == best, notes)
+        for row, value in zip(pair, shown, strict=True)
+    ]
+    return [*cells, make_gain_cell(pair[0], notes)]
+
+
+def _make_measure_cell(row: pd.Series, best: bool, notes: Footnotes) -> Cell:
+    paper = format_paper(row["paper_score"], digits=2)
+    if pd.isna(row["score"]):
+        return Cell(NOTHING + paper, mark=notes.mark(UNDEFINED))
+    score, interval = f"{row['score']:.1f}", format_interval(row["low"], row["high"])
+    if not interval:
+        return Cell(score + paper, best, notes.mark(ONE_EXAMPLE))
+    return Cell(f"{score}\n{interval}{paper}", best)
+
+
+def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, str]) -> Table:
+    """Accuracy of every exit beside a linear probe on the states that the exit reads.
+
+    gaps:    `measures.compare_with_probes` of all systems and tasks
+    pooling: system -> "first" or "mean", the tokens' states that its exits read
+    """
+    table = select_rows(gaps, titles)
+    table["pooling"] = table["system"].map(pooling)
+    columns, notes, blocks = list_columns(table), Footnotes(), []
+    at = table.set_index(["system", "exit", "task", "split"])
+    for system in dict.fromkeys(table["system"]):
+        lines = []
+        exits = table[table["system"] == system].drop_duplicates("exit")
+        for number, cost in zip(exits["exit"], exits["cost"], strict=True):
+            opening = [Cell(titles[system]), Cell(pooling[system])] if not lines else [Cell()] * 2
+            cells = _make_probe_cells(at, (system, number), columns, notes)
+            lines.append([*opening, Cell(f"{cost:g}"), *cells])
+        blocks.append(lines)
+    caption = (
+        "Accuracy (percent) of every exit, and after the stroke that of a linear probe: a logistic "
+        "regression on the states of the training examples that the exit reads, whose penalty the "
+        f"development split chose{describe_sizes(table)}. An exit that lies more than {BELOW} "
+        "points below its probe is undertrained: a better one could be put on the same states. "
+        "Pooling: what the exits read, the first token's state or the mean over all tokens; the "
+        "probe of a head that attends to all tokens reads the mean in either case. Cost: in layers "
+        "of the reference model."
+    )
+    header = ["System", "Pooling", "Cost", *("\n".join(place) for place in columns)]
+    return table, Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)
+
+
+def _make_probe_cells(
+    at: pd.DataFrame, key: tuple[str, int], columns: list[Place], notes: Footnotes
+) -> Row:
+    """The accuracies of an exit and of its probe on each split.
+
+    key: system and exit
+    """
+    cells = []
+    for place in columns:
+        if (*key, *place) not in at.index:
+            cells.append(Cell(NOTHING, mark=notes.mark(NOT_RUN)))
+            continue
+        row = at.loc[(*key, *place)]
+        mark = notes.mark("undertrained") if row["undertrained"] else ""
+        cells.append(Cell(f"{row['accuracy']:.1f} / {row['probe']:.1f}", mark=mark))
+    return cells

@@ -1,0 +1,141 @@
+"""The proposed system's comparisons, as the report's first page needs them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from cascadebert.evaluation.points import find_full_model
+from cascadebert.reporting.grid import Place
+
+# Measures of the smallest model, in the order of the page -> name.
+CALIBRATION = {"dis": "DIS", "ece": "ECE", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The evaluation of all tasks.
+
+    points, exits:    `points.measure_operating_points` and `measures.measure_exits`
+    differences:      `comparison.compare_systems`, with the proposed system against the others
+    exit_differences: `comparison.compare_exits`, of systems with DAR against the same without
+    claims:           the frame of `claims.table_claims`
+    """
+
+    points: pd.DataFrame
+    differences: pd.DataFrame
+    exits: pd.DataFrame
+    exit_differences: pd.DataFrame
+    claims: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The experiment that the page is about.
+
+    titles:    system -> its name
+    ablations: system -> the same without DAR
+    missing:   parts of the experiment that were not run, in sentences
+    """
+
+    experiment: str
+    proposed: str
+    titles: dict[str, str]
+    ablations: dict[str, str]
+    missing: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the proposed system."""
+        return self.titles[self.proposed]
+
+    @property
+    def plain(self) -> str | None:
+        """The proposed system without DAR."""
+        return self.ablations.get(self.proposed)
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """The proposed system less others.
+
+    full:        the full model
+    pairs:       all differences, with both sides' scores and speed-ups (`_pair_scores`)
+    calibration: differences to the same without DAR at the first exit (`_pair_exits`)
+    """
+
+    subject: Subject
+    points: pd.DataFrame
+    full: str | None
+    pairs: pd.DataFrame
+    calibration: pd.DataFrame
+
+    @property
+    def lost(self) -> pd.DataFrame:
+        """Against the full model."""
+        return self.pairs[self.pairs["against"] == self.full]
+
+    @property
+    def gained(self) -> pd.DataFrame:
+        """Against the same without DAR."""
+        return self.pairs[self.pairs["against"] == self.subject.plain]
+
+    @property
+    def rivals(self) -> pd.DataFrame:
+        """Against the others at the same target."""
+        same_speed = self.pairs["their_target"] == self.pairs["target_speedup"]
+        apart = self.pairs["against"].isin([self.full, self.subject.plain])
+        return self.pairs[same_speed & ~apart]
+
+
+def collect_findings(frames: Frames, subject: Subject) -> Findings:
+    differences, exit_differences = frames.differences, frames.exit_differences
+    of_pair = exit_differences["system"] == subject.proposed
+    of_pair &= exit_differences["against"] == subject.plain
+    of_proposed = differences["system"] == subject.proposed
+    return Findings(
+        subject=subject,
+        points=frames.points,
+        full=find_full_model(frames.points),
+        pairs=_pair_scores(differences[of_proposed], frames.points),
+        calibration=_pair_exits(exit_differences[of_pair], frames.exits),
+    )
+
+
+def select_place(frame: pd.DataFrame, place: Place) -> pd.DataFrame:
+    """The rows of a task's split."""
+    task, split = place
+    return frame[(frame["task"] == task) & (frame["split"] == split)]
+
+
+def _pair_scores(differences: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Differences with score and speedup of their system, and the other's in their_....
+
+    their_target is the target of the other system's point: the same target, or 1 where the other
+    system has no score at the same target.
+    """
+    keys = ["task", "split", "target_speedup"]
+    scored = points[points["score"].notna()]
+    mine = scored[[*keys, "system", "metric", "score", "speedup"]]
+    theirs = scored.rename(
+        columns={"system": "against", "score": "their_score", "speedup": "their_speedup"}
+    )
+    theirs = theirs[[*keys, "against", "their_score", "their_speedup"]]
+    theirs = theirs.assign(their_target=theirs["target_speedup"])
+    at_one = theirs[theirs["their_target"] == 1].drop(columns="target_speedup")
+    pairs = differences.merge(mine, on=[*keys, "system"])
+    same = pairs.merge(theirs, on=[*keys, "against"])
+    found = pairs.set_index([*keys, "against"]).index.isin(same.set_index([*keys, "against"]).index)
+    slower = pairs[~found].merge(at_one, on=["task", "split", "against"])
+    return pd.concat([same, slower]).sort_values("target_speedup", kind="stable")
+
+
+def _pair_exits(differences: pd.DataFrame, exits: pd.DataFrame) -> pd.DataFrame:
+    """Differences of CALIBRATION at the first exit, in its order, with score and their_score."""
+    keys = ["task", "split", "exit", "measure"]
+    scores = exits[[*keys, "system", "score"]]
+    theirs = scores.rename(columns={"system": "against", "score": "their_score"})
+    kept = differences[(differences["exit"] == 1) & differences["measure"].isin(CALIBRATION)]
+    table = kept.merge(scores, on=[*keys, "system"]).merge(theirs, on=[*keys, "against"])
+    rank = table["measure"].map(list(CALIBRATION).index)
+    return table.iloc[rank.argsort(kind="stable")]
