@@ -23,9 +23,9 @@ from cascadebert.core.files import replacing
 from cascadebert.experiment.catalogue import SYSTEM_TABLES, Catalogue
 from cascadebert.experiment.configuration import load_experiment
 from cascadebert.experiment.extent import find_extent
-from cascadebert.data.load import source_files
-from cascadebert.reporting.submission import submitted
-from cascadebert.training.gpus import devices
+from cascadebert.data.load import list_source_files
+from cascadebert.reporting.submission import find_submitted_tasks
+from cascadebert.training.gpus import list_gpus
 from workflow_scripts.internals import (
     asks_for,
     offer_resource,
@@ -47,7 +47,7 @@ try:
         files=workflow.config_settings.configfiles,
     )
     EXTENT = find_extent(EXPERIMENT)
-    SUBMITTED = {} if EXPERIMENT.config["only_finished"] else submitted(EXPERIMENT)
+    SUBMITTED = {} if EXPERIMENT.config["only_finished"] else find_submitted_tasks(EXPERIMENT)
 except UserError as error:
     raise WorkflowError(str(error))
 CATALOGUE = Catalogue(EXPERIMENT, EXTENT)

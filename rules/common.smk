@@ -35,7 +35,7 @@ for rule_name, members in PACKS.items():
 
 # Where a profile hands out GPUs, as many jobs as there are slots run at once. A dry run needs no GPU.
 if asks_for(workflow, "gpu_slot"):
-    offer_resource(workflow, "gpu_slot", max(1, len(devices()) * config["gpu_slots"]))
+    offer_resource(workflow, "gpu_slot", max(1, len(list_gpus()) * config["gpu_slots"]))
 
 
 def model_files(folder):

@@ -9,7 +9,7 @@ localrules:
 
 def task_files(w):
     """The local files that a task's entry names."""
-    return source_files(config["tasks"][w.task])
+    return list_source_files(config["tasks"][w.task])
 
 
 def task_spec(w, input):

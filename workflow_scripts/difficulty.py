@@ -4,11 +4,11 @@ from job import job
 
 from cascadebert.core.files import replacing
 from cascadebert.data.task import Task
-from cascadebert.training.difficulty import combine
+from cascadebert.training.difficulty import combine_answers
 
 with job(snakemake):
     ids = Task.load(snakemake.input.data).splits["train"]["id"].to_numpy(dtype=str)
-    table = combine(snakemake.input.runs, ids)
+    table = combine_answers(snakemake.input.runs, ids)
     logging.info("%.1f%% of %d examples are difficult", 100 * table["difficult"].mean(), len(table))
     with replacing(snakemake.output.labels) as draft:
         table.to_parquet(draft, index=False)

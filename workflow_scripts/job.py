@@ -19,7 +19,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything of Hugging Face 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from cascadebert.core.checksums import Ledger
-from cascadebert.core.errors import UserError, explained
+from cascadebert.core.errors import UserError, explain_error
 from cascadebert.training.gpus import take_slot
 
 
@@ -45,7 +45,7 @@ def job(snakemake):
             for path in snakemake.output:
                 ledger.record(path)
     except Exception as error:
-        if said := explained(error, results):
+        if said := explain_error(error, results):
             logging.error("Error: %s", said)
         else:
             logging.exception("Unexpected error")

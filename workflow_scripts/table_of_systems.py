@@ -4,7 +4,7 @@ from frames import frames
 from job import job
 
 from cascadebert.encoders.loading import load_config
-from cascadebert.experiment.published import beside
+from cascadebert.experiment.published import add_published_numbers
 from cascadebert.reporting.tables import TABLES_OF_SYSTEMS
 from cascadebert.reporting.typeset import write_table
 
@@ -12,7 +12,7 @@ with job(snakemake):
     params = snakemake.params
     stem = Path(snakemake.output.table).with_suffix("")
     [points] = frames(snakemake, "operating_points")
-    points = beside(points, params.number, params.published)
+    points = add_published_numbers(points, params.number, params.published)
     options = {"averaging": params.averaging}
     if params.encoders:
         encoders = params.encoders.items()

@@ -12,13 +12,13 @@ from cascadebert.core.files import File, replacing
 File = File
 
 
-def digest(path: File) -> str:
+def hash_file(path: File) -> str:
     """The sha256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def visible(path: Path) -> list[Path]:
+def list_visible(path: Path) -> list[Path]:
     """A file, or the files in a folder and its subfolders but for hidden ones, in order."""
     inside = sorted(path.rglob("*")) if path.is_dir() else [path]
     # Snakemake's own time stamps and our checksums are no content.
@@ -30,13 +30,13 @@ def write_checksums(path: File, target: File, base: File) -> None:
 
     base: the folder that the names in it are relative to
     """
-    lines = [f"{digest(file)}  {file.relative_to(base)}" for file in visible(Path(path))]
+    lines = [f"{hash_file(file)}  {file.relative_to(base)}" for file in list_visible(Path(path))]
     with replacing(target) as draft:
         # The count, a comment to sha256sum, tells whether the list itself is whole.
         draft.write_text("\n".join([f"# {len(lines)} files", *lines, ""]))
 
 
-def damage(path: File, target: File, base: File) -> str | None:
+def find_damage(path: File, target: File, base: File) -> str | None:
     """What is wrong with a file or folder by the checksums in `target`; None if nothing is."""
     try:
         count, *lines = Path(target).read_text().splitlines()
@@ -45,11 +45,11 @@ def damage(path: File, target: File, base: File) -> str | None:
             raise ValueError(count)
     except (FileNotFoundError, ValueError):
         return f"{target} is missing or damaged"
-    present = {str(file.relative_to(base)): file for file in visible(Path(path))}
+    present = {str(file.relative_to(base)): file for file in list_visible(Path(path))}
     for name in expected:
         if name not in present:
             return f"{Path(base, name)} is missing"
-        if digest(present[name]) != expected[name]:
+        if hash_file(present[name]) != expected[name]:
             return f"{Path(base, name)} is damaged"
     return None
 
@@ -79,7 +79,7 @@ class Ledger:
         entry = self._entry(path)
         if entry is None or not entry.exists() or not Path(path).exists():
             return None
-        found = damage(path, entry, self.results)
+        found = find_damage(path, entry, self.results)
         if found:
             remove(path)
         return found

@@ -19,7 +19,7 @@ class UserError(Exception):
     """
 
 
-def explained(error: BaseException, folder: File) -> str | None:
+def explain_error(error: BaseException, folder: File) -> str | None:
     """What went wrong and what to do, where the cause is not in our code; else None.
 
     folder: where the experiment's results go

@@ -5,7 +5,7 @@ from typing import Any
 
 
 @cache
-def answer_in_time() -> None:
+def limit_waiting() -> None:
     """From now on a call ends with an error if the hub is silent for HF_HUB_DOWNLOAD_TIMEOUT.
 
     That variable of huggingface_hub's is 10 seconds where it is not set. It tries five times more.
@@ -28,6 +28,6 @@ def answer_in_time() -> None:
     )
 
 
-def one_line(error: Exception) -> str:
+def shorten_error(error: Exception) -> str:
     """What a library says, which may be several paragraphs."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -10,7 +10,7 @@ from cascadebert.data.tables import Table
 from cascadebert.data.task import COLUMN_TYPES
 
 
-def examples(
+def make_examples(
     table: Table,
     split: str,
     columns: dict[str, str | int],

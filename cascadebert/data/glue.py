@@ -62,17 +62,17 @@ MNLI_SPLITS = {
 }
 
 
-def glue_columns(columns: tuple[str, ...]) -> dict[str, str]:
+def name_glue_columns(columns: tuple[str, ...]) -> dict[str, str]:
     """Role -> column, as a task's `columns`."""
     roles = ("text", "text_pair", "label") if len(columns) == 3 else ("text", "label")
     return dict(zip(roles, columns, strict=True))
 
 
-def glue_splits(glue: str) -> dict[str, tuple[str, str]]:
+def list_glue_splits(glue: str) -> dict[str, tuple[str, str]]:
     return MNLI_SPLITS if glue == "MNLI" else SPLITS
 
 
-def glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
+def read_glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
     """split -> its table, from a folder with the files of one task of the GLUE download.
 
     source: glue (the task) and folder. Its .tsv files quote nothing: a quote is a character. The
@@ -80,7 +80,7 @@ def glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
     """
     glue, folder = source["glue"], base / source["folder"]
     tables = {}
-    for split, (stem, _) in glue_splits(glue).items():
+    for split, (stem, _) in list_glue_splits(glue).items():
         path = folder / f"{stem}.tsv"
         if split.startswith("test") and folder.is_dir() and not path.exists():
             continue

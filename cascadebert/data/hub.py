@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from cascadebert.core.errors import UserError, explained
-from cascadebert.core.hub import answer_in_time, one_line
-from cascadebert.data.glue import GLUE, glue_splits
+from cascadebert.core.errors import UserError, explain_error
+from cascadebert.core.hub import limit_waiting, shorten_error
+from cascadebert.data.glue import GLUE, list_glue_splits
 from cascadebert.data.tables import Table
 
 
-def known_as(source: dict[str, Any]) -> str | None:
+def identify_glue_task(source: dict[str, Any]) -> str | None:
     """Which of the GLUE tasks this is: of the download, of nyu-mll/glue or of a copy of it."""
     if "glue" in source:
         return source["glue"]
@@ -29,21 +29,21 @@ def load_dataset(name: str, config: str | None, base: Path = Path("."), **argume
     """
     import datasets  # slow to import, and no other source needs it
 
-    answer_in_time()
+    limit_waiting()
     folder = base / name
     try:
         return datasets.load_dataset(str(folder) if folder.is_dir() else name, config, **arguments)
     except Exception as error:  # whatever the hub, the network or a data set's files can raise
-        if explained(error, os.curdir):
+        if explain_error(error, os.curdir):
             raise
         title = f"{name} ({config})" if config else name
         raise UserError(
-            f"data set {title} could not be loaded ({one_line(error)}); correct its name and "
+            f"data set {title} could not be loaded ({shorten_error(error)}); correct its name and "
             "configuration, make the hub reachable, or give a folder with the data set's files"
         ) from error
 
 
-def hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
+def read_hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
     """split -> its table.
 
     source: hub (a data set's name, or a folder), config, revision, and splits (split -> its name
@@ -56,7 +56,10 @@ def hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
     found = load_dataset(name, config, base, revision=source.get("revision"))
     names = source.get("splits")
     if names is None:
-        usual = {split: hub for split, (_, hub) in glue_splits(known_as(source) or "").items()}
+        usual = {
+            split: hub
+            for split, (_, hub) in list_glue_splits(identify_glue_task(source) or "").items()
+        }
         names = {split: hub for split, hub in usual.items() if hub in found or split == "train"}
     tables = {}
     for split, hub_split in names.items():

@@ -7,10 +7,10 @@ import pandas as pd
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.seeds import derive_seed
-from cascadebert.data.examples import check_labels, examples
-from cascadebert.data.glue import GLUE, glue_columns, glue_tables
-from cascadebert.data.hub import hub_tables, known_as
-from cascadebert.data.package import package_table
+from cascadebert.data.examples import check_labels, make_examples
+from cascadebert.data.glue import GLUE, name_glue_columns, read_glue_tables
+from cascadebert.data.hub import identify_glue_task, read_hub_tables
+from cascadebert.data.package import read_package_table
 from cascadebert.data.splitting import draw_rows, draw_splits
 from cascadebert.data.tables import Table, parse, read_file
 from cascadebert.data.task import SPLITS, Task
@@ -26,11 +26,13 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
     Raises UserError for anything wrong with the entry or with the data.
     """
     source = spec["source"]
-    glue = known_as(source)
+    glue = identify_glue_task(source)
     if glue:
         known = GLUE[glue]
         of_glue: dict[str, Any] = {
-            "columns": glue_columns(known.hub_columns if "hub" in source else known.file_columns),
+            "columns": name_glue_columns(
+                known.hub_columns if "hub" in source else known.file_columns
+            ),
             "labels": list(known.labels),
             "metric": known.metric,
         }
@@ -48,7 +50,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
 
     splits, sources = {}, {}
     for split, table in _tables(source, spec.get("format", {}), base).items():
-        frame = examples(table, split, columns, labels, spec.get("neutral", 0.0), incomplete)
+        frame = make_examples(table, split, columns, labels, spec.get("neutral", 0.0), incomplete)
         splits[split], sources[split] = frame, table.phrase
         rows = len(table.cells) + table.broken
         if left_out := rows - len(frame):
@@ -79,7 +81,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
     return Task(name, labels, metric, splits, sources)
 
 
-def source_files(spec: dict[str, Any]) -> list[str]:
+def list_source_files(spec: dict[str, Any]) -> list[str]:
     """The local files that a task is read from, as the entry names them; [] if it is fetched."""
     source = spec["source"]
     if "files" in source:
@@ -91,11 +93,11 @@ def source_files(spec: dict[str, Any]) -> list[str]:
 
 def _tables(source: dict[str, Any], form: dict[str, Any], base: Path) -> dict[str, Table]:
     if "package" in source:
-        return {"train": package_table(source, form, base)}
+        return {"train": read_package_table(source, form, base)}
     if "hub" in source:
-        return hub_tables(source, base)
+        return read_hub_tables(source, base)
     if "glue" in source:
-        return glue_tables(source, base)
+        return read_glue_tables(source, base)
     return {
         split: parse(read_file(base / path), str(base / path), path, form)
         for split, path in source["files"].items()

@@ -13,7 +13,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.data.tables import Table, parse, read_file
 
 
-def package_table(source: dict[str, Any], form: dict[str, Any], base: Path) -> Table:
+def read_package_table(source: dict[str, Any], form: dict[str, Any], base: Path) -> Table:
     """The table in one file of an sdist.
 
     source: package (name==version), sha256, member (path inside the archive, then inside the

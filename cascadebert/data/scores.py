@@ -13,13 +13,13 @@ def score(metric: str, predicted: ArrayLike, labels: ArrayLike) -> float:
                        occurs nor is predicted
     predicted, labels: `[examples]`
     """
-    numerator, denominator = score_terms(metric, predicted, labels)
+    numerator, denominator = compute_score_terms(metric, predicted, labels)
     if not numerator.size:
         raise ValueError("no examples to score")
-    return float(percent(numerator.sum(), denominator.sum()))
+    return float(compute_percent(numerator.sum(), denominator.sum()))
 
 
-def score_terms(
+def compute_score_terms(
     metric: str, predicted: ArrayLike, labels: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each example adds to the numerator and to the denominator of the score, as floats.
@@ -37,7 +37,7 @@ def score_terms(
     raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
 
 
-def percent(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+def compute_percent(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
     """100 numerator / denominator, and 0 where the denominator is 0."""
     nothing = np.equal(denominator, 0)
     return np.where(nothing, 0.0, 100 * np.asarray(numerator) / np.where(nothing, 1, denominator))

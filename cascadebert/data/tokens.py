@@ -125,7 +125,7 @@ def tokenize(
     )
 
 
-def shuffled_batches(
+def make_shuffled_batches(
     lengths: np.ndarray, batch_size: int, generator: np.random.Generator
 ) -> list[np.ndarray]:
     """One epoch of training batches: every row once, in random order, batched by like length."""
@@ -138,7 +138,7 @@ def shuffled_batches(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def sorted_batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+def make_sorted_batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Every row once, longest first: the least padding, for prediction."""
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), batch_size):

@@ -11,11 +11,11 @@ import yaml
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
-from cascadebert.data.tokens import sorted_batches
+from cascadebert.data.tokens import make_sorted_batches
 from cascadebert.encoders.loading import label_names, load_classifier, load_config, load_tokenizer
 from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.training.loop import device
+from cascadebert.training.loop import choose_device
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -53,7 +53,7 @@ class Cascade:
         """threshold: confidence above which a text leaves; a number, or one for each member but
         the last."""
         # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
-        self.members = [member.to(device()).eval() for member in members]
+        self.members = [member.to(choose_device()).eval() for member in members]
         self.tokenizers = list(tokenizers)
         self.thresholds = [*np.broadcast_to(np.asarray(threshold, float), len(members) - 1), 0.0]
         self.max_length = max_length
@@ -138,7 +138,9 @@ class Cascade:
         """float64 `[texts, labels]`."""
         encoded = tokenizer(texts, pairs, truncation=True, max_length=self.max_length)
         result = np.empty((len(texts), len(self.label_names)))
-        for rows in sorted_batches(np.array([len(x) for x in encoded["input_ids"]]), batch_size):
+        for rows in make_sorted_batches(
+            np.array([len(x) for x in encoded["input_ids"]]), batch_size
+        ):
             batch = tokenizer.pad(
                 {name: [values[i] for i in rows] for name, values in encoded.items()},
                 return_tensors="pt",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cascadebert.core.errors import UserError, explained
+from cascadebert.core.errors import UserError, explain_error
 from cascadebert.core.files import File, replacing
-from cascadebert.core.hub import answer_in_time, one_line
+from cascadebert.core.hub import limit_waiting, shorten_error
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -48,7 +48,7 @@ def check_family(encoder: File, config: "PreTrainedConfig") -> None:
         )
 
 
-def local_layers(encoder: File) -> int | None:
+def count_local_layers(encoder: File) -> int | None:
     """How many layers a local folder says it has; None if it is none, or says nothing.
 
     For planning, which cannot wait for transformers.
@@ -115,7 +115,7 @@ def label_names(config: "PreTrainedConfig") -> list[str]:
     return list((config.id2label or {}).values())
 
 
-def layer_flops(config: "PreTrainedConfig", tokens: int) -> float:
+def count_layer_flops(config: "PreTrainedConfig", tokens: int) -> float:
     """Floating-point operations of one encoder layer for a text of `tokens` tokens.
 
     Two for each multiply-add: four projections and two feed-forward matrices for every token, and
@@ -131,9 +131,11 @@ def layer_flops(config: "PreTrainedConfig", tokens: int) -> float:
     return 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
 
 
-def layer_cost(encoder: File, reference: File, tokens: int) -> float:
+def compute_layer_cost(encoder: File, reference: File, tokens: int) -> float:
     """What one layer of `encoder` costs in layers of `reference`: 1 where their widths agree."""
-    return layer_flops(load_config(encoder), tokens) / layer_flops(load_config(reference), tokens)
+    return count_layer_flops(load_config(encoder), tokens) / count_layer_flops(
+        load_config(reference), tokens
+    )
 
 
 def _load_weights(auto_class: type, encoder: File, config: "PreTrainedConfig") -> Any:
@@ -170,7 +172,7 @@ def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:
     # A path that was mistyped would otherwise be looked up on the hub, with a puzzling error.
     if (name.startswith((".", "/")) or name.count("/") > 1) and not Path(name).is_dir():
         raise UserError(f"encoder {name}: no such folder; correct the path in `encoders`")
-    answer_in_time()
+    limit_waiting()
     verbosity = logging.get_verbosity()
     # New heads and cut layers are intended here, and no log needs a bar for a second's loading.
     logging.set_verbosity_error()
@@ -179,7 +181,7 @@ def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:
         # Not to trust is said aloud: by default transformers asks the terminal.
         return auto_class.from_pretrained(name, trust_remote_code=False, **arguments)
     except Exception as error:  # whatever the hub, the network or an encoder's files can raise
-        if explained(error, os.curdir):
+        if explain_error(error, os.curdir):
             raise
         raise UserError(f"encoder {name} {_refusal(name, auto_class, error)}") from error
     finally:
@@ -188,7 +190,7 @@ def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:
 
 def _refusal(name: str, auto_class: type, error: Exception) -> str:
     """Why an encoder cannot be loaded, and what to do."""
-    said = one_line(error)
+    said = shorten_error(error)
     if "trust_remote_code" in said:
         return (
             "wants to run code that comes with it, which is never done here; name one in "

@@ -11,7 +11,7 @@ import numpy as np
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
-from cascadebert.data.scores import percent, score_terms
+from cascadebert.data.scores import compute_percent, compute_score_terms
 from cascadebert.data.task import DEV
 from cascadebert.evaluation.exits import ExitRule, Knob, speedup
 from cascadebert.training.predictions import Predictions
@@ -50,13 +50,13 @@ def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: floa
     """Speed-up and score at every knob that the rule finds worth trying on these predictions."""
     knobs = rule.knobs(predictions)
     signal = rule.signal(predictions)
-    terms = score_terms(metric, predictions.predicted, predictions.labels[:, None])
+    terms = compute_score_terms(metric, predictions.predicted, predictions.labels[:, None])
     rows = np.arange(len(predictions.labels))
     speedups, scores = np.empty(len(knobs)), np.empty(len(knobs))
     for k, knob in enumerate(knobs):
         taken = rule.first(signal, knob)
         speedups[k] = speedup(taken, predictions.costs, full_cost)
-        scores[k] = percent(*(term[rows, taken].sum() for term in terms))
+        scores[k] = compute_percent(*(term[rows, taken].sum() for term in terms))
     return Sweep(knobs, speedups, scores)
 
 

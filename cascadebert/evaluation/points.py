@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cascadebert.data.scores import percent, score_terms
+from cascadebert.data.scores import compute_percent, compute_score_terms
 from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions
 from cascadebert.evaluation.exits import ExitRule, Knob
@@ -135,8 +135,10 @@ def trace_curve(
 
 def build_score_statistic(answers, system: SystemPredictions, split: str) -> WeightedStatistic:
     """The statistic weights -> score of predicted labels `[..., examples]` on a split."""
-    numerator, denominator = score_terms(system.metric, np.asarray(answers), system.labels(split))
-    return lambda weights: percent(numerator @ weights.T, denominator @ weights.T)
+    numerator, denominator = compute_score_terms(
+        system.metric, np.asarray(answers), system.labels(split)
+    )
+    return lambda weights: compute_percent(numerator @ weights.T, denominator @ weights.T)
 
 
 def find_full_model(points: pd.DataFrame) -> str | None:

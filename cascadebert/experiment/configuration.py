@@ -16,7 +16,7 @@ from referencing.jsonschema import DRAFT202012
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
-from cascadebert.encoders.loading import local_layers
+from cascadebert.encoders.loading import count_local_layers
 from cascadebert.experiment import published
 from cascadebert.systems import find_methods, load_method
 from cascadebert.systems.method import Candidate, Run
@@ -267,12 +267,13 @@ class Experiment:
         return found
 
     def _check_layers(self, run: Run) -> None:
-        """What is on the hub, or not yet made, is checked by the job that loads it."""
+        """Of an encoder on the hub, or one that is not yet made, the job that loads it checks."""
         layers, folder = run.option("layers", 1), self.encoder(run.encoder)
-        if layers > (local_layers(folder) or layers):
+        present = count_local_layers(folder) or layers
+        if layers > present:
             raise UserError(
                 f"configuration, systems: {run.name} has the first {layers} layers of "
-                f"{run.encoder}, but {folder} has {local_layers(folder)}; ask for fewer `layers`"
+                f"{run.encoder}, but {folder} has {present}; ask for fewer `layers`"
             )
 
     def runs_of(self, systems: Iterable[str]) -> list[Run]:
@@ -338,7 +339,10 @@ def check(config: dict[str, Any]) -> None:
     for name in ("encoder", "system"):
         section = config.get(f"{name}s")
         known[name] = list(section) if isinstance(section, dict) else []
-    known |= {"published method": published.methods(), "published task": published.tasks()}
+    known |= {
+        "published method": published.list_methods(),
+        "published task": published.list_tasks(),
+    }
 
     def validate(value: Any, schema: dict[str, Any], path: tuple[str, ...]) -> None:
         checker = FormatChecker(formats=())

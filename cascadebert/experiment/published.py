@@ -16,7 +16,7 @@ NUMBERS = Path(__file__).with_name("published.csv")
 
 
 @cache
-def numbers() -> pd.DataFrame:
+def load_numbers() -> pd.DataFrame:
     """One number a row: table, method, target_speedup, task, measure, score, speedup, note.
 
     measure is "score", in percent; in Table 1 "margin", or a split, whose size it is; in Table 5
@@ -25,24 +25,26 @@ def numbers() -> pd.DataFrame:
     return pd.read_csv(NUMBERS, comment="#").fillna({"method": "", "note": ""})
 
 
-def methods() -> list[str]:
+def list_methods() -> list[str]:
     """What a system may be called."""
-    return sorted(set(numbers()["method"]) - {""})
+    return sorted(set(load_numbers()["method"]) - {""})
 
 
-def tasks() -> list[str]:
+def list_tasks() -> list[str]:
     """What a task's split may be called."""
-    return sorted(set(numbers()["task"]) - {"avg"})
+    return sorted(set(load_numbers()["task"]) - {"avg"})
 
 
-def beside(frame: pd.DataFrame, table: int, names: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def add_published_numbers(
+    frame: pd.DataFrame, table: int, names: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
     """The frame with the columns paper_score and paper_speedup; NaN where the paper has none.
 
     frame: columns task, split, system, and target_speedup or measure
     table: the paper's, whose numbers they are
     """
     printed = (
-        numbers()
+        load_numbers()
         .query("table == @table")
         .rename(columns={"score": "paper_score", "speedup": "paper_speedup"})
     )
@@ -62,9 +64,11 @@ def beside(frame: pd.DataFrame, table: int, names: dict[str, dict[str, Any]]) ->
     return frame.assign(**{c: found[c].values for c in ("paper_score", "paper_speedup")})
 
 
-def data_table(names: dict[str, dict[str, Any]]) -> dict[tuple[str, str], tuple[float, str]]:
+def read_published_sizes(
+    names: dict[str, dict[str, Any]],
+) -> dict[tuple[str, str], tuple[float, str]]:
     """Table 1: (task, split) -> size and note; (task, system) -> margin of the paper's cascade."""
-    printed = numbers().query("table == 1")
+    printed = load_numbers().query("table == 1")
     found = {}
     for task, of in names["tasks"].items():
         name = next(iter(of.values()), None)  # of mnli-m and mnli-mm the paper says the same

@@ -18,7 +18,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.encoders.loading import load_encoder, load_tokenizer
 from cascadebert.pretraining.vocabulary import check_tokenizer
-from cascadebert.training.loop import arithmetic
+from cascadebert.training.loop import choose_dtype
 
 _BATCH_TOKENS = 4096
 
@@ -57,7 +57,7 @@ class Teacher:
         check_tokenizer(self.tokenizer)
         model = load_encoder(source, layer)
         # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
-        self.model = model.to(device, arithmetic(precision, torch.device(device))).eval()
+        self.model = model.to(device, choose_dtype(precision, torch.device(device))).eval()
         self.prefix = prefix
         self.device = device
 

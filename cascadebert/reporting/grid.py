@@ -1,7 +1,8 @@
 """Systems at target speed-ups, a column a task: the layout of Tables 2, 3, 4, 6 and 7.
 
 A table's frame has the operating points of its systems (`points.measure_operating_points`), the
-paper's numbers beside them (`published.beside`) and, where there are ablations, the columns GAIN.
+paper's numbers beside them (`published.add_published_numbers`) and, where there are ablations, the
+columns GAIN.
 """
 
 from collections.abc import Collection, Mapping

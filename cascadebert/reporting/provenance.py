@@ -15,12 +15,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from cascadebert.core.checksums import digest
+from cascadebert.core.checksums import hash_file
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import join_words
 from cascadebert.encoders.loading import HUB
 from cascadebert.reporting.typeset import Cell, Display, Row
-from cascadebert.training.records import ORIGIN, cpu, library
+from cascadebert.training.records import ORIGIN, identify_code, name_processor
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "rules", "workflow_scripts", "cascadebert")  # files and folders that run
@@ -90,7 +90,7 @@ def describe_code() -> dict:
     return {
         "commit": (_run_git("rev-parse", "HEAD") or "").strip() if tracked else None,
         "changed": None if changed is None else [line[3:] for line in changed.splitlines()],
-        "library": library(),
+        "library": identify_code(),
     }
 
 
@@ -126,7 +126,7 @@ def describe_machine() -> dict:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "system": platform.system(),
-        "cpu": cpu(),
+        "cpu": name_processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory / 2**30, 1),
         "gpus": gpus,
@@ -154,7 +154,7 @@ def _read_splits(folder: File) -> dict:
     """task.json, with the checksum of every split."""
     task = json.loads(Path(folder, "task.json").read_text(encoding="utf-8"))
     for split, about in task["splits"].items():
-        about["sha256"] = digest(Path(folder, f"{split}.parquet"))
+        about["sha256"] = hash_file(Path(folder, f"{split}.parquet"))
     return task
 
 
@@ -165,7 +165,7 @@ def _describe_encoder(folder: Path) -> dict:
     return {
         "folder": str(folder),
         "hub": json.loads(noted.read_text()) if noted.exists() else None,
-        "sha256": {file.name: digest(file) for file in files},
+        "sha256": {file.name: hash_file(file) for file in files},
     }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
 from cascadebert.data.glue import GLUE
-from cascadebert.data.hub import known_as
+from cascadebert.data.hub import identify_glue_task
 from cascadebert.data.scores import score
 from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import Choice, ChosenSystem
@@ -64,7 +64,7 @@ FILES = {
 }
 
 
-def submitted(experiment: Experiment) -> dict[str, str]:
+def find_submitted_tasks(experiment: Experiment) -> dict[str, str]:
     """GLUE task -> the experiment's name for it; {} without a section `submission`.
 
     Raises UserError if no task is a GLUE task, if two are the same GLUE task, or if no threshold
@@ -84,7 +84,7 @@ def submitted(experiment: Experiment) -> dict[str, str]:
         )
     found: dict[str, str] = {}
     for task, spec in experiment.config["tasks"].items():
-        if (glue := known_as(spec["source"])) is None:
+        if (glue := identify_glue_task(spec["source"])) is None:
             continue
         if glue in found:
             raise UserError(
@@ -112,7 +112,7 @@ def write_submission(
     results, section = Path(results), experiment.config["submission"]
     key, speedup = section["system"], section["speedup"]
     predicted = {}
-    for glue, name in submitted(experiment).items():
+    for glue, name in find_submitted_tasks(experiment).items():
         task = Task.load(results / "data" / name)
         choice = Choice.load(results / "evaluation" / name / "choices" / f"{key}.json")
         splits = [file.split for file in FILES.values() if file.glue == glue]

@@ -1,9 +1,10 @@
 """The paper's tables of data and of systems at target speed-ups: Tables 1 to 4, 6 and 7.
 
 A table is made from the evaluation's operating points (`points.measure_operating_points`) of all
-tasks and systems, with the paper's numbers beside them (`published.beside`). `titles` maps the
-systems of the table to their names, in the order of the rows. `ablations` maps a system to the same
-system without DAR. `averaging` has the systems whose exits read the mean of all tokens' states.
+tasks and systems, with the paper's numbers beside them (`published.add_published_numbers`).
+`titles` maps the systems of the table to their names, in the order of the rows. `ablations` maps a
+system to the same system without DAR. `averaging` has the systems whose exits read the mean of all
+tokens' states.
 Scores are in percent. Functions have the names of their rules and files.
 """
 
@@ -44,7 +45,7 @@ def table1_data(
     """Sizes of the tasks and the margin that the development split chose for each cascade.
 
     tasks:     the contents of each task's task.json
-    published: the paper's numbers, see `published.data_table`
+    published: the paper's numbers, see `published.read_published_sizes`
     """
     chosen = points.drop_duplicates(["task", "system"]).set_index(["task", "system"])["candidate"]
     rows, lines, notes = [], [], Footnotes()

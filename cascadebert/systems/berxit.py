@@ -9,7 +9,12 @@ from torch.nn.functional import cross_entropy
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems.method import Candidate, Inputs, Options, Run
-from cascadebert.systems.shared.heads import EXIT_OPTIONS, JointExits, off_ramps, pooling_option
+from cascadebert.systems.shared.heads import (
+    EXIT_OPTIONS,
+    JointExits,
+    make_off_ramps,
+    pooling_option,
+)
 
 EXIT_RULE = "entropy"
 OPTIONS = EXIT_OPTIONS
@@ -27,7 +32,7 @@ class Model(JointExits):
         classifier = load_classifier(encoder, labels)
         super().__init__(run, classifier, added=classifier.config.num_hidden_layers - 1)
         self.classifier = classifier
-        self.ramps = off_ramps(classifier, len(labels))
+        self.ramps = make_off_ramps(classifier, len(labels))
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         outputs = self.classifier(**inputs, output_hidden_states=True)

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems.method import Candidate, Options, Run
-from cascadebert.systems.shared.heads import EXIT_OPTIONS, FrozenExits, off_ramps, pooling_option
+from cascadebert.systems.shared.heads import (
+    EXIT_OPTIONS,
+    FrozenExits,
+    make_off_ramps,
+    pooling_option,
+)
 
 EXIT_RULE = "entropy"
 OPTIONS = EXIT_OPTIONS
@@ -29,5 +34,5 @@ class Model(FrozenExits):
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         backbone = load_classifier(parents[0], labels)
         pooling = run.option("pooling", "first")
-        ramps = off_ramps(backbone, len(labels))
+        ramps = make_off_ramps(backbone, len(labels))
         super().__init__(backbone, ramps, backbone.config.num_hidden_layers, pooling)

@@ -9,7 +9,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 
 
-def fold_of(
+def assign_folds(
     labels: np.ndarray, folds: int, seed: int, task: str, names: Sequence[str]
 ) -> np.ndarray:
     """The fold of every training example, int64 `[examples]`; classes are spread evenly.
@@ -35,7 +35,7 @@ def fold_of(
     return fold
 
 
-def combine(runs: Iterable[File], ids: np.ndarray) -> pd.DataFrame:
+def combine_answers(runs: Iterable[File], ids: np.ndarray) -> pd.DataFrame:
     """Difficulty labels from the held-out predictions of all folds and seeds.
 
     An example is easy if the models of all seeds that did not see it predict it correctly, else

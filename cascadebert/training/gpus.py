@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _held: list[FileLock] = []
 
 
-def devices() -> list[str]:
+def list_gpus() -> list[str]:
     """The GPUs that this process may use, by names that CUDA_VISIBLE_DEVICES takes.
 
     They are those that CUDA_VISIBLE_DEVICES names, or else all that the NVIDIA driver lists.
@@ -48,7 +48,7 @@ def take_slot(slots: int, gpus: list[str] | None = None, poll_seconds: float = 1
     The GPU with the fewest taken slots comes first. CUDA then sees no other GPU: call it before
     anything asks CUDA for one. Returns the GPU's name. Raises UserError if there is no GPU.
     """
-    gpus = devices() if gpus is None else gpus
+    gpus = list_gpus() if gpus is None else gpus
     if not gpus:
         raise UserError(
             "the job is to have a GPU of its own, but this machine has none: nvidia-smi lists "

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from cascadebert.data.tokens import TokenizedSplit, sorted_batches
+from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import Examples, Settings, device, train
+from cascadebert.training.loop import Examples, Settings, choose_device, train
 from cascadebert.training.probes import BATCH, fit_linear
 
 # A head is small and its states are standardised: it bears a higher rate than an encoder does, and
 # on a thousand examples it needs a stronger decay to be as good as a penalised linear probe.
 SETTINGS = Settings(
-    epochs=0,  # by the number of examples: `head_settings`
+    epochs=0,  # by the number of examples: `choose_head_settings`
     learning_rate=2e-3,
     batch_size=64,
     weight_decay=4.0,
@@ -87,7 +87,7 @@ def train_heads(
     Returns the dev score after each epoch, in percent, averaged over the exits; none where the
     problem was solved.
     """
-    model.to(device()).eval()
+    model.to(choose_device()).eval()
     seen, seen_dev = read_states(model, data), read_states(model, dev)
     linear = [head for head in model.heads if isinstance(head, nn.Linear)]
     in_reach = isinstance(seen, FrozenStates) and isinstance(seen_dev, FrozenStates)
@@ -101,11 +101,11 @@ def train_heads(
     mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
     with on_standardised_states(model, mean, deviation):
         examples = Examples(train=seen, dev=seen_dev, metric=metric)
-        settings = head_settings(len(data))
+        settings = choose_head_settings(len(data))
         return train(model, examples, settings, seed=seed, name=name, checkpoint=checkpoint)
 
 
-def head_settings(examples: int) -> Settings:
+def choose_head_settings(examples: int) -> Settings:
     """SETTINGS with as many epochs as give STEPS steps, within EPOCHS."""
     fewest, most = EPOCHS
     epochs = -(-STEPS * SETTINGS.batch_size // examples)
@@ -128,7 +128,7 @@ def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | Toke
             states = np.memmap(file, np.float32, "w+", shape=shape)
     last = np.empty((len(data), one["last"].shape[-1]), dtype=np.float32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    for rows in sorted_batches(data.lengths, BATCH):
+    for rows in make_sorted_batches(data.lengths, BATCH):
         seen = {key: value.cpu() for key, value in model.read(_on_device(data.batch(rows))).items()}
         last[rows] = seen["last"].numpy()
         for row, of_text in zip(rows, seen["states"].numpy(), strict=True):
@@ -158,7 +158,7 @@ def on_standardised_states(
 
     mean, deviation: `[heads, width]`
     """
-    means, deviations = (torch.from_numpy(x).float().to(device()) for x in (mean, deviation))
+    means, deviations = (torch.from_numpy(x).float().to(choose_device()) for x in (mean, deviation))
     scale = means, deviations
     for layer, *of_head in zip(model.first_layers(), *scale, strict=True):
         standardise(layer, *of_head)
@@ -192,4 +192,4 @@ def _states(
 
 
 def _on_device(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {key: value.to(device()) for key, value in inputs.items()}
+    return {key: value.to(choose_device()) for key, value in inputs.items()}

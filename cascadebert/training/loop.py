@@ -12,7 +12,7 @@ from torch import nn
 from cascadebert.core.errors import UserError
 from cascadebert.core.progress import Progress
 from cascadebert.data.scores import score
-from cascadebert.data.tokens import shuffled_batches, sorted_batches
+from cascadebert.data.tokens import make_shuffled_batches, make_sorted_batches
 from cascadebert.systems.method import ExitModel, Inputs
 from cascadebert.training.checkpoint import (
     Checkpoint,
@@ -49,11 +49,11 @@ class Settings:
         return cls(**{f.name: section[f.name] for f in fields(cls) if f.name in section})
 
 
-def device() -> torch.device:
+def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def arithmetic(precision: str, where: torch.device) -> torch.dtype:
+def choose_dtype(precision: str, where: torch.device) -> torch.dtype:
     """`precision` is bf16, fp32, or auto: bf16 if the hardware has it."""
     if precision == "auto":
         if where.type == "cuda":
@@ -67,11 +67,11 @@ def arithmetic(precision: str, where: torch.device) -> torch.dtype:
 
 
 def autocast(precision: str, where: torch.device) -> torch.autocast:
-    reduced = arithmetic(precision, where) == torch.bfloat16
+    reduced = choose_dtype(precision, where) == torch.bfloat16
     return torch.autocast(where.type, torch.bfloat16, enabled=reduced)
 
 
-def adamw(model: ExitModel, settings: Settings) -> torch.optim.AdamW:
+def make_optimizer(model: ExitModel, settings: Settings) -> torch.optim.AdamW:
     """AdamW with decoupled weight decay; none on biases and LayerNorm, which have one dimension.
 
     The model's `added_exits` learn at `exit_rate` times the learning rate.
@@ -155,7 +155,7 @@ class _State:
         parts = (
             self.model.state_dict(),
             optimizer_tensors(self.optimizer),
-            random_states(device()),
+            random_states(choose_device()),
             self.best,
         )
         about = {"step": step, "scores": self.scores}
@@ -169,7 +169,7 @@ class _State:
         parts, about = stored
         self.model.load_state_dict(parts["model"])
         restore_optimizer(self.optimizer, parts["optimizer"])
-        restore_random_states(parts["random"], device())
+        restore_random_states(parts["random"], choose_device())
         self.scores, self.best = about["scores"], parts["best"]
         return about["step"]
 
@@ -196,8 +196,8 @@ def train(
 
     Returns the dev score after each epoch, in percent. Raises UserError if the loss is not finite.
     """
-    model.to(device())
-    optimizer = adamw(model, settings)
+    model.to(choose_device())
+    optimizer = make_optimizer(model, settings)
     in_epoch = -(-len(examples.train) // settings.batch_size)
     steps = settings.epochs * in_epoch
     sampler = np.random.default_rng(seed)
@@ -206,7 +206,7 @@ def train(
     progress = Progress(name, steps, state.restore(checkpoint))
     for epoch in range(settings.epochs):
         # Drawn for epochs that are done, too: the sampler goes on from where it was.
-        batches = shuffled_batches(examples.train.lengths, settings.batch_size, sampler)
+        batches = make_shuffled_batches(examples.train.lengths, settings.batch_size, sampler)
         model.train()
         for rows in batches[max(0, progress.done - epoch * in_epoch) :]:
             step = progress.done
@@ -248,7 +248,7 @@ def _find_loss(
     regularisation: Regularisation | None,
 ) -> torch.Tensor:
     """The loss of the batch of these rows, which is that of step `step` of `steps`."""
-    where = device()
+    where = choose_device()
     inputs = {key: value.to(where) for key, value in examples.batch(rows).items()}
     gold = torch.from_numpy(examples.labels[rows]).to(where)
     with autocast(settings.precision, where):
@@ -276,10 +276,10 @@ def predict(
 
     In full precision by default: rounded confidences would tie.
     """
-    where = device()
+    where = choose_device()
     model.to(where).eval()
     order, batches = [], []
-    for rows in sorted_batches(data.lengths, batch_size):
+    for rows in make_sorted_batches(data.lengths, batch_size):
         inputs = {key: value.to(where) for key, value in data.batch(rows).items()}
         with autocast(precision, where):
             batches.append(model(inputs).cpu().numpy())

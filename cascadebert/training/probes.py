@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 from transformers import PreTrainedModel
 
-from cascadebert.data.tokens import TokenizedSplit, sorted_batches
+from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
 from cascadebert.systems.method import ExitModel, Inputs
 from cascadebert.systems.shared.heads import JointExits, Scaling, pool
 from cascadebert.training.loop import predict
@@ -117,7 +117,7 @@ def read_exits(
     with _kept_states(model) as batches:
         logits = predict(model, data, BATCH, precision)
     states = np.empty((*logits.shape[:2], batches[0].shape[-1]), dtype=np.float32)
-    for rows, batch in zip(sorted_batches(data.lengths, BATCH), batches, strict=True):
+    for rows, batch in zip(make_sorted_batches(data.lengths, BATCH), batches, strict=True):
         states[rows] = batch
     return logits, states
 

@@ -9,44 +9,44 @@ from typing import Any
 
 import torch
 
-from cascadebert.core.checksums import digest
+from cascadebert.core.checksums import hash_file
 from cascadebert.core.sources import LIBRARY
-from cascadebert.training.loop import arithmetic, device
+from cascadebert.training.loop import choose_device, choose_dtype
 from cascadebert.training.store import package_versions
 
 MACHINE = "machine.json"  # in the folder of a trained model; no part of its fingerprint
 ORIGIN = "origin.json"  # in a folder of predictions
 
 
-def machine(precision: str) -> dict[str, Any]:
+def describe_machine(precision: str) -> dict[str, Any]:
     """The facts on which the last bits of a result may depend; no name of a host, no date.
 
     precision: as in the configuration; what it came to here is noted
     """
-    where = device()
+    where = choose_device()
     return {
-        "cpu": cpu(),
+        "cpu": name_processor(),
         "gpu": torch.cuda.get_device_name(where) if where.type == "cuda" else None,
-        "precision": str(arithmetic(precision, where)).removeprefix("torch."),
+        "precision": str(choose_dtype(precision, where)).removeprefix("torch."),
         "torch": torch.__version__,
-        "code": library(),
+        "code": identify_code(),
     }
 
 
-def origin(trained: Path) -> dict[str, Any]:
+def describe_origin(trained: Path) -> dict[str, Any]:
     """Of predictions: the checksums of the weights that gave them, and who made both.
 
     trained: the folder of the model; `trained` is None if it does not say where it was trained
     """
     noted = trained / MACHINE
     return {
-        "weights": {path.name: digest(path) for path in sorted(trained.glob("*.safetensors"))},
+        "weights": {path.name: hash_file(path) for path in sorted(trained.glob("*.safetensors"))},
         "trained": json.loads(noted.read_text()) if noted.exists() else None,
-        "predicted": machine("fp32"),
+        "predicted": describe_machine("fp32"),
     }
 
 
-def cpu() -> str:
+def name_processor() -> str:
     """The model of the processor, or at least its architecture."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text().splitlines() if about.exists() else []
@@ -55,7 +55,7 @@ def cpu() -> str:
 
 
 @cache
-def library() -> str:
+def identify_code() -> str:
     """A name for this version of the library and of those that training rests on; needs no git."""
-    code = " ".join(map(digest, sorted(LIBRARY.rglob("*.py"))))
+    code = " ".join(map(hash_file, sorted(LIBRARY.rglob("*.py"))))
     return hashlib.sha256(f"{package_versions()} {code}".encode()).hexdigest()[:12]

@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
-from cascadebert.data.tokens import TokenizedSplit, sorted_batches
+from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
 from cascadebert.systems.method import ExitModel
-from cascadebert.training.loop import device
+from cascadebert.training.loop import choose_device
 from cascadebert.training.models import find_encoder
 from cascadebert.training.stages import Job
 
@@ -70,23 +70,23 @@ def represent_run(job: Job, trained: Path, layers: int, path: File) -> None:
     draw = np.random.default_rng(job.derive_seed("representations"))
     rows = np.sort(draw.choice(len(split), min(EXAMPLES, len(split)), replace=False))
     data = split.take(rows)
-    states = first_token_states(model, data, layers)
+    states = read_first_token_states(model, data, layers)
     States(states, data.ids, data.labels, model.depths.index(layers)).save(path)
 
 
 @torch.inference_mode()
-def first_token_states(
+def read_first_token_states(
     model: ExitModel, data: TokenizedSplit, layers: int, batch_size: int = 128
 ) -> np.ndarray:
     """The first token's state after `layers` layers, float32 `[examples, width]`.
 
     model: a system's; the states are those of the first Hugging Face model in it
     """
-    where = device()
+    where = choose_device()
     model.to(where).eval()
     encoder = find_encoder(model)
     states = np.empty((len(data), encoder.config.hidden_size), dtype=np.float32)
-    for rows in sorted_batches(data.lengths, batch_size):
+    for rows in make_sorted_batches(data.lengths, batch_size):
         inputs = {name: value.to(where) for name, value in data.batch(rows).items()}
         # The first of the hidden states are the embeddings.
         layer = encoder(**inputs, output_hidden_states=True).hidden_states[layers]

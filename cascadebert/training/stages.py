@@ -13,18 +13,18 @@ from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
 from cascadebert.data.task import DEV, Task
 from cascadebert.data.tokens import TokenizedSplit
-from cascadebert.encoders.loading import layer_cost, load_tokenizer
+from cascadebert.encoders.loading import compute_layer_cost, load_tokenizer
 from cascadebert.systems import method_module
 from cascadebert.systems.method import ExitModel, Run
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.difficulty import fold_of
+from cascadebert.training.difficulty import assign_folds
 from cascadebert.training.head_training import train_heads
 from cascadebert.training.loop import Examples, Regularisation, Settings, predict, train
 from cascadebert.training.models import check_reads, new_model
 from cascadebert.training.predictions import PROBES, Predictions
 from cascadebert.training.probes import predict_with_probes, scale_exits
-from cascadebert.training.records import MACHINE, ORIGIN, machine, origin
+from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
 from cascadebert.training.store import Store, fingerprint
 
 TRAIN = "train"
@@ -129,7 +129,7 @@ def label_run(job: LabellingJob, store: Store, output: File) -> None:
         task, run = job.task, job.run
         data, dev = job.load_split(TRAIN), job.load_split(DEV)
         fold_seed = job.derive_seed("folds")
-        numbers = fold_of(data.labels, job.folds, fold_seed, task.name, task.labels)
+        numbers = assign_folds(data.labels, job.folds, fold_seed, task.name, task.labels)
         inside = data.take(np.flatnonzero(numbers != job.fold))
         held_out = data.take(np.flatnonzero(numbers == job.fold))
         seed = job.derive_seed("difficulty", run.name, job.fold, job.replicate)
@@ -153,7 +153,7 @@ def label_run(job: LabellingJob, store: Store, output: File) -> None:
                 "correct": predicted == held_out.labels,
             }
         )
-        table.attrs = machine(job.settings.precision)
+        table.attrs = describe_machine(job.settings.precision)
         table.to_parquet(draft, index=False)
 
     store.once(job.key, output, label)
@@ -186,7 +186,7 @@ def train_run(job: TrainingJob, store: Store, folder: File) -> None:
         model.save(draft)
         epochs = pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores})
         epochs.to_csv(draft / "epochs.csv", index=False)
-        (draft / MACHINE).write_text(json.dumps(machine(job.settings.precision)) + "\n")
+        (draft / MACHINE).write_text(json.dumps(describe_machine(job.settings.precision)) + "\n")
         load_tokenizer(job.encoder).save_pretrained(draft)
 
     store.once(job.key, folder, fit)
@@ -203,14 +203,14 @@ def predict_run(job: Job, trained: Path, reference: File, max_length: int, folde
     """Writes the logits of all exits on every split but train to <folder>/<split>.npz.
 
     <folder>/probes has the same of linear probes on the states that the exits read, and
-    origin.json says which weights gave them, and where (`records.origin`).
+    origin.json says which weights gave them, and where (`records.describe_origin`).
 
     trained:    the folder of the trained run
     reference:  the encoder in whose layers costs are counted
     max_length: the number of tokens of the text for which costs are counted
     """
     model = job.load_model(trained)
-    costs = np.array(model.depths) * layer_cost(job.encoder, reference, max_length)
+    costs = np.array(model.depths) * compute_layer_cost(job.encoder, reference, max_length)
     splits = {split: job.load_split(split) for split in job.task.splits}
     logits, probes = predict_with_probes(model, splits, job.derive_seed("probes"))
     with replacing(folder) as draft:
@@ -219,4 +219,4 @@ def predict_run(job: Job, trained: Path, reference: File, max_length: int, folde
             for split, of_split in found.items():
                 data = splits[split]
                 Predictions(of_split, costs, data.ids, data.labels).save(place / f"{split}.npz")
-        (draft / ORIGIN).write_text(json.dumps(origin(trained)) + "\n")
+        (draft / ORIGIN).write_text(json.dumps(describe_origin(trained)) + "\n")

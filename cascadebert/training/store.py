@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import transformers
 
-from cascadebert.core.checksums import damage, digest, remove, visible, write_checksums
+from cascadebert.core.checksums import find_damage, hash_file, list_visible, remove, write_checksums
 from cascadebert.core.files import File, replacing
 from cascadebert.core.sources import LIBRARY, find_sources
 from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_on_sigterm
@@ -33,11 +33,11 @@ def fingerprint(description: dict[str, Any], files: Iterable[File], modules: Ite
     modules:     of the library; their code counts, and the code that they import
     """
     parts = [json.dumps(description, sort_keys=True), package_versions()]
-    parts += [f"{path.relative_to(LIBRARY)} {digest(path)}" for path in find_sources(*modules)]
+    parts += [f"{path.relative_to(LIBRARY)} {hash_file(path)}" for path in find_sources(*modules)]
     for path in map(Path, files):
         # On which machine a parent was trained is no content.
-        contents = [file for file in visible(path) if file.name != "machine.json"]
-        parts += [f"{file.relative_to(path)} {digest(file)}" for file in contents]
+        contents = [file for file in list_visible(path) if file.name != "machine.json"]
+        parts += [f"{file.relative_to(path)} {hash_file(file)}" for file in contents]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -61,7 +61,7 @@ class Store:
         """
         kept = Path(self.folder, key)
         sums = kept / ".sha256"
-        if kept.exists() and (found := damage(kept, sums, kept)):
+        if kept.exists() and (found := find_damage(kept, sums, kept)):
             log.warning("%s: trained again", found)
             remove(kept)
         if not kept.exists():

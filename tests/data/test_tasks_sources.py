@@ -14,7 +14,7 @@ import datasets
 import pytest
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.load import source_files
+from cascadebert.data.load import list_source_files
 from cascadebert.data.package import fetch, unpack
 from tests.data.test_tasks import load
 
@@ -504,13 +504,13 @@ def test_the_real_ratings(tmp_path):
 
 
 def test_local_files_are_named_for_the_workflow(tmp_path):
-    assert source_files({"source": {"files": {"train": "a.csv", "dev": "b.csv"}}}) == [
+    assert list_source_files({"source": {"files": {"train": "a.csv", "dev": "b.csv"}}}) == [
         "a.csv",
         "b.csv",
     ]
     for stem in ("train", "dev"):
         (tmp_path / f"{stem}.tsv").write_text("")
-    found = source_files({"source": {"glue": "RTE", "folder": str(tmp_path)}})
+    found = list_source_files({"source": {"glue": "RTE", "folder": str(tmp_path)}})
     assert found == [str(tmp_path / "dev.tsv"), str(tmp_path / "train.tsv")]
-    assert source_files({"source": {"package": "x==1", "archive": "x.tar.gz"}}) == ["x.tar.gz"]
-    assert source_files({"source": {"hub": "nyu-mll/glue"}}) == []
+    assert list_source_files({"source": {"package": "x==1", "archive": "x.tar.gz"}}) == ["x.tar.gz"]
+    assert list_source_files({"source": {"hub": "nyu-mll/glue"}}) == []

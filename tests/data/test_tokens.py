@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.tokens import TokenizedSplit, shuffled_batches, sorted_batches, tokenize
+from cascadebert.data.tokens import (
+    TokenizedSplit,
+    make_shuffled_batches,
+    make_sorted_batches,
+    tokenize,
+)
 from cascadebert.encoders.loading import load_tokenizer
 
 
@@ -66,8 +71,8 @@ def test_a_damaged_file_is_named(tmp_path):
 def test_every_row_is_in_exactly_one_batch(lengths, size):
     lengths = np.array(lengths)
     for batches in (
-        shuffled_batches(lengths, size, np.random.default_rng(0)),
-        list(sorted_batches(lengths, size)),
+        make_shuffled_batches(lengths, size, np.random.default_rng(0)),
+        list(make_sorted_batches(lengths, size)),
     ):
         assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
         assert max(map(len, batches)) <= size
@@ -76,7 +81,7 @@ def test_every_row_is_in_exactly_one_batch(lengths, size):
 def test_batches_are_of_like_length_and_differ_from_epoch_to_epoch():
     lengths = np.random.default_rng(0).integers(5, 60, 3000)
     generator = np.random.default_rng(1)
-    first, second = (shuffled_batches(lengths, 32, generator) for _ in range(2))
+    first, second = (make_shuffled_batches(lengths, 32, generator) for _ in range(2))
     padding = sum(lengths[b].max() * len(b) for b in first) / lengths.sum() - 1
     assert padding < 0.05
     assert [b.tolist() for b in first] != [b.tolist() for b in second]

@@ -19,7 +19,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from cascadebert.core.errors import UserError
 from cascadebert.encoders.loading import (
     HUB,
-    layer_flops,
+    count_layer_flops,
     load_classifier,
     load_config,
     load_encoder,
@@ -86,8 +86,8 @@ def test_a_head_of_other_labels_gives_way_to_a_new_one(encoders, tmp_path):
 
 
 def test_who_does_not_say_its_inner_width_has_berts():
-    expected = layer_flops(BertConfig(hidden_size=32, intermediate_size=128), 10)
-    assert layer_flops(SimpleNamespace(hidden_size=32), 10) == expected
+    expected = count_layer_flops(BertConfig(hidden_size=32, intermediate_size=128), 10)
+    assert count_layer_flops(SimpleNamespace(hidden_size=32), 10) == expected
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ NAMES = {
     "systems": {"small": "cascadebert", "dee": "deebert"},
     "tasks": {"mnli": {"dev": "mnli-m", "dev_mismatched": "mnli-mm"}, "words": {}},
 }
-TABLES = published.numbers()
+TABLES = published.load_numbers()
 
 
 def test_a_number_is_there_once():
@@ -72,23 +72,27 @@ def test_beside_puts_each_number_where_it_belongs():
         columns=["task", "split", "system", "target_speedup"],
         index=[0] * 6,
     )
-    found = published.beside(frame, 2, NAMES)
+    found = published.add_published_numbers(frame, 2, NAMES)
     assert list(found["paper_score"].fillna(-1)) == [81.2, 61.3, -1, -1, -1, -1]
     assert list(found["paper_speedup"].fillna(-1)) == [3.0, 3.03, -1, -1, -1, -1]
     pd.testing.assert_frame_equal(found[frame.columns], frame)
-    assert published.beside(frame[:0], 2, NAMES).empty
-    assert published.beside(frame, 2, {"systems": {}, "tasks": {}})["paper_score"].isna().all()
+    assert published.add_published_numbers(frame[:0], 2, NAMES).empty
+    assert (
+        published.add_published_numbers(frame, 2, {"systems": {}, "tasks": {}})["paper_score"]
+        .isna()
+        .all()
+    )
 
 
 def test_beside_knows_measures():
     frame = pd.DataFrame({"task": "mnli", "split": "dev", "system": "small"}, index=range(3))
     frame = frame.assign(measure=["dis", "ece", "confidence_wrong"])
-    found = published.beside(frame, 5, NAMES)["paper_score"]
+    found = published.add_published_numbers(frame, 5, NAMES)["paper_score"]
     assert list(found.fillna(-1)) == [78.0, 7.9, -1]
 
 
 def test_data_table_has_sizes_and_the_margins_of_the_papers_cascade():
-    found = published.data_table(NAMES)
+    found = published.read_published_sizes(NAMES)
     assert found["mnli", "train"] == (393000, "")
     assert found["mnli", "dev"] == (20000, "mnli-m and mnli-mm together")
     assert found["mnli", "small"] == (0.3, "")

@@ -16,8 +16,8 @@ from cascadebert.reporting.provenance import (
 from cascadebert.reporting.typeset import to_markdown
 from cascadebert.systems.method import Run
 from cascadebert.training import records, stages
-from cascadebert.training.difficulty import combine
-from cascadebert.training.records import machine, origin
+from cascadebert.training.difficulty import combine_answers
+from cascadebert.training.records import describe_machine, describe_origin
 from cascadebert.training.stages import (
     Job,
     LabellingJob,
@@ -47,7 +47,7 @@ def made(tmp_path_factory, task, encoders) -> Path:
     for fold in range(2):
         with pytest.MonkeyPatch.context() as patch:
             if fold == 1:
-                patch.setattr(stages, "machine", lambda precision: OF_A_GPU)
+                patch.setattr(stages, "describe_machine", lambda precision: OF_A_GPU)
             out = folder / f"fold{fold}.parquet"
             number = {"fold": fold, "folds": 2, "replicate": 0}
             label_run(LabellingJob(**common, seed=1, settings=settings, **number), store, out)
@@ -95,7 +95,7 @@ def test_it_has_the_checksums_of_data_encoders_and_models(record, made, encoders
 
 def test_it_counts_the_machines_that_trained(record):
     found = record()
-    mine = machine("fp32")
+    mine = describe_machine("fp32")
     assert mine["cpu"]
     assert mine["precision"] == "float32"
     assert found["models_trained_on"] == [{**mine, "count": 1}]
@@ -117,7 +117,7 @@ def test_it_is_the_same_whenever_it_is_written(record):
 def test_the_machine_is_no_part_of_difficulty_labels(made, task):
     """Labels of folds that were trained elsewhere are those that are trained here."""
     ids = task.splits["train"]["id"].to_numpy(dtype=str)
-    table = combine([made / f"fold{fold}.parquet" for fold in range(2)], ids)
+    table = combine_answers([made / f"fold{fold}.parquet" for fold in range(2)], ids)
     assert table.attrs == {}
 
 
@@ -135,7 +135,7 @@ def test_results_of_a_version_that_noted_no_machine_are_said_to_be_so(record, ma
     finally:
         noted.write_text(text)
     (Path(made, "bare")).mkdir()
-    assert origin(made / "bare")["trained"] is None
+    assert describe_origin(made / "bare")["trained"] is None
 
 
 def test_the_table_says_it_in_short(record):
@@ -170,7 +170,7 @@ def test_it_knows_the_commit_and_what_was_changed_since(tmp_path, monkeypatch):
     (tmp_path / "cascadebert").mkdir()
     (tmp_path / "Snakefile").write_text("one")
     monkeypatch.setattr(module, "ROOT", tmp_path)
-    nothing = {"commit": None, "changed": None, "library": records.library()}
+    nothing = {"commit": None, "changed": None, "library": records.identify_code()}
     assert describe_code() == nothing
     git("init", "--quiet")
     assert describe_code() == nothing  # a history, but not of this code

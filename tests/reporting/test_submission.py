@@ -16,7 +16,7 @@ from cascadebert.evaluation.choice import choose
 from cascadebert.evaluation.exits import CONFIDENCES
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.reporting.submission import check_zip, submitted, write_submission
+from cascadebert.reporting.submission import check_zip, find_submitted_tasks, write_submission
 from cascadebert.training.predictions import Predictions
 from tests.experiment.test_experiment import DEFAULT
 
@@ -244,8 +244,8 @@ def test_questions_of_qqp_without_a_text_are_filled(tmp_path, encoder):
 
 def test_which_task_is_which():
     experiment = Experiment(configuration("movies", "rte", "sst", "nli"))
-    assert submitted(experiment) == {"RTE": "rte", "SST-2": "sst", "MNLI": "nli"}
-    assert submitted(Experiment(DEFAULT)) == {}
+    assert find_submitted_tasks(experiment) == {"RTE": "rte", "SST-2": "sst", "MNLI": "nli"}
+    assert find_submitted_tasks(Experiment(DEFAULT)) == {}
 
 
 @pytest.mark.parametrize(
@@ -259,14 +259,14 @@ def test_which_task_is_which():
 )
 def test_what_cannot_be_submitted_is_refused_before_any_job(config, message):
     with pytest.raises(UserError, match=message):
-        submitted(Experiment(config))
+        find_submitted_tasks(Experiment(config))
 
 
 def test_two_tasks_that_are_the_same_are_refused():
     config = configuration("rte")
     config["tasks"]["again"] = {"source": {"hub": "nyu-mll/glue", "config": "rte"}}
     with pytest.raises(UserError, match=r"rte and again are both GLUE's RTE"):
-        submitted(Experiment(config))
+        find_submitted_tasks(Experiment(config))
 
 
 def first(old: str, new: str):

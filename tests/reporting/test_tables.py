@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebert.evaluation.points import NOT_RUN
-from cascadebert.experiment.published import beside, data_table
+from cascadebert.experiment.published import add_published_numbers, read_published_sizes
 from cascadebert.reporting import grid, tables
 from cascadebert.reporting.exit_tables import CALIBRATION, table5_calibration, table_probes
 from cascadebert.reporting.typeset import (
@@ -44,7 +44,10 @@ ODD = r"a_b & 50% #1 {x} \y ~z ^w $5 |p| *s* `c` <i> [q]"
 def frames(tasks=("movies",), split="test", names=NAMES, number=2) -> dict[str, pd.DataFrame]:
     """The simulation's, with the numbers of a table of the paper beside them."""
     made = simulation.frames(tuple(tasks), split)
-    return {**made, **{name: beside(made[name], number, names) for name in ("points", "exits")}}
+    return {
+        **made,
+        **{name: add_published_numbers(made[name], number, names) for name in ("points", "exits")},
+    }
 
 
 def cells_without_reason(display: Display) -> list[Cell]:
@@ -494,7 +497,9 @@ def test_tables_4_and_5_have_the_papers_numbers_of_their_own():
 def test_table1_has_the_papers_sizes_and_margins():
     described = task_description("mrpc")
     points = frames(("mrpc",))["points"]
-    table, display = tables.table1_data([described], points, TITLES, ABLATIONS, data_table(PAPERS))
+    table, display = tables.table1_data(
+        [described], points, TITLES, ABLATIONS, read_published_sizes(PAPERS)
+    )
     assert [cell.text for cell in display.rows[0][3:]] == [
         "7,000\npaper 3.7k",
         "800\npaper 0.4k",
@@ -509,7 +514,9 @@ def test_where_the_paper_counts_two_splits_as_one_it_says_so():
     names = {"systems": {}, "tasks": {"mnli": {"dev": "mnli-m", "dev_mismatched": "mnli-mm"}}}
     described = task_description("mnli")
     points = frames(("mnli",))["points"]
-    _, display = tables.table1_data([described], points, TITLES, ABLATIONS, data_table(names))
+    _, display = tables.table1_data(
+        [described], points, TITLES, ABLATIONS, read_published_sizes(names)
+    )
     notes = {mark: note for note, mark in display.notes.items()}
     dev = display.rows[0][4]
     assert dev.text == "800\npaper 20k"

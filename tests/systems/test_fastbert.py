@@ -6,7 +6,12 @@ import torch
 from scipy.special import softmax
 
 from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import layer_flops, load_config, load_encoder, load_tokenizer
+from cascadebert.encoders.loading import (
+    count_layer_flops,
+    load_config,
+    load_encoder,
+    load_tokenizer,
+)
 from cascadebert.systems.fastbert import Head, candidates
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, train
@@ -66,7 +71,9 @@ def test_a_head_works_a_fortieth_of_what_a_layer_does(width, encoders):
     head = Head(config, 2)
     matrices = [p for p in head.parameters() if p.ndim == 2 and len(p) > 2]
     operations = 2 * 128 * sum(p.numel() for p in matrices)
-    layer = layer_flops(config, 128) - 4 * 128**2 * width  # the table counts no attention scores
+    layer = (
+        count_layer_flops(config, 128) - 4 * 128**2 * width
+    )  # the table counts no attention scores
     assert operations / layer == pytest.approx(46.1 / 1809.9, rel=0.08)  # narrow widths are whole
     if width == 768:
         assert head.narrow.out_features == 128

@@ -19,8 +19,8 @@ from cascadebert.systems.theseus import stack
 from cascadebert.training import head_training
 from cascadebert.training.head_training import (
     FrozenStates,
+    choose_head_settings,
     fold,
-    head_settings,
     read_states,
     standardise,
     train_heads,
@@ -270,7 +270,7 @@ def test_the_development_split_chooses_the_penalty():
 
 @pytest.mark.parametrize(("examples", "epochs"), [(10, 50), (3200, 10), (10**6, 3)])
 def test_heads_get_enough_steps_whatever_the_size(examples, epochs):
-    assert head_settings(examples).epochs == epochs
+    assert choose_head_settings(examples).epochs == epochs
 
 
 def test_linear_exits_execute_what_was_computed(encoders, splits, tmp_path):

@@ -14,8 +14,8 @@ from cascadebert import systems
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
-    layer_cost,
-    layer_flops,
+    compute_layer_cost,
+    count_layer_flops,
     load_classifier,
     load_config,
     load_tokenizer,
@@ -233,13 +233,15 @@ def test_members_of_a_cascade_may_be_students():
 
 
 def test_layers_of_another_width_cost_their_flops(encoders, tmp_path):
-    assert layer_cost(encoders["bert-2"], encoders["bert-4"], tokens=64) == 1
+    assert compute_layer_cost(encoders["bert-2"], encoders["bert-4"], tokens=64) == 1
     wide = load_config(encoders["bert-2"])
     wide.hidden_size, wide.intermediate_size = 64, 128
     narrow = load_config(encoders["bert-2"])
     # by hand: 4 projections and 2 feed-forward matrices a token, 2 products of attention
-    assert layer_flops(narrow, 10) == 2 * 10 * (4 * 32 * 32 + 2 * 32 * 64) + 2 * (2 * 10 * 10 * 32)
-    assert 3 < layer_flops(wide, 64) / layer_flops(narrow, 64) < 4
+    assert count_layer_flops(narrow, 10) == 2 * 10 * (4 * 32 * 32 + 2 * 32 * 64) + 2 * (
+        2 * 10 * 10 * 32
+    )
+    assert 3 < count_layer_flops(wide, 64) / count_layer_flops(narrow, 64) < 4
 
 
 def test_an_encoder_that_is_not_there_is_named(tmp_path):

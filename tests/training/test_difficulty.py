@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascadebert.core.errors import UserError
-from cascadebert.training.difficulty import combine, fold_of
+from cascadebert.training.difficulty import assign_folds, combine_answers
 
 
 @settings(deadline=None)  # the first call imports scikit-learn
@@ -15,16 +15,16 @@ def test_folds_partition_the_examples_and_spread_the_classes(labels, folds):
     counts = np.bincount(labels)
     if (counts[counts > 0] < folds).any():
         with pytest.raises(UserError, match=r"task x: \d+ training .* labelled [abc], fewer than"):
-            fold_of(labels, folds, 0, "x", "abc")
+            assign_folds(labels, folds, 0, "x", "abc")
         return
-    fold = fold_of(labels, folds, 0, "x", "abc")
+    fold = assign_folds(labels, folds, 0, "x", "abc")
     assert set(fold) == set(range(folds))
     for label in np.unique(labels):
         sizes = np.bincount(fold[labels == label], minlength=folds)
         assert sizes.max() - sizes.min() <= 1
     for number in range(folds):  # who is trained on the others has seen every class
         assert set(labels[fold != number]) == set(labels)
-    assert (fold == fold_of(labels, folds, 0, "x", "abc")).all()
+    assert (fold == assign_folds(labels, folds, 0, "x", "abc")).all()
 
 
 def runs(tmp_path, correct):
@@ -42,7 +42,7 @@ def runs(tmp_path, correct):
 def test_easy_is_what_all_seeds_get_right(tmp_path):
     correct = np.random.default_rng(0).random((5, 40)) < 0.8
     files, ids = runs(tmp_path, correct)
-    table = combine(files, ids)
+    table = combine_answers(files, ids)
     assert list(table["id"]) == list(ids)
     assert (table["difficult"] == ~correct.all(axis=0)).all()
     assert (table["correct"] == correct.sum(axis=0)).all()
@@ -51,6 +51,6 @@ def test_easy_is_what_all_seeds_get_right(tmp_path):
 def test_a_missing_run_is_refused(tmp_path):
     files, ids = runs(tmp_path, np.ones((3, 10), dtype=bool))
     with pytest.raises(UserError, match="equally often"):
-        combine(files[1:], ids)
+        combine_answers(files[1:], ids)
     with pytest.raises(UserError, match="equally often"):
-        combine(files, ids[1:])
+        combine_answers(files, ids[1:])

@@ -158,21 +158,21 @@ def driver(tmp_path, monkeypatch):
 def test_a_gpu_has_one_name_however_it_is_named(driver, monkeypatch, named, found):
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    assert gpus.devices() == found
+    assert gpus.list_gpus() == found
 
 
 def test_without_a_driver_names_are_taken_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    assert gpus.devices() == ["0", "1"]
+    assert gpus.list_gpus() == ["0", "1"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert gpus.devices() == []
+    assert gpus.list_gpus() == []
 
 
 def test_a_gpu_that_is_not_there_is_refused(driver, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
     with pytest.raises(UserError, match="names GPU 2, but nvidia-smi lists 2"):
-        gpus.devices()
+        gpus.list_gpus()
     with pytest.raises(UserError, match="has none"):
         gpus.take_slot(1, [])
 

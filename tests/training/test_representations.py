@@ -10,7 +10,7 @@ from cascadebert.training.models import new_model
 from cascadebert.training.representations import (
     EXAMPLES,
     States,
-    first_token_states,
+    read_first_token_states,
     represent_run,
     silhouette,
     tsne,
@@ -60,7 +60,7 @@ def test_states_are_those_of_the_encoder_one_example_at_a_time(method, encoders,
     run = Run(method, "bert-4")
     model = new_model(run, encoders["bert-4"], task.labels, (), seed=0)
     data = TokenizedSplit.load(tokens / "test.npz").take(np.arange(20))
-    states = first_token_states(model, data, layers=2, batch_size=7)
+    states = read_first_token_states(model, data, layers=2, batch_size=7)
     assert states.dtype == np.float32
     shallow = load_encoder(encoders["bert-4"], layers=2).eval()
     with torch.inference_mode():

@@ -12,8 +12,8 @@ from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import (
     Examples,
     Regularisation,
-    adamw,
     learning_rate,
+    make_optimizer,
     predict,
     train,
 )
@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(encoders, task, splits):
 
 def test_weight_decay_spares_biases_and_layernorm(encoders, task):
     model = new_model(RUN, encoders["bert-2"], task.labels, (), 0)
-    groups = adamw(model, SETTINGS).param_groups
+    groups = make_optimizer(model, SETTINGS).param_groups
     decayed, spared = (set(map(id, group["params"])) for group in groups)
     for name, parameter in model.named_parameters():
         plain = name.endswith("bias") or "LayerNorm" in name

@@ -99,7 +99,7 @@ def initialise(linear: nn.Linear, config: "PreTrainedConfig") -> nn.Linear:
     return linear
 
 
-def off_ramps(classifier: "PreTrainedModel", labels: int) -> nn.ModuleList:
+def make_off_ramps(classifier: "PreTrainedModel", labels: int) -> nn.ModuleList:
     """DeeBERT's off-ramp (pooler, dropout, linear) for every layer of a classifier but the last.
 
     Each gives logits `[batch, labels]` of a pooled state `[batch, width]`.
