@@ -11,9 +11,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 from torch import nn
 from transformers import PreTrainedModel
@@ -44,6 +41,11 @@ def fit_linear(
     labels, dev_labels: int64 `[examples]`
     Returns weight `[classes, width]` and bias `[classes]`, float64, which read raw states.
     """
+    # Imported here: scikit-learn takes most of a second, and few trainings fit a probe.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
     states = np.asarray(states, dtype=np.float64)
     # The bound keeps what is constant but for rounding from being blown up.
     mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
