@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from cascadebert.core.errors import UserError
-from cascadebert.experiment.configuration import Experiment, refuse_repeated_keys, resolve
+from cascadebert.experiment.configuration import Experiment, resolve
+from cascadebert.experiment.validation import refuse_repeated_keys
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
