@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cascadebert.deployment.cascade import Cascade
-    from cascadebert.evaluation.exits import first_confident, first_patient, speedup
     from cascadebert.evaluation.metrics import (
         difficulty_inversion_score,
         expected_calibration_error,
     )
+    from cascadebert.systems.shared.exits import first_confident, first_patient, speedup
     from cascadebert.training.losses import difficulty_margin_loss
 
 __version__ = "0.1.0"
@@ -33,9 +33,9 @@ _MODULES = {
     "difficulty_inversion_score": "cascadebert.evaluation.metrics",
     "difficulty_margin_loss": "cascadebert.training.losses",
     "expected_calibration_error": "cascadebert.evaluation.metrics",
-    "first_confident": "cascadebert.evaluation.exits",
-    "first_patient": "cascadebert.evaluation.exits",
-    "speedup": "cascadebert.evaluation.exits",
+    "first_confident": "cascadebert.systems.shared.exits",
+    "first_patient": "cascadebert.systems.shared.exits",
+    "speedup": "cascadebert.systems.shared.exits",
 }
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from cascadebert.core.seeds import derive_seed
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
-from cascadebert.evaluation.exits import RULES
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import measure_exits
 from cascadebert.evaluation.points import measure_operating_points, trace_curve
-from cascadebert.training.predictions import Predictions
+from tests.synthetic import RULES
 
 TITLES = {
     "bert-12l": "BERT-12L",

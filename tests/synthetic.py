@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from cascadebert.training.predictions import Predictions
+from cascadebert.data.predictions import Predictions
+from cascadebert.systems.shared import exits
+
+RULES = {rule.name: rule for rule in vars(exits).values() if isinstance(rule, exits.ExitRule)}
 
 
 def predictions(

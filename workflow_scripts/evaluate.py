@@ -2,16 +2,15 @@ import pandas as pd
 from job import job
 
 from cascadebert.core.files import replacing
+from cascadebert.data.predictions import PROBES
 from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import ChosenSystem, choose
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
-from cascadebert.evaluation.exits import RULES
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained, measure_exits
 from cascadebert.evaluation.points import describe_not_run, measure_operating_points, trace_curve
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.training.predictions import PROBES
 
 with job(snakemake):
     params = snakemake.params
@@ -36,7 +35,7 @@ with job(snakemake):
         describe_not_run(
             task,
             system=key,
-            rule=RULES[system.rule],
+            rule=system.rule,
             targets=params.targets,
             replicates=len(experiment.replicates),
         )

@@ -4,12 +4,12 @@ import pandas as pd
 from chosen import load_choices
 from job import job
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
 from cascadebert.data.task import Task
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import Panel, figure4_representations
-from cascadebert.training.predictions import Predictions
 from cascadebert.training.representations import States, silhouette, tsne
 
 with job(snakemake):

@@ -15,6 +15,7 @@ from cascadebert.data.tokens import make_sorted_batches
 from cascadebert.encoders.loading import label_names, load_classifier, load_config, load_tokenizer
 from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import Experiment
+from cascadebert.systems.shared.exits import CONFIDENCES
 from cascadebert.training.loop import choose_device
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Cascade:
         experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
         choice = Choice.load(results / "evaluation" / task / "choices" / f"{system}.json")
         runs = experiment.systems[system].candidate(choice.candidate).runs
-        if experiment.systems[system].rule != "confidences":
+        if experiment.systems[system].rule is not CONFIDENCES:
             raise UserError(f"{system} of {results} is no cascade of models")
         if speedup not in choice.knobs:
             targets = ", ".join(f"{target:g}" for target in choice.knobs)

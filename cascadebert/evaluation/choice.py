@@ -11,10 +11,10 @@ import numpy as np
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import compute_percent, compute_score_terms
 from cascadebert.data.task import DEV
-from cascadebert.evaluation.exits import ExitRule, Knob, speedup
-from cascadebert.training.predictions import Predictions
+from cascadebert.systems.shared.exits import ExitRule, Knob, speedup
 
 # With several thresholds, speed-ups that differ by less than this ratio count as equally near.
 NEAR = 0.01

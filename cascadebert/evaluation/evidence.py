@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from cascadebert.core.text import join_words
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation import claims
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.claims import LITTLE, Claim, Statistic
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
 from cascadebert.evaluation.metrics import difficulty_inversion_score
 from cascadebert.evaluation.points import build_score_statistic
-from cascadebert.training.predictions import Predictions
 
 
 class Estimate(TypedDict):

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from cascadebert.core.errors import UserError
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation.intervals import Resampling, estimate
-from cascadebert.training.predictions import Predictions
 
 # A bootstrap of fewer examples says little: ten right answers of ten would have no interval at all.
 FEWEST = 20

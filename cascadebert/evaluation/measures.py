@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
 from cascadebert.evaluation.metrics import (
     difficulty_inversion_score,
     expected_calibration_error,
 )
-from cascadebert.training.predictions import Predictions
 
 EXIT_MEASURES = ("accuracy", "dis", "ece", "confidence_correct", "confidence_wrong")
 EXITS = "task system split exit cost measure score low high n replicates"

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
 from cascadebert.encoders.loading import load_config
 from cascadebert.evaluation.choice import SystemPredictions
 from cascadebert.evaluation.evidence import Roles
-from cascadebert.evaluation.exits import RULES
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.systems.method import Run
-from cascadebert.training.predictions import Predictions
 
 
 def load_system(
@@ -40,7 +39,7 @@ def load_system(
     return SystemPredictions(
         task=task.name,
         system=key,
-        rule=RULES[system.rule],
+        rule=system.rule,
         metric=task.metric,
         full_cost=load_config(experiment.reference).num_hidden_layers,
         candidates={

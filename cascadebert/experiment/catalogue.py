@@ -115,7 +115,7 @@ class Catalogue:
     def complete(self) -> list[str]:
         """The complete models of the section `layerwise`: the last series, without cascades."""
         last = self.series[-1] if self.series else []
-        return [key for key in last if self.experiment.systems[key].rule == "last"]
+        return [key for key in last if not self.experiment.systems[key].rule.knob]
 
     @cached_property
     def series(self) -> list[list[str]]:

@@ -14,6 +14,7 @@ from cascadebert.encoders.loading import count_local_layers
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
 from cascadebert.systems.method import Candidate, Run
+from cascadebert.systems.shared.exits import ExitRule
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -68,7 +69,7 @@ class System:
 
     key: str
     title: str
-    rule: str
+    rule: ExitRule
     candidates: tuple[Candidate, ...]
     ablation_of: str | None
     extends: str | None
@@ -268,7 +269,7 @@ class Experiment:
         return [
             key
             for key, system in self.systems.items()
-            if system.rule != "last" and [run.encoder for run in runs[key]] == [backbone]
+            if system.rule.knob and [run.encoder for run in runs[key]] == [backbone]
         ]
 
     @cached_property

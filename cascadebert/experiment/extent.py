@@ -88,7 +88,7 @@ def _full_models(experiment: Experiment) -> list[str]:
         key
         for key, system in experiment.systems.items()
         for run, *others in (candidate.runs for candidate in system.candidates)
-        if system.rule == "last"
+        if not system.rule.knob
         and run.encoder == experiment.config["reference"]
         and not (others or run.options or run.parents)
     ]

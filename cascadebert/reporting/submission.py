@@ -20,7 +20,6 @@ from cascadebert.data.hub import identify_glue_task
 from cascadebert.data.scores import score
 from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import Choice, ChosenSystem
-from cascadebert.evaluation.exits import RULES
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
 
@@ -74,7 +73,7 @@ def find_submitted_tasks(experiment: Experiment) -> dict[str, str]:
     if section is None:
         return {}
     targets = set(experiment.config["evaluation"]["targets"])
-    if not RULES[experiment.systems[section["system"]].rule].knob:
+    if not experiment.systems[section["system"]].rule.knob:
         targets.add(1)
     if section["speedup"] not in targets:
         allowed = ", ".join(f"{target:g}" for target in sorted(targets))

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems.method import Candidate, Inputs, Options, Run
+from cascadebert.systems.shared.exits import ENTROPY
 from cascadebert.systems.shared.heads import (
     EXIT_OPTIONS,
     JointExits,
@@ -16,7 +17,7 @@ from cascadebert.systems.shared.heads import (
     pooling_option,
 )
 
-EXIT_RULE = "entropy"
+EXIT_RULE = ENTROPY
 OPTIONS = EXIT_OPTIONS
 
 

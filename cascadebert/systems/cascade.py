@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from cascadebert.systems import load_method
 from cascadebert.systems.method import ENCODER, Candidate, Options, Run
+from cascadebert.systems.shared.exits import CONFIDENCES
 
-EXIT_RULE = "confidences"
+EXIT_RULE = CONFIDENCES
 OPTIONS = {
     "required": ["members"],
     "properties": {

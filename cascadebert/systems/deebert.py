@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems.method import Candidate, Options, Run
+from cascadebert.systems.shared.exits import ENTROPY
 from cascadebert.systems.shared.heads import (
     EXIT_OPTIONS,
     FrozenExits,
@@ -12,7 +13,7 @@ from cascadebert.systems.shared.heads import (
     pooling_option,
 )
 
-EXIT_RULE = "entropy"
+EXIT_RULE = ENTROPY
 OPTIONS = EXIT_OPTIONS
 
 

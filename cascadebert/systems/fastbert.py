@@ -10,12 +10,13 @@ from torch.nn.functional import cross_entropy, kl_div
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_encoder
 from cascadebert.systems.method import Candidate, ExitModel, Inputs, Options, Run
+from cascadebert.systems.shared.exits import NORMALISED_ENTROPY
 from cascadebert.systems.shared.heads import EXIT_OPTIONS, FrozenExits, pool, pooling_option
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-EXIT_RULE = "normalised entropy"
+EXIT_RULE = NORMALISED_ENTROPY
 OPTIONS = EXIT_OPTIONS
 
 

@@ -8,8 +8,9 @@ from torch.nn.functional import cross_entropy
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import label_names, load_classifier
 from cascadebert.systems.method import ENCODER, Candidate, ExitModel, Inputs, Options, Run
+from cascadebert.systems.shared.exits import LAST
 
-EXIT_RULE = "last"
+EXIT_RULE = LAST
 OPTIONS = {
     "required": ["encoder"],
     "properties": {

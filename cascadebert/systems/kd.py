@@ -13,8 +13,9 @@ from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems import finetune
 from cascadebert.systems.method import ENCODER, Candidate, Inputs, Options, Run
+from cascadebert.systems.shared.exits import LAST
 
-EXIT_RULE = "last"
+EXIT_RULE = LAST
 OPTIONS = {
     "required": ["encoder", "teacher"],
     "properties": {

@@ -12,9 +12,10 @@ from torch import nn
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems.method import ENCODER, Candidate, Options, Run
+from cascadebert.systems.shared.exits import ENTROPY
 from cascadebert.systems.shared.heads import POOLING, FrozenExits
 
-EXIT_RULE = "entropy"
+EXIT_RULE = ENTROPY
 OPTIONS = {
     "required": ["encoder"],
     "properties": {

@@ -10,6 +10,7 @@ from torch import nn
 
 from cascadebert.core.files import File
 from cascadebert.encoders.weights import load_weights, save_weights
+from cascadebert.systems.shared.exits import ExitRule
 
 ENCODER = {"type": "string", "format": "encoder"}  # an option that names an encoder
 
@@ -139,13 +140,13 @@ class BuildModel(Protocol):
 class Method(Protocol):
     """A module of `cascadebert.systems`, named as the method.
 
-    EXIT_RULE: a name of `cascadebert.evaluation.exits.RULES`
+    EXIT_RULE: picks an exit; one of `exits`, or a rule of the method's own
     OPTIONS:   JSON schema of the options that an entry in the configuration may set
     Model:     makes the models of the runs that name this method; a method whose runs are all
                other methods' (`cascade`) has none
     """
 
-    EXIT_RULE: str
+    EXIT_RULE: ExitRule
     OPTIONS: dict[str, Any]
     Model: BuildModel
 

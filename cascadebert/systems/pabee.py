@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_encoder
 from cascadebert.systems.method import Candidate, Inputs, Options, Run
+from cascadebert.systems.shared.exits import PATIENCE
 from cascadebert.systems.shared.heads import (
     EXIT_OPTIONS,
     JointExits,
@@ -17,7 +18,7 @@ from cascadebert.systems.shared.heads import (
     pooling_option,
 )
 
-EXIT_RULE = "patience"
+EXIT_RULE = PATIENCE
 OPTIONS = EXIT_OPTIONS
 
 

@@ -9,8 +9,9 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.systems import kd
 from cascadebert.systems.method import ENCODER, Candidate, Inputs, Options, Run
+from cascadebert.systems.shared.exits import LAST
 
-EXIT_RULE = "last"
+EXIT_RULE = LAST
 OPTIONS = {
     "required": ["encoder", "layers"],
     "properties": {

@@ -18,11 +18,12 @@ from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.systems import finetune
 from cascadebert.systems.method import ENCODER, Candidate, Inputs, Options, Run
+from cascadebert.systems.shared.exits import LAST
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-EXIT_RULE = "last"
+EXIT_RULE = LAST
 OPTIONS = {
     "required": ["encoder", "layers"],
     "properties": {

@@ -11,6 +11,7 @@ import torch
 
 from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
+from cascadebert.data.predictions import PROBES, Predictions
 from cascadebert.data.task import DEV, Task
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import compute_layer_cost, load_tokenizer
@@ -22,7 +23,6 @@ from cascadebert.training.difficulty import assign_folds
 from cascadebert.training.head_training import train_heads
 from cascadebert.training.loop import Examples, Regularisation, Settings, predict, train
 from cascadebert.training.models import check_reads, new_model
-from cascadebert.training.predictions import PROBES, Predictions
 from cascadebert.training.probes import predict_with_probes, scale_exits
 from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
 from cascadebert.training.store import Store, fingerprint

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from cascadebert.core.errors import UserError
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
-from cascadebert.evaluation.exits import CONFIDENCE, first_confident, speedup
 from cascadebert.systems.method import Run
+from cascadebert.systems.shared.exits import CONFIDENCE, first_confident, speedup
 from cascadebert.training.loop import Examples, predict, train
 from cascadebert.training.models import new_model
-from cascadebert.training.predictions import Predictions
 from tests.conftest import SETTINGS
 
 

@@ -15,11 +15,10 @@ from cascadebert.evaluation.appendix_c import (
     measure_gains,
 )
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
-from cascadebert.evaluation.exits import RULES
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.reporting.appendix_c import table_appendix_c
-from tests.synthetic import predictions
+from tests.synthetic import RULES, predictions
 
 TARGETS = (2.0, 3.0)
 TITLES = {"old": "2-12", "new": "2-6-12", "four": "4L", "twelve": "12L"}

@@ -3,19 +3,19 @@ import pandas as pd
 import pytest
 import yaml
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation import claims
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.claims import CLAIMS, Statistic
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
 from cascadebert.evaluation.evidence import Evidence, Roles, compute_statistics
-from cascadebert.evaluation.exits import RULES
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.reporting.claims import ALL, table_claims, tabulate_statistics
 from cascadebert.reporting.grid import NOTHING
 from cascadebert.reporting.typeset import to_markdown
-from cascadebert.training.predictions import Predictions
+from tests.synthetic import RULES
 from tests.workflow.command import ROOT
 
 RESAMPLING = Resampling(3, 200)

@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.comparison import compare_exits, compare_systems, estimate_difference
-from cascadebert.evaluation.exits import CONFIDENCE, LAST
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import measure_exits
 from cascadebert.evaluation.points import measure_operating_points
-from cascadebert.training.predictions import Predictions
+from cascadebert.systems.shared.exits import CONFIDENCE, LAST
 from tests.synthetic import predictions
 
 RESAMPLING = Resampling(0, 300)

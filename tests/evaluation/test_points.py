@@ -7,7 +7,6 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from cascadebert.data.scores import score
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
-from cascadebert.evaluation.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE, RULES
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import EXIT_MEASURES, measure_exits
 from cascadebert.evaluation.metrics import expected_calibration_error
@@ -17,7 +16,8 @@ from cascadebert.evaluation.points import (
     measure_operating_points,
     trace_curve,
 )
-from tests.synthetic import predictions
+from cascadebert.systems.shared.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE
+from tests.synthetic import RULES, predictions
 
 LAYERS = tuple(range(1, 13))
 SPLITS = ("dev", "test")

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from scipy.stats import binomtest
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation import metrics
 from cascadebert.evaluation.layerwise import FEWEST
 from cascadebert.reporting import drawing
@@ -22,7 +23,6 @@ from cascadebert.reporting.figures import (
     figure_reliability,
     figure_tradeoff,
 )
-from cascadebert.training.predictions import Predictions
 from tests.simulation import ABLATIONS, TITLES, frames, predictions
 
 SYSTEMS = [*ABLATIONS, *ABLATIONS.values()]

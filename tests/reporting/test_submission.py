@@ -10,14 +10,14 @@ import pytest
 
 from cascadebert.core.errors import UserError
 from cascadebert.data.glue import GLUE
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
 from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import choose
-from cascadebert.evaluation.exits import CONFIDENCES
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.reporting.submission import check_zip, find_submitted_tasks, write_submission
-from cascadebert.training.predictions import Predictions
+from cascadebert.systems.shared.exits import CONFIDENCES
 from tests.experiment.test_experiment import DEFAULT
 
 SOURCES = {

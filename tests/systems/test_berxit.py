@@ -66,5 +66,5 @@ def test_its_documentation_is_a_valid_configuration():
     override = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     default = yaml.safe_load((ROOT / "config.yaml").read_text())
     experiment = Experiment(resolve(default, override))
-    assert experiment.systems["berxit"].rule == "entropy"
+    assert experiment.systems["berxit"].rule.name == "entropy"
     assert "berxit-bert-12" in experiment.runs

@@ -10,10 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import TokenizedSplit, tokenize
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.evaluation.exits import ENTROPY
 from cascadebert.systems import load_method
+from cascadebert.systems.shared.exits import ENTROPY
 from cascadebert.systems.shared.heads import FrozenExits, pool
 from cascadebert.systems.theseus import stack
 from cascadebert.training import head_training
@@ -26,7 +27,6 @@ from cascadebert.training.head_training import (
     train_heads,
 )
 from cascadebert.training.loop import predict
-from cascadebert.training.predictions import Predictions
 from cascadebert.training.probes import fit_linear, read_exits, scale_exits
 from tests.conftest import perturb, untrained
 

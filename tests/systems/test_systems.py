@@ -20,10 +20,10 @@ from cascadebert.encoders.loading import (
     load_config,
     load_tokenizer,
 )
-from cascadebert.evaluation.exits import RULES
 from cascadebert.systems import find_methods, load_method
 from cascadebert.systems.cascade import candidates as cascade_candidates
 from cascadebert.systems.method import Candidate, ExitModel, Run
+from cascadebert.systems.shared.exits import ExitRule
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import Examples, train
@@ -53,7 +53,7 @@ def test_every_system_says_what_it_has_to():
     assert set(TRAINED) >= {"finetune", "deebert", "pabee", "fastbert", "kd", "pkd", "theseus"}
     for name in find_methods():
         method = load_method(name)
-        assert method.EXIT_RULE in RULES
+        assert isinstance(method.EXIT_RULE, ExitRule)
         assert set(method.OPTIONS["required"]) <= set(method.OPTIONS["properties"])
         assert callable(method.candidates)
         assert hasattr(method, "Model") == (name in TRAINED)
@@ -75,7 +75,7 @@ def test_exits_of_any_encoder_family(method, encoder, encoders, batch, tmp_path)
     model = untrained(run, encoders, tmp_path)
     assert isinstance(model, FrozenExits if run.frozen else ExitModel)
     layers = load_config(encoders[encoder]).num_hidden_layers
-    if load_method(method).EXIT_RULE == "last":
+    if not load_method(method).EXIT_RULE.knob:
         assert model.depths == [run.option("layers", layers)]
     else:
         assert model.depths == list(range(1, layers + 1))

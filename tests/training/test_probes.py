@@ -5,18 +5,18 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
-from cascadebert.evaluation.exits import ENTROPY
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained
 from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.systems import find_methods, load_method
 from cascadebert.systems.method import Run
+from cascadebert.systems.shared.exits import ENTROPY
 from cascadebert.systems.shared.heads import pool
 from cascadebert.training.loop import predict
-from cascadebert.training.predictions import Predictions
 from cascadebert.training.probes import EXAMPLES, predict_with_probes, read_exits
 from tests.conftest import untrained
 from tests.systems.test_systems import run_of

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
 from cascadebert.evaluation.choice import Choice
-from cascadebert.evaluation.exits import CONFIDENCES
-from cascadebert.training.predictions import Predictions
+from cascadebert.systems.shared.exits import CONFIDENCES
 from tests.conftest import sentences
 from tests.workflow.command import planned, snakemake
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation import metrics
 from cascadebert.reporting.drawing import (
     DIFFICULT,
@@ -17,7 +18,6 @@ from cascadebert.reporting.drawing import (
     panel_grid,
     styled,
 )
-from cascadebert.training.predictions import Predictions
 
 # System -> the predictions of one split, one a replicate.
 OfSystems = Mapping[str, Sequence[Predictions]]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import entr
 
-from cascadebert.training.predictions import Predictions
+from cascadebert.data.predictions import Predictions
 
 MOST_KNOBS = 1000  # values of a single threshold
 MOST_GRID = 4000  # combinations of several thresholds: two have 63 values each
@@ -17,7 +18,7 @@ MOST_GRID = 4000  # combinations of several thresholds: two have 63 values each
 Knob = float | Sequence[float]
 
 
-def first_confident(confidence, threshold) -> np.ndarray:
+def first_confident(confidence: ArrayLike, threshold: ArrayLike) -> np.ndarray:
     """The first exit above the threshold of confidence, else the last (paper, Algorithm 1).
 
     confidence: `[examples, exits]`
@@ -27,7 +28,7 @@ def first_confident(confidence, threshold) -> np.ndarray:
     return _find_first(np.asarray(confidence) > np.asarray(threshold))
 
 
-def first_certain(uncertainty, threshold) -> np.ndarray:
+def first_certain(uncertainty: ArrayLike, threshold: ArrayLike) -> np.ndarray:
     """The first exit below the threshold of uncertainty, else the last (DeeBERT, Algorithm 1).
 
     uncertainty: `[examples, exits]`, such as the entropy in nats
@@ -37,7 +38,7 @@ def first_certain(uncertainty, threshold) -> np.ndarray:
     return _find_first(np.asarray(uncertainty) < np.asarray(threshold))
 
 
-def first_patient(predictions, patience: int) -> np.ndarray:
+def first_patient(predictions: ArrayLike, patience: int) -> np.ndarray:
     """The first exit at which `patience` exits in a row agree with the exit before (PABEE).
 
     A disagreement sets the count back to 0, so at least patience + 1 exits are computed. The last
@@ -59,7 +60,7 @@ def first_patient(predictions, patience: int) -> np.ndarray:
     return _find_first(stops)
 
 
-def speedup(exit_index, costs, full_cost: float) -> float:
+def speedup(exit_index: ArrayLike, costs: ArrayLike, full_cost: float) -> float:
     """Cost of the full model / mean cost of the exits taken.
 
     exit_index: `[examples]`
@@ -80,7 +81,7 @@ def _find_first(emits: np.ndarray) -> np.ndarray:
 class ExitRule:
     """A rule that picks an exit by a knob: one number, or several, that trade speed for score.
 
-    name:   as in the configuration
+    name:   tells rules apart
     knob:   the knob's name in tables; "" for a rule without a knob
     signal: Predictions -> the rule's input, `[examples, exits]`
     first:  (signal, knob) -> exit index `[examples]`
@@ -198,7 +199,3 @@ LAST = ExitRule(
     first=lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
     knobs=lambda p: np.array([np.nan]),
 )
-RULES = {
-    rule.name: rule
-    for rule in (CONFIDENCE, CONFIDENCES, ENTROPY, NORMALISED_ENTROPY, PATIENCE, LAST)
-}
