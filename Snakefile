@@ -61,6 +61,9 @@ pathvars:
 
 
 include: "rules/common.smk"
+include: "rules/training_inputs.smk"
+include: "rules/pretraining_inputs.smk"
+include: "rules/results_inputs.smk"
 
 
 # Who asks for what is finished wants no training, whatever changed since.

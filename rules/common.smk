@@ -1,4 +1,4 @@
-# Helpers shared by the rule files: paths and input functions.
+# Paths and input functions that the stages share.
 
 import re
 from itertools import product

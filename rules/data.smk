@@ -7,39 +7,6 @@ localrules:
     fetch_encoder,
 
 
-def task_files(w):
-    """The local files that a task's entry names."""
-    return list_source_files(config["tasks"][w.task])
-
-
-def task_spec(w, input):
-    """A task's entry, with its files as the job finds them."""
-    spec = config["tasks"][w.task]
-    source = dict(spec["source"])
-    if "files" in source:
-        source["files"] = dict(zip(source["files"], map(str, input), strict=True))
-    elif source.get("archive"):
-        source["archive"] = str(input[0])
-    return {**spec, "source": source}
-
-
-def tokens(task, encoder):
-    """The folder of a task's token ids for an encoder."""
-    return f"<results>/tokens/{task}/{EXPERIMENT.tokenizer(encoder)}"
-
-
-def hub_model(w):
-    return EXPERIMENT.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"]
-
-
-def named_encoder(w):
-    return encoder_files(w.encoder)
-
-
-def named_encoder_folder(w, input):
-    return staged_folder(EXPERIMENT.encoder(w.encoder), input.encoder)
-
-
 rule fetch_encoder:
     output:
         model=directory("<results>/encoders/{model}"),

@@ -1,23 +1,6 @@
 # Difficulty labels: K folds x S seeds of a model that is to be regularised.
 
 
-def labeller_encoder(w):
-    return encoder_files(EXPERIMENT.labellers[w.labeller].encoder)
-
-
-def labeller_encoder_folder(w, input):
-    folder = EXPERIMENT.encoder(EXPERIMENT.labellers[w.labeller].encoder)
-    return staged_folder(folder, input.encoder)
-
-
-def labeller_tokens(w):
-    return tokens(w.task, EXPERIMENT.labellers[w.labeller].encoder)
-
-
-def labeller_settings(w):
-    return {**config["training"], **dict(EXPERIMENT.labellers[w.labeller].training)}
-
-
 # One file a training; those of a pack share a process.
 for number, members in enumerate(PACKS["label_runs"]):
 

@@ -6,10 +6,6 @@ for task, systems in EXTENT.systems.items():
     alike.setdefault(tuple(systems), []).append(task)
 
 
-def scored_predictions(w):
-    return task_predictions(w.task)
-
-
 for number, (systems, tasks) in enumerate(alike.items()):
 
     rule:

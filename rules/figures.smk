@@ -2,17 +2,6 @@
 # only if its configuration has them.
 
 
-def figure_files(name):
-    """The files of a figure, of which the report shows one."""
-    figure = report(
-        f"<results>/figures/{name}.png",
-        caption=f"../report/{name}.rst",
-        category="Figures",
-        labels={"figure": CATALOGUE.figures[name]},
-    )
-    return {"figure": figure, "pdf": f"<results>/figures/{name}.pdf"}
-
-
 if CATALOGUE.layered_tasks:
 
     rule figure2_layers:

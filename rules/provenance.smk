@@ -1,15 +1,6 @@
 # What the results were made from and by, and all of it to hand on.
 
 
-def label_runs():
-    """The answers behind the difficulty labels; with `only_finished`, as far as they are there."""
-    members = product(TASKS, EXPERIMENT.labellers, EXPERIMENT.folds, EXPERIMENT.seeds)
-    files = [held_out_answers(*member) for member in members]
-    if not config["only_finished"]:
-        return files
-    return [path for path in files if os.path.exists(path.replace("<results>", EXPERIMENT.results))]
-
-
 rule provenance:
     input:
         data=prepared(),
@@ -54,7 +45,7 @@ rule crate:
     conda:
         "../environment.yml"
     params:
-        results=EXPERIMENT.results,
+        results=experiment_folder,
     message:
         "the experiment as a Workflow Run RO-Crate"
     script:

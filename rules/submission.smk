@@ -3,9 +3,6 @@
 if SUBMITTED:
     submission = config["submission"]
 
-    def results_folder(w, input):
-        return staged_folder(EXPERIMENT.results, input.predictions)
-
     rule submission:
         input:
             reference=encoder_files(config["reference"]),

@@ -1,18 +1,6 @@
 # Tables, and the paper's claims.
 
 
-def table_files(name, category="Tables"):
-    """The files of a table, of which the report shows one."""
-    table = report(
-        f"<results>/tables/{name}.html",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"table": CATALOGUE.tables[name]},
-    )
-    files = [f"<results>/tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")]
-    return {"table": table, "files": files}
-
-
 rule table1_data:
     input:
         operating_points=evaluation("operating_points"),

@@ -1,47 +1,6 @@
 # Training and prediction: every run with all its replicates.
 
 
-def run_encoder(w):
-    return encoder_files(EXPERIMENT.runs[w.run].encoder)
-
-
-def run_encoder_folder(w, input):
-    return staged_folder(EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder), input.encoder)
-
-
-def reference_folder(w, input):
-    return staged_folder(EXPERIMENT.reference, input.reference)
-
-
-def run_tokens(w):
-    return tokens(w.task, EXPERIMENT.runs[w.run].encoder)
-
-
-def run_parents(replicates):
-    """The folders of these replicates of the runs that a run starts from, parent by parent."""
-
-    def find_parents(w):
-        parents = EXPERIMENT.runs[w.run].parents
-        return [folder for run in parents for folder in trained(w.task, run.name, replicates)]
-
-    return find_parents
-
-
-def run_difficulty(w):
-    """Difficulty labels, where the run is regularised with them."""
-    labeller = EXPERIMENT.runs[w.run].labeller
-    return f"<results>/difficulty/{w.task}/{labeller.name}.parquet" if labeller else []
-
-
-def run_settings(w):
-    """How the run is trained; the weight of DAR concerns only those that have it."""
-    run = EXPERIMENT.runs[w.run]
-    settings = {**config["training"], **dict(run.training)}
-    if run.labeller is None:
-        return settings
-    return {**settings, "difficulty_weight": config["difficulty"]["weight"]}
-
-
 for number, replicates in enumerate(PACKS["train"]):
 
     rule:

@@ -1,0 +1,45 @@
+# Input functions of evaluation and reporting, and the files of a table or a figure.
+
+
+def scored_predictions(w):
+    return task_predictions(w.task)
+
+
+def table_files(name, category="Tables"):
+    """The files of a table, of which the report shows one."""
+    table = report(
+        f"<results>/tables/{name}.html",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"table": CATALOGUE.tables[name]},
+    )
+    files = [f"<results>/tables/{name}.{suffix}" for suffix in ("csv", "md", "tex")]
+    return {"table": table, "files": files}
+
+
+def figure_files(name):
+    """The files of a figure, of which the report shows one."""
+    figure = report(
+        f"<results>/figures/{name}.png",
+        caption=f"../report/{name}.rst",
+        category="Figures",
+        labels={"figure": CATALOGUE.figures[name]},
+    )
+    return {"figure": figure, "pdf": f"<results>/figures/{name}.pdf"}
+
+
+def label_runs():
+    """The answers behind the difficulty labels; with `only_finished`, as far as they are there."""
+    members = product(TASKS, EXPERIMENT.labellers, EXPERIMENT.folds, EXPERIMENT.seeds)
+    files = [held_out_answers(*member) for member in members]
+    if not config["only_finished"]:
+        return files
+    return [path for path in files if os.path.exists(path.replace("<results>", EXPERIMENT.results))]
+
+
+def results_folder(w, input):
+    return staged_folder(EXPERIMENT.results, input.predictions)
+
+
+def experiment_folder(w):
+    return EXPERIMENT.results
