@@ -105,7 +105,7 @@ if "pretraining" in config:
             settings=encoder_settings,
             seed=config["seed"],
             # Not an output: Snakemake deletes the outputs of a job that was interrupted.
-            state="<results>/pretraining/states/{layers}.safetensors",
+            state=f"{EXPERIMENT.results}/pretraining/states/{{layers}}.safetensors",
         message:
             "pre-training the encoder of {wildcards.layers} layers"
         script:
