@@ -1,8 +1,6 @@
-from pathlib import Path
-
 from job import job
+from job_fields import read_job_fields
 
-from cascadebert.data.task import Task
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.training.loop import Settings
 from cascadebert.training.stages import LabellingJob, label_run
@@ -10,13 +8,11 @@ from cascadebert.training.store import Store
 
 with job(snakemake):
     store = Store(snakemake.params.store, snakemake.config["save_seconds"])
+    run = Experiment(snakemake.config).labellers[snakemake.wildcards.labeller]
+    fields = read_job_fields(snakemake, run)
     for (fold, seed), output in zip(snakemake.params.members, snakemake.output.runs, strict=True):
         labelling = LabellingJob(
-            task=Task.load(snakemake.input.data),
-            tokens=Path(snakemake.input.tokens),
-            run=Experiment(snakemake.config).labellers[snakemake.wildcards.labeller],
-            encoder=snakemake.params.encoder,
-            seed=snakemake.params.seed,
+            **fields,
             settings=Settings.of(snakemake.params.settings),
             fold=fold,
             folds=snakemake.params.folds,

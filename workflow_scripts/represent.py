@@ -1,23 +1,17 @@
 from pathlib import Path
 
 from job import job
+from job_fields import read_job_fields, select_parents
 
-from cascadebert.data.task import Task
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.training.representations import represent_run
 from cascadebert.training.stages import Job
 
 with job(snakemake):
-    represented = Job(
-        task=Task.load(snakemake.input.data),
-        tokens=Path(snakemake.input.tokens),
-        run=Experiment(snakemake.config).runs[snakemake.wildcards.run],
-        encoder=snakemake.params.encoder,
-        parents=[Path(parent) for parent in snakemake.input.parents],
-        seed=snakemake.params.seed,
-    )
+    run = Experiment(snakemake.config).runs[snakemake.wildcards.run]
+    fields = read_job_fields(snakemake, run)
     represent_run(
-        represented,
+        Job(**fields, parents=select_parents(snakemake, 0, 1)),
         trained=Path(snakemake.input.model),
         layers=snakemake.params.layers,
         path=snakemake.output.states,
