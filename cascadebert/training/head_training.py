@@ -1,5 +1,6 @@
 """Training heads on a frozen model (`heads.FrozenExits`) until they stop improving."""
 
+import copy
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import Examples, Settings, choose_device, train
+from cascadebert.training.loop import Examples, Settings, choose_device, predict, train
 from cascadebert.training.probes import BATCH, fit_linear
 
 # A head is small and its states are standardised: it bears a higher rate than an encoder does, and
-# on a thousand examples it needs a stronger decay to be as good as a penalised linear probe.
+# on a few thousand examples it needs a stronger decay to be as good as a penalised linear probe.
 SETTINGS = Settings(
     epochs=0,  # by the number of examples: `choose_head_settings`
     learning_rate=2e-3,
@@ -27,6 +29,7 @@ SETTINGS = Settings(
     precision="fp32",
     exit_rate=1.0,  # of nothing: all that is trained is heads
 )
+DECAYS = (0.1, 1.0, 8.0)  # of heads that read pooled states; each takes the best for itself
 STEPS = 500
 EPOCHS = 3, 50  # fewest and most
 IN_MEMORY = 2**30  # bytes of states; larger ones lie in a temporary file
@@ -81,8 +84,12 @@ def train_heads(
     """Trains the heads in place and leaves them as they were after their best epoch on `dev`.
 
     The states are computed once and standardised; afterwards the standardisation is folded into
-    each head's first layer, so that the heads read raw states. Heads that are one linear layer are
-    not trained step by step: their convex problem is solved (`probes.fit_linear`).
+    each head's first layer, so that the heads read raw states. Heads that read pooled states train
+    in seconds: they are trained once for each of DECAYS, and each head keeps the weights with the
+    lowest log loss on `dev`, as a linear probe chooses its penalty. Heads that are one linear layer
+    are not trained step by step: their convex problem is solved (`probes.fit_linear`).
+
+    checkpoint: of heads that read all tokens
 
     Returns the dev score after each epoch, in percent, averaged over the exits; none where the
     problem was solved.
@@ -102,7 +109,9 @@ def train_heads(
     with on_standardised_states(model, mean, deviation):
         examples = Examples(train=seen, dev=seen_dev, metric=metric)
         settings = choose_head_settings(len(data))
-        return train(model, examples, settings, seed=seed, name=name, checkpoint=checkpoint)
+        if model.reads_tokens:
+            return train(model, examples, settings, seed=seed, name=name, checkpoint=checkpoint)
+        return _train_with_each_decay(model, examples, settings, seed=seed, name=name)
 
 
 def choose_head_settings(examples: int) -> Settings:
@@ -169,6 +178,28 @@ def on_standardised_states(
         model.scale = None
         for layer, *of_head in zip(model.first_layers(), *scale, strict=True):
             fold(layer, *of_head)
+
+
+def _train_with_each_decay(
+    model: FrozenExits, examples: Examples, settings: Settings, *, seed: int, name: str
+) -> list[float]:
+    """Leaves each head with the weights of its best decay; returns the scores of the best on all.
+
+    Every training starts from the same weights and sees the same batches.
+    """
+    gold = torch.from_numpy(examples.dev.labels)
+    start, trained, losses, scores = copy.deepcopy(model.heads), [], [], []
+    for decay in DECAYS:
+        model.heads = copy.deepcopy(start)
+        name_here = f"{name} decay {decay:g}"
+        with_decay = replace(settings, weight_decay=decay)
+        scores.append(train(model, examples, with_decay, seed=seed, name=name_here))
+        logits = torch.from_numpy(predict(model, examples.dev))[:, : len(start)]
+        losses.append([cross_entropy(exit, gold).item() for exit in logits.unbind(dim=1)])
+        trained.append(model.heads)
+    best = np.argmin(losses, axis=0)
+    model.heads = nn.ModuleList(trained[decay][i] for i, decay in enumerate(best))
+    return scores[int(np.argmin(np.mean(losses, axis=1)))]
 
 
 def _solve(heads: list[nn.Linear], data: FrozenStates, dev: FrozenStates) -> None:

@@ -1,6 +1,5 @@
 """Where exits look, and heads on a frozen model: their states, their training, their execution."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -219,8 +218,7 @@ def test_converged_heads_are_at_scikit_learns_optimum(solved, monkeypatch):
     heads = nn.ModuleList(heads if solved else [nn.Sequential(head) for head in heads])
     model = FrozenExits(backbone, heads, depth=3, pooling="first")
     monkeypatch.setattr("cascadebert.training.probes.STRENGTHS", (1e4,))
-    unpenalised = replace(head_training.SETTINGS, weight_decay=0.0)
-    monkeypatch.setattr(head_training, "SETTINGS", unpenalised)
+    monkeypatch.setattr(head_training, "DECAYS", (0.0,))
     train_heads(model, data, data, "accuracy", seed=0, name="noisy")
     logits = predict(model, data)
     for e in range(2):
@@ -235,6 +233,29 @@ def test_converged_heads_are_at_scikit_learns_optimum(solved, monkeypatch):
         )
         assert 0.3 < lowest < 0.68
         assert reached == pytest.approx(lowest.item(), rel=1e-6 if solved else 0.01)
+
+
+def test_each_head_keeps_the_decay_that_is_best_for_it(monkeypatch):
+    """A weak one where the states tell the labels, a strong one where they do not."""
+    backbone, data = noisy_problem(900, layers=3)
+    backbone.tables[1, :, 0] += 30 * (2 * torch.from_numpy(data.labels) - 1)
+    backbone.tables[2] = torch.randn(900, WIDTH, generator=torch.Generator().manual_seed(2))
+    few, dev = data.take(np.arange(120)), data.take(np.arange(120, 900))
+
+    def train_with(*decays):
+        monkeypatch.setattr(head_training, "DECAYS", decays)
+        heads = nn.ModuleList(nn.Sequential(nn.Linear(WIDTH, 2)) for _ in range(2))
+        for parameter in heads.parameters():
+            nn.init.zeros_(parameter)
+        model = FrozenExits(backbone, heads, depth=3, pooling="first")
+        train_heads(model, few, dev, "accuracy", seed=0, name="noisy")
+        logits = torch.from_numpy(predict(model, dev))
+        return [cross_entropy(logits[:, e], torch.from_numpy(dev.labels)).item() for e in range(2)]
+
+    plain, noisy = zip(train_with(0.1), train_with(30.0), strict=True)
+    assert plain[0] < plain[1]
+    assert noisy[0] > noisy[1]
+    assert train_with(0.1, 30.0) == pytest.approx([plain[0], noisy[1]], rel=1e-6)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
