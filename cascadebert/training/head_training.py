@@ -29,7 +29,7 @@ SETTINGS = Settings(
     precision="fp32",
     exit_rate=1.0,  # of nothing: all that is trained is heads
 )
-DECAYS = (0.1, 1.0, 8.0)  # of heads that read pooled states; each takes the best for itself
+DECAYS = (0.1, 1.0, 4.0, 20.0)  # of heads on pooled states; each takes the best for itself
 STEPS = 500
 EPOCHS = 3, 50  # fewest and most
 IN_MEMORY = 2**30  # bytes of states; larger ones lie in a temporary file
