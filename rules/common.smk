@@ -88,9 +88,9 @@ def trained(task, run, replicates=EXPERIMENT.replicates):
     return [f"<results>/models/{task}/{run}/seed{seed}" for seed in replicates]
 
 
-def predicted(task, run):
-    """The folders of all replicates of a run's predictions."""
-    return [f"<results>/predictions/{task}/{run}/seed{seed}" for seed in EXPERIMENT.replicates]
+def predicted(task, run, replicates=EXPERIMENT.replicates):
+    """The folders of these replicates of a run's predictions."""
+    return [f"<results>/predictions/{task}/{run}/seed{seed}" for seed in replicates]
 
 
 def held_out_answers(task, labeller, fold, seed):

@@ -1,4 +1,5 @@
-# Training and prediction: every run with all its replicates.
+# Every run with all its replicates: training, and what the model says about every split.
+# A model is loaded once: the job that trains it also predicts with it.
 
 
 for number, replicates in enumerate(PACKS["train"]):
@@ -8,12 +9,14 @@ for number, replicates in enumerate(PACKS["train"]):
             f"train_{number}"
         input:
             encoder=run_encoder,
+            reference=encoder_files(config["reference"]),
             data="<results>/data/{task}",
             tokens=run_tokens,
             parents=run_parents(replicates),
             difficulty=run_difficulty,
         output:
             models=[directory(folder) for folder in trained("{task}", "{run}", replicates)],
+            predictions=[directory(folder) for folder in predicted("{task}", "{run}", replicates)],
         log:
             f"<logs>/train/{{task}}/{{run}}/{number}.log",
         benchmark:
@@ -22,6 +25,7 @@ for number, replicates in enumerate(PACKS["train"]):
             "../environment.yml"
         params:
             encoder=run_encoder_folder,
+            reference=reference_folder,
             replicates=replicates,
             settings=run_settings,
             seed=config["seed"],
@@ -30,33 +34,6 @@ for number, replicates in enumerate(PACKS["train"]):
             "{wildcards.task}: training {wildcards.run}, replicate {params.replicates}"
         script:
             "../workflow_scripts/train.py"
-
-
-rule predict:
-    input:
-        encoder=run_encoder,
-        reference=encoder_files(config["reference"]),
-        data="<results>/data/{task}",
-        tokens=run_tokens,
-        parents=run_parents(EXPERIMENT.replicates),
-        models=trained("{task}", "{run}"),
-    output:
-        predictions=[directory(folder) for folder in predicted("{task}", "{run}")],
-    log:
-        "<logs>/predict/{task}/{run}.log",
-    benchmark:
-        "<benchmarks>/predict/{task}/{run}.tsv"
-    conda:
-        "../environment.yml"
-    params:
-        encoder=run_encoder_folder,
-        reference=reference_folder,
-        max_length=config["training"]["max_length"],
-        seed=config["seed"],
-    message:
-        "{wildcards.task}: logits of all exits of {wildcards.run}"
-    script:
-        "../workflow_scripts/predict.py"
 
 
 if "representations" in config:

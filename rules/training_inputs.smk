@@ -1,4 +1,4 @@
-# Input functions of the stages that fetch, tokenize, label difficulty, train and predict.
+# Input functions of the stages that fetch, tokenize, label difficulty and train.
 
 
 def task_files(w):

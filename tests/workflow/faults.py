@@ -34,7 +34,7 @@ READ_FOR = {
     "data/words/*": "tokens/words/bert-4",
     "tokens/words/bert-4/*": "predictions/words/{run}/seed0",
     "difficulty/words/finetune-bert-2/*.parquet": "difficulty/words/finetune-bert-2.parquet",
-    "models/words/{run}/*/*": "predictions/words/{run}/seed0",
+    "models/words/finetune-bert-4/*/*": "predictions/words/deebert-bert-4/seed0",
     "predictions/words/{run}/*/*.*": "evaluation/words/exits.csv",
     "predictions/words/{run}/*/probes/*": "evaluation/words/probes.csv",
 }
@@ -94,16 +94,17 @@ class Campaign:
         else:
             print(f"LOST: {dict(faults)}; see {workflow.folder}", flush=True)
 
-    def kill(self, count: int, kind: signal.Signals) -> None:
-        """Sends a signal so many times: to a job three times out of four, else to Snakemake."""
-        name = kind.name
-        while (done := sum(n for fault, n in self.tried.items() if fault.startswith(name))) < count:
-            workflow = Workflow(self.folder / f"{name}-{done}", self.config)
+    def kill(self, signals: list[signal.Signals]) -> None:
+        """Sends these signals, each to a job three times out of four, else to Snakemake."""
+        waiting = signals[::-1]
+        while waiting:
+            done = len(signals) - len(waiting)
+            workflow = Workflow(self.folder / f"killed-{done}", self.config)
             faults = Counter()
             while True:
                 process = workflow.start("--retries", "20")
-                while process.poll() is None and done + faults.total() < count:
-                    time.sleep(self.random.uniform(0.2, 16))
+                while process.poll() is None and waiting:
+                    time.sleep(self.random.uniform(0.2, 12))
                     jobs = workflow.jobs()
                     if process.poll() is not None or not jobs:
                         continue
@@ -111,16 +112,16 @@ class Campaign:
                     if self.random.random() < 0.25:
                         pid, jobs = process.pid, {process.pid: "scheduler"}
                     try:
-                        os.kill(pid, kind)
+                        os.kill(pid, waiting[-1])
                     except ProcessLookupError:
                         continue
-                    faults[f"{name} {jobs[pid]}"] += 1
+                    faults[f"{waiting.pop().name} {jobs[pid]}"] += 1
                 if process.wait() == 0:
                     break
                 workflow.unlock()
                 assert faults, workflow.log.read_text()
             self.judge(faults, workflow)
-            print(f"{name}: {done + faults.total()} of {count}", flush=True)
+            print(f"kills: {len(signals) - len(waiting)} of {len(signals)}", flush=True)
 
     def corrupt(self, count: int) -> None:
         """Flips a bit of a file of a finished run or cuts its tail; the next run that reads it must
@@ -213,8 +214,8 @@ def main() -> None:
         untouched = Workflow(folder / "untouched", config)
         assert untouched.run() == 0, untouched.log.read_text()
         campaign = Campaign(folder, config, untouched.folder, arguments.seed)
-        campaign.kill(arguments.kills, signal.SIGKILL)
-        campaign.kill(arguments.terminations, signal.SIGTERM)
+        campaign.kill([signal.SIGKILL] * arguments.kills)
+        campaign.kill([signal.SIGTERM] * arguments.terminations)
         campaign.corrupt(arguments.corruptions)
         campaign.fill_disk()
         print(campaign.report())

@@ -9,8 +9,7 @@ from tests.workflow.faults import Campaign
 def test_what_breaks_is_made_good(tmp_path, config, finished):
     """The short form of `make faults`."""
     campaign = Campaign(tmp_path, config, finished, seed=1)
-    campaign.kill(4, signal.SIGKILL)
-    campaign.kill(1, signal.SIGTERM)
+    campaign.kill([signal.SIGKILL] * 2 + [signal.SIGTERM] + [signal.SIGKILL] * 2)
     campaign.corrupt(4)
     assert campaign.tried.total() == 9
     assert campaign.survived == campaign.tried

@@ -12,7 +12,7 @@ from tests.workflow.command import ROOT, planned, snakemake
 
 TASKS = ("good", "poor", "bad")
 FLAG = ("--config", "only_finished=true")
-TRAINING = {"prepare_task", "tokenize_task", "label_runs", "difficulty", "train", "predict"}
+TRAINING = {"prepare_task", "tokenize_task", "label_runs", "difficulty", "train"}
 
 
 def reading(folder: Path, task) -> dict:
@@ -119,8 +119,7 @@ def test_it_is_not_made_again_and_without_the_flag_the_rest_is_planned(shown):
     assert planned(folder, *config, *FLAG) == {}
     jobs = planned(folder, *config)
     assert jobs["prepare_task"] == 1
-    assert jobs["predict"] == 4 + 1
-    assert jobs["train"] == 4
+    assert jobs["train"] == 4 + 1
     assert jobs["evaluate"] == 2  # that of the good task stays
     assert jobs["table2_main"] == jobs["summary"] == jobs["provenance"] == 1
 

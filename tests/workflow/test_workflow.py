@@ -20,7 +20,7 @@ MODELS = "models/*/*/*/model.safetensors"
 def test_the_default_labels_8_folds_x_5_seeds_and_shares_runs(tmp_path):
     jobs = planned(ROOT, "--forceall")
     assert jobs["label_runs"] == 8
-    assert jobs["train"] == jobs["predict"] == 13
+    assert jobs["train"] == 13
     summary = snakemake(ROOT, "--summary").stdout
     labels = re.findall(r"difficulty/movies/finetune-bert-2/fold\d-seed\d", summary)
     assert len(set(labels)) == 8 * 5
@@ -62,7 +62,6 @@ def test_the_papers_configuration_plans_the_papers_jobs(tmp_path):
     assert jobs["difficulty"] == tasks * regularised
     assert jobs["label_runs"] == tasks * regularised * 8
     assert jobs["train"] == tasks * sum(PAPER_TRAININGS.values())
-    assert jobs["predict"] == jobs["train"] - tasks  # nothing asks FastBERT's teacher alone
     assert jobs["pretrain_encoder"] == 1  # the DistilBERT of 4 layers
 
     default, paper = (yaml.safe_load(p.read_text()) for p in (ROOT / "config.yaml", path))
@@ -149,7 +148,7 @@ def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, co
     (finished / "changed.yaml").write_text(yaml.safe_dump(changed))
     jobs = planned(finished, "--configfile", str(finished / "changed.yaml"))
     assert jobs
-    expensive = "prepare_task tokenize_task label_runs difficulty train predict"
+    expensive = "prepare_task tokenize_task label_runs difficulty train"
     assert not set(jobs) & set(expensive.split())
     more = {**config, "replicates": 3}
     (finished / "changed.yaml").write_text(yaml.safe_dump(more))
