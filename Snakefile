@@ -1,4 +1,4 @@
-# CascadeBERT, reproduced: configuration, stages, and what they are collected into.
+# CascadeBERT, reproduced: the configuration, the rules of all stages, and the files to make.
 
 import os
 import sys
@@ -10,13 +10,13 @@ from snakemake.utils import min_version
 
 min_version("9.12")  # path variables
 
-# `workflow.basedir` would be the folder of the Snakefile that includes this one or uses it as a module.
+# Not `workflow.basedir`: that is the folder of a Snakefile that includes this one or uses it as a module.
 if not isinstance(workflow.current_basedir, os.PathLike):
     raise WorkflowError(
         "clone this repository: its Snakefile needs the library and models beside it"
     )
 HERE = os.fspath(workflow.current_basedir)
-sys.path.insert(0, HERE)  # whether or not the library is installed
+sys.path.insert(0, HERE)  # the library need not be installed
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
@@ -33,7 +33,8 @@ from workflow_scripts.internals import (
     stop_job_rate_limit,
 )
 
-# From the command line, or from a workflow that uses this one as a module. `configfile` merges into it.
+# The override, from the command line or from a workflow that uses this one as a module. It is copied,
+# since `configfile` merges the default into `config`.
 given = deepcopy(config)
 
 
@@ -66,7 +67,7 @@ include: "rules/pretraining_inputs.smk"
 include: "rules/results_inputs.smk"
 
 
-# Who asks for what is finished wants no training, whatever changed since.
+# With `only_finished`, nothing is trained again, whatever was changed since.
 if not config["only_finished"]:
 
     include: "rules/models.smk"
@@ -88,7 +89,7 @@ include: "rules/submission.smk"
 report: os.path.abspath(f"{EXPERIMENT.results}/summary.rst")
 
 
-# These run where Snakemake does, also with a cluster: they take seconds.
+# These jobs take seconds. With a cluster, they run on the machine that runs Snakemake.
 localrules:
     all,
     table1_data,

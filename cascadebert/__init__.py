@@ -1,7 +1,7 @@
 """CascadeBERT, reproduced: cascades of complete pre-trained models against early exits.
 
-The names in `__all__` are what other code may rely on. Each is imported when it is first used, so
-that `import cascadebert` takes no time.
+Other code may rely on the names in `__all__`. Each is imported when it is first used, so that
+`import cascadebert` takes no time.
 """
 
 from importlib import import_module

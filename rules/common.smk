@@ -1,4 +1,4 @@
-# Paths and input functions that the stages share.
+# Helpers shared by all stages: path patterns and input functions.
 
 import re
 from itertools import product
@@ -19,7 +19,7 @@ EVALUATION = ["operating_points", "curves", "exits", "probes", "differences", "e
 
 
 def split_packs(members):
-    """Trainings that share a job, and so a process."""
+    """Packs of trainings that share a job, and therefore a process."""
     members = list(members)
     size = config["pack"]
     return [members[i : i + size] for i in range(0, len(members), size)]
@@ -43,7 +43,7 @@ def model_files(folder):
     if folder.startswith(f"{EXPERIMENT.results}/encoders/"):
         return [folder]
     files = sorted(map(str, [*Path(folder).glob("*.json"), *Path(folder).glob("*.safetensors")]))
-    # No storage provider needs to have them: they come with the workflow.
+    # These files come with the workflow, so no storage provider needs to hold them.
     return [local(path) for path in files]
 
 
@@ -94,7 +94,7 @@ def predicted(task, run, replicates=EXPERIMENT.replicates):
 
 
 def held_out_answers(task, labeller, fold, seed):
-    """What the model of a seed says about the fold that its training left out."""
+    """The file with a model's answers for the fold that its training left out."""
     return f"<results>/difficulty/{task}/{labeller}/fold{fold}-seed{seed}.parquet"
 
 

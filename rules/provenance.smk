@@ -1,4 +1,4 @@
-# What the results were made from and by, and all of it to hand on.
+# The record of inputs, code and machines, and a crate of the experiment to hand on.
 
 
 rule provenance:
@@ -17,7 +17,7 @@ rule provenance:
     conda:
         "../environment.yml"
     params:
-        # The same record whether what is there was asked for as all or as what is finished.
+        # Without `only_finished`: the same results have the same record with and without it.
         configuration={key: config[key] for key in config if key != "only_finished"},
         missing=EXTENT.missing,
         encoders=encoder_folders(config["encoders"]),

@@ -1,4 +1,4 @@
-# What the GLUE server takes; defined only if the configuration has a section `submission`.
+# Predictions in the form that the GLUE server takes; defined only if the configuration has a section `submission`.
 
 if SUBMITTED:
     submission = config["submission"]

@@ -1,4 +1,4 @@
-"""All that reaches into Snakemake's internals: what its public interface cannot say.
+"""All uses of Snakemake's internals, for settings that its public interface lacks.
 
 Each function raises WorkflowError, with the version, where this Snakemake has no such internals.
 """
@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 
 def spread_settings(workflow, rule: str, count: int) -> None:
-    """What a profile or --set-threads sets for `rule` holds for <rule>_0 to <rule>_<count - 1>.
+    """Applies settings of a profile or --set-threads for `rule` to <rule>_0 to <rule>_<count - 1>.
 
     A profile cannot know how many packs of trainings there are. Call it before the first rule,
     since Snakemake reads these settings when it registers a rule.

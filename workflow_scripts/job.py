@@ -1,6 +1,6 @@
-"""What every script does before and after its own work.
+"""The work that all scripts share, before and after their own.
 
-It runs once at a time, logs, takes the granted threads and GPU, refuses damaged inputs, records
+A job runs once at a time, logs, takes the granted threads and GPU, refuses damaged inputs, records
 checksums of the outputs, and reports errors.
 """
 
@@ -28,7 +28,7 @@ def job(snakemake):
     """Logs to the rule's log and the terminal; ends with one paragraph if the input was bad."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.captureWarnings(True)
-    logging.raiseExceptions = False  # that a log cannot be written must not hide why
+    logging.raiseExceptions = False  # an error of the log must not hide the job's error
     # A scheduler's warning: leave as from an error, so that nothing half written stays.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))
     if "torch" in sys.modules:
@@ -79,6 +79,6 @@ def refuse_damaged(ledger: Ledger, paths) -> None:
     damaged = [found for path in dict.fromkeys(paths) if (found := ledger.discard_damaged(path))]
     if damaged:
         raise UserError(
-            f"{'; '.join(damaged)}. What it belongs to was deleted: run the same command again, "
-            "and it is made again"
+            f"{'; '.join(damaged)}. The damaged file or folder was deleted: run the same command "
+            "again, and it is made again"
         )

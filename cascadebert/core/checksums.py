@@ -1,6 +1,6 @@
-"""Checksums of what jobs make, so that a damaged file is found when it is read.
+"""Checksums of the files that jobs make. A damaged file is found before a job reads it.
 
-The files are in the format of `sha256sum --check`.
+Files of checksums are in the format of `sha256sum --check`.
 """
 
 import hashlib
@@ -13,31 +13,31 @@ File = File
 
 
 def hash_file(path: File) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """Returns the SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def list_visible(path: Path) -> list[Path]:
-    """A file, or the files in a folder and its subfolders but for hidden ones, in order."""
+    """Returns a file itself, or the sorted files of a folder and its subfolders but hidden ones."""
     inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-    # Snakemake's own time stamps and our checksums are no content.
+    # Hidden files are Snakemake's time stamps and our checksums.
     return [file for file in inside if file.is_file() and not file.name.startswith(".")]
 
 
 def write_checksums(path: File, target: File, base: File) -> None:
-    """Writes to `target` the checksums of a file or of all files in a folder.
+    """Writes the checksums of a file, or of all files in a folder, to `target`.
 
-    base: the folder that the names in it are relative to
+    base: the folder that the names in `target` are relative to
     """
     lines = [f"{hash_file(file)}  {file.relative_to(base)}" for file in list_visible(Path(path))]
     with replacing(target) as draft:
-        # The count, a comment to sha256sum, tells whether the list itself is whole.
+        # The count tells whether the list itself is whole. To sha256sum it is a comment.
         draft.write_text("\n".join([f"# {len(lines)} files", *lines, ""]))
 
 
 def find_damage(path: File, target: File, base: File) -> str | None:
-    """What is wrong with a file or folder by the checksums in `target`; None if nothing is."""
+    """Checks a file or folder by the checksums in `target`; returns the first damage, or None."""
     try:
         count, *lines = Path(target).read_text().splitlines()
         expected = {name: found for found, name in (line.split("  ", 1) for line in lines)}
@@ -61,7 +61,7 @@ class Ledger:
         self.results = Path(results)
 
     def _entry(self, path: File) -> Path | None:
-        """Where the checksums of `path` are; None if it does not lie in the experiment's folder."""
+        """Returns the checksum file of `path`; None for a path outside the experiment's folder."""
         if not Path(path).is_relative_to(self.results):
             return None
         name = Path(path).relative_to(self.results)
@@ -72,9 +72,9 @@ class Ledger:
             write_checksums(path, entry, self.results)
 
     def discard_damaged(self, path: File) -> str | None:
-        """Says what is damaged, if something is, and deletes `path`, so that it is made again.
+        """Deletes a damaged `path`, so that it is made again; returns the damage, or None.
 
-        What has no checksums, because no job made it, passes.
+        A path without checksums passes: no job made it.
         """
         entry = self._entry(path)
         if entry is None or not entry.exists() or not Path(path).exists():

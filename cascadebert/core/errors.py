@@ -1,4 +1,4 @@
-"""Errors that are the user's or the machine's and not ours, said in one paragraph."""
+"""Errors of the input or of the machine, explained to the user in one paragraph."""
 
 import errno
 import os
@@ -7,22 +7,22 @@ import shutil
 from cascadebert.core.files import File
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-# Libraries that pass on what the system said as text only.
+# Some libraries pass on an error of the system only as text.
 FULL_SAID = tuple(map(os.strerror, FULL))
 NO_MEMORY_SAID = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 class UserError(Exception):
-    """Bad input: the message names the file, key or row, and says what to do about it.
+    """Bad input. The message names the file, key or row, and says how to mend it.
 
     Scripts print it without a traceback.
     """
 
 
 def explain_error(error: BaseException, folder: File) -> str | None:
-    """What went wrong and what to do, where the cause is not in our code; else None.
+    """Returns what went wrong and what to do; None if the cause may be in our code.
 
-    folder: where the experiment's results go
+    folder: the folder of the experiment's results
     """
     if isinstance(error, UserError):
         return str(error)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place and renamed into it."""
+"""Writes files so that each is whole or missing: beside its place, then renamed into it."""
 
 import glob
 import os
@@ -15,8 +15,8 @@ File = str | os.PathLike[str]  # the path of a file or a folder
 def replacing(path: File) -> Iterator[Path]:
     """Yields a path beside `path` to write a file or a folder to; renames it into place at the end.
 
-    If the body raises, nothing is left behind and what stood at `path` stays as it was. What a
-    killed process left behind is cleared by the next one that writes to `path`.
+    If the body raises, nothing new is left behind, and a file or folder at `path` stays as it was.
+    A killed process may leave a draft behind; the next process that writes to `path` deletes it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

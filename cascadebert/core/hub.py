@@ -1,4 +1,4 @@
-"""How the Hugging Face hub is asked: no call waits for ever, and a failure is one line."""
+"""Settings for calls to the Hugging Face hub: no call waits for ever, and an error is one line."""
 
 from functools import cache
 from typing import Any
@@ -6,16 +6,17 @@ from typing import Any
 
 @cache
 def limit_waiting() -> None:
-    """From now on a call ends with an error if the hub is silent for HF_HUB_DOWNLOAD_TIMEOUT.
+    """Makes calls to the hub end with an error if it is silent for HF_HUB_DOWNLOAD_TIMEOUT.
 
-    That variable of huggingface_hub's is 10 seconds where it is not set. It tries five times more.
+    This environment variable of huggingface_hub is 10 seconds by default. huggingface_hub repeats a
+    failed call five times.
     """
     from huggingface_hub import constants, get_session, set_client_factory  # slow to import
 
     longest = constants.HF_HUB_DOWNLOAD_TIMEOUT
 
     def limit(request: Any) -> None:
-        # By hook, since some calls of huggingface_hub ask for a minute and some for no limit.
+        # A hook, since some calls of huggingface_hub set a minute and some no limit of their own.
         limits = request.extensions["timeout"]
         request.extensions["timeout"] = {
             phase: min(seconds or longest, longest) for phase, seconds in limits.items()
@@ -29,5 +30,5 @@ def limit_waiting() -> None:
 
 
 def shorten_error(error: Exception) -> str:
-    """What a library says, which may be several paragraphs."""
+    """Returns type and message of an error in one line; a library's message may have paragraphs."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,4 +1,4 @@
-"""Progress of a long job as log lines, with an estimate of the time left."""
+"""Logs the progress of a long job, with an estimate of the time left."""
 
 import logging
 import time
@@ -9,11 +9,11 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Counts `total` steps of the job `name` and logs where it stands every `interval` seconds.
+    """Counts `total` steps of the job `name`, and logs the count every `interval` seconds.
 
-    done: steps that an earlier process did.
+    done: steps that an earlier process did
 
-    Lines and not a bar that redraws itself: several jobs share a terminal, and logs are files.
+    A bar that redraws itself would not do: several jobs share a terminal, and logs are files.
     """
 
     def __init__(self, name: str, total: int, done: int = 0, interval: float = 10.0):

@@ -1,10 +1,10 @@
-"""Random seeds that depend on what a job is, not on when or where it runs."""
+"""Random seeds that depend on a job's name, not on the time or machine of its run."""
 
 import hashlib
 
 
 def derive_seed(base: int, *names: object) -> int:
-    """A seed in [0, 2**31) for the job that `names` describe (task, run, fold, replicate...).
+    """Returns a seed in [0, 2**31) for the job that `names` describe (task, run, replicate...).
 
     The same base and names give the same seed in every process and on every machine.
     """

@@ -1,4 +1,4 @@
-"""The files of the library that a module depends on."""
+"""Finds the files of the library that a module depends on."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,11 @@ LIBRARY = Path(__file__).parents[1]
 
 @cache
 def find_sources(*modules: str, library: Path = LIBRARY) -> tuple[Path, ...]:
-    """The files that these modules of the library consist of and import, directly or not, sorted.
+    """Returns the files of these modules and of all that they import in the library, sorted.
 
     modules: such as "cascadebert.training.loop"
 
-    Imports inside functions count. Imports for type checkers alone do not.
+    Indirect imports and imports inside functions count. Imports for type checkers do not.
     """
     found: set[Path] = set()
     waiting = list(modules)
@@ -27,7 +27,7 @@ def find_sources(*modules: str, library: Path = LIBRARY) -> tuple[Path, ...]:
 
 
 def _files_of(module: str, library: Path) -> Iterator[Path]:
-    """The module's file, and those of the packages that it lies in; none of another library."""
+    """Yields the files of the module and of its packages; nothing for another library's module."""
     root, *parts = module.split(".")
     if root != library.name:
         return
@@ -39,7 +39,7 @@ def _files_of(module: str, library: Path) -> Iterator[Path]:
 
 
 def _imports_of(node: ast.AST) -> Iterable[str]:
-    """The modules that a piece of code imports. Of `from a import b`, b may be a module or not."""
+    """Yields the modules that a piece of code imports. `from a import b` gives a.b in any case."""
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         return
     if isinstance(node, ast.Import):

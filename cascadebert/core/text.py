@@ -1,6 +1,6 @@
-"""Words in sentences."""
+"""Joins words for sentences."""
 
 
 def join_words(words: list[str]) -> str:
-    """`a, b and c`."""
+    """Returns `a, b and c`."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

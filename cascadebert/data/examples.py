@@ -1,4 +1,4 @@
-"""From a table as it was read to the four columns of a task, every row checked."""
+"""Makes the four columns of a task from a table as it was read, and checks every row."""
 
 import json
 from dataclasses import replace
@@ -18,22 +18,22 @@ def make_examples(
     neutral: float = 0.0,
     incomplete: int = 0,
 ) -> pd.DataFrame:
-    """The columns id, text, text_pair and label, as in `Task`.
+    """Returns the columns id, text, text_pair and label, as in `Task`.
 
     columns: role (id, text, text_pair, label or rating) -> column; without an id, rows are called
              <split>-0, <split>-1...
     neutral: with a rating, rows nearer to 0 than this are left out
-    incomplete: so many rows with an empty text may be left out before it is an error
+    incomplete: at most so many rows with an empty text are left out; more are an error
 
-    Raises UserError, naming file and row, for an empty text, a label that is not the task's, a bad
-    rating, an id that comes twice, or a label missing where there should be one.
+    Raises UserError, with file and row, for an empty text, a label that is not the task's, a
+    missing label, a bad rating or a repeated id.
     """
     roles = [role for role in ("text", "text_pair") if role in columns]
     texts = pd.DataFrame({role: table.column(columns[role], role).map(_text) for role in roles})
     empty = texts.index[(texts == "").any(axis=1)]
     if len(empty) > incomplete:
-        raise table.error(empty[0], "the text is empty or no text; correct or delete the row")
-    # Rows keep their numbers when others are left out: GLUE's server asks for them by number.
+        raise table.error(empty[0], "the text is empty or not a text; correct or delete the row")
+    # Rows keep their numbers when others are left out: GLUE's server identifies rows by number.
     ids = _ids(table, split, columns.get("id")).drop(index=empty)
     texts = texts.drop(index=empty)
     table = replace(table, cells=table.cells.drop(index=empty))
@@ -58,7 +58,7 @@ def _text(cell: object) -> str:
 
 
 def _word(cell: object) -> str:
-    """A label or an id as a string, whichever type the file has for it."""
+    """Returns a label or an id as a string, whatever its type in the file."""
     if isinstance(cell, str):
         return cell.strip()
     if cell is None or cell != cell:
@@ -78,16 +78,17 @@ def _ids(table: Table, split: str, key: str | int | None) -> pd.Series:
         first = ids.index[ids == name][0]
         raise table.error(
             place,
-            f"the id {name!r} is that of {table.unit} {first} too; ids must be unique in a split: "
-            "correct them, or leave out columns.id",
+            f"{table.unit} {first} has the id {name!r} too; ids must be unique in a split: correct "
+            "them, or leave out columns.id",
         )
     return ids
 
 
 def _labels(table: Table, split: str, key: str | int, labels: list[str]) -> pd.Series:
-    """Class numbers; <NA> in every row of an unlabelled split, which only a test split may be.
+    """Returns class numbers; <NA> in every row of an unlabelled split.
 
-    A label is written as its name or, where no name is a number, as its number from 0.
+    Only a test split may be unlabelled. A label in the table is a name of `labels`. If no name is a
+    number, a label may also be a number, counted from 0.
     """
     missing = pd.Series(pd.NA, table.cells.index, dtype="Int64")
     optional = split.startswith("test")
@@ -112,18 +113,18 @@ def _labels(table: Table, split: str, key: str | int, labels: list[str]) -> pd.S
 
 
 def _signs(table: Table, key: str | int, neutral: float) -> pd.Series:
-    """1 for a rating above 0, 0 below, <NA> nearer to 0 than `neutral`, and at 0 itself."""
+    """Returns 1 for a rating above 0, 0 for one below, <NA> at 0 and nearer to 0 than `neutral`."""
     words = table.column(key, "rating").map(_word)
     ratings = pd.to_numeric(words, errors="coerce")
     if (bad := ~ratings.abs().lt(float("inf"))).any():
         place, word = next(words[bad].items())
-        raise table.error(place, f"the rating {word!r} is no number; correct or delete the row")
+        raise table.error(place, f"the rating {word!r} is not a number; correct or delete the row")
     signs = (ratings > 0).astype("Int64")
     return signs.mask((ratings.abs() < neutral) | (ratings == 0))
 
 
 def check_labels(name: str, labels: list[str], frame: pd.DataFrame, phrase: str) -> None:
-    """Every label of the task must occur in its train split: what never occurs is never learnt."""
+    """Raises UserError unless every label occurs in the train split: others would not be learnt."""
     seen = set(frame["label"])
     never = [label for number, label in enumerate(labels) if number not in seen]
     if never:

@@ -1,4 +1,4 @@
-"""The six GLUE tasks of the paper, as the GLUE download and as the hub lay them out."""
+"""The six GLUE tasks of the paper: their layout in the GLUE download and on the hub."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,11 @@ from cascadebert.data.tables import Table, parse, read_file
 
 @dataclass(frozen=True)
 class GlueTask:
-    """What is known of a GLUE task by its name.
+    """The columns, labels and metric of a GLUE task.
 
-    file_columns, hub_columns: the text, the second text if there is one, the label
+    file_columns, hub_columns: columns of the text, of the second text if any, and of the label
     labels: in the order of GLUE's label numbers
-    incomplete: at most so many rows of a split lack a field or a text and are left out
+    incomplete: at most so many rows of a split may lack a field or a text; they are left out
     """
 
     file_columns: tuple[str, ...]
@@ -38,8 +38,8 @@ GLUE = {
         ("#1 String", "#2 String", "Quality"), PAIR, ("not_equivalent", "equivalent"), "f1"
     ),
     "QNLI": GlueTask(QUESTION, QUESTION, ENTAILMENT),
-    # In GLUE's own QQP some lines are broken in two and some questions are empty. Everybody,
-    # the hub's copy included, does without the broken lines.
+    # In GLUE's own QQP some lines are broken in two and some questions are empty. It is usual to
+    # leave the broken lines out; the hub's copy does so, too.
     "QQP": GlueTask(
         ("question1", "question2", "is_duplicate"),
         ("question1", "question2", "label"),
@@ -63,7 +63,7 @@ MNLI_SPLITS = {
 
 
 def name_glue_columns(columns: tuple[str, ...]) -> dict[str, str]:
-    """Role -> column, as a task's `columns`."""
+    """Returns role -> column, in the form of a task's `columns`."""
     roles = ("text", "text_pair", "label") if len(columns) == 3 else ("text", "label")
     return dict(zip(roles, columns, strict=True))
 
@@ -73,10 +73,12 @@ def list_glue_splits(glue: str) -> dict[str, tuple[str, str]]:
 
 
 def read_glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
-    """split -> its table, from a folder with the files of one task of the GLUE download.
+    """Returns split -> table, from a folder with the files of one task of the GLUE download.
 
-    source: glue (the task) and folder. Its .tsv files quote nothing: a quote is a character. The
-    test files, which have no labels, may be missing.
+    source: glue (the task) and folder
+
+    In GLUE's .tsv files, quotes are ordinary characters. The test files, which have no labels, may
+    be missing. Raises UserError if another file is.
     """
     glue, folder = source["glue"], base / source["folder"]
     tables = {}

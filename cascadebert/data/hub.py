@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or local folders of their form."""
+"""Reads data sets of the Hugging Face hub, and local folders in the same form."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,10 @@ from cascadebert.data.tables import Table
 
 
 def identify_glue_task(source: dict[str, Any]) -> str | None:
-    """Which of the GLUE tasks this is: of the download, of nyu-mll/glue or of a copy of it."""
+    """Returns the GLUE task of a source; None for other data.
+
+    The source may be the GLUE download, nyu-mll/glue on the hub, or a copy of it.
+    """
     if "glue" in source:
         return source["glue"]
     if Path(source.get("hub", "")).name != "glue":
@@ -23,9 +26,9 @@ def identify_glue_task(source: dict[str, Any]) -> str | None:
 
 
 def load_dataset(name: str, config: str | None, base: Path = Path("."), **arguments: Any) -> Any:
-    """What `datasets.load_dataset` gives; UserError for whatever it raises.
+    """Returns what `datasets.load_dataset` returns; raises UserError if it cannot load the data.
 
-    name: of a data set of the hub, or a folder relative to `base`
+    name: a data set of the hub, or a folder relative to `base`
     """
     import datasets  # slow to import, and no other source needs it
 
@@ -44,10 +47,10 @@ def load_dataset(name: str, config: str | None, base: Path = Path("."), **argume
 
 
 def read_hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
-    """split -> its table.
+    """Returns split -> table.
 
-    source: hub (a data set's name, or a folder), config, revision, and splits (split -> its name
-            on the hub; else train, validation as dev, and test, as far as they are there)
+    source: hub (a data set's name, or a folder), config, revision, and splits (split -> name of the
+            split on the hub; by default train, validation as dev, and test, if the hub has them)
     """
     import datasets
 
@@ -72,7 +75,7 @@ def read_hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
         columns = rows[:]
         for column, feature in rows.features.items():
             if isinstance(feature, datasets.ClassLabel):
-                # By name, not by number: the task may give its labels in another order.
+                # Names instead of numbers: the task may list its labels in another order.
                 columns[column] = [
                     None if label is None or label < 0 else feature.int2str(label)
                     for label in columns[column]

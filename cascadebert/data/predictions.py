@@ -1,6 +1,6 @@
-"""What a model says about a split: the contract between training and everything after it.
+"""A model's predictions for a split: the contract between training and all later stages.
 
-Every threshold, speed-up, table and figure is arithmetic on these files.
+Every threshold, speed-up, table and figure is computed from these files alone.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scipy.special import softmax
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 
-PROBES = "probes"  # in a folder of predictions: the same of linear probes
+PROBES = "probes"  # subfolder of a folder of predictions: predictions of linear probes
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,9 @@ class Predictions:
         return self.logits.argmax(axis=-1)
 
     def followed_by(self, later: "Predictions") -> "Predictions":
-        """The exits of `self`, then those of `later`, as in a cascade.
+        """Returns the exits of `self`, followed by those of `later`, as in a cascade.
 
-        Who reaches the later model has paid for all of the earlier one, so costs accumulate.
+        Costs accumulate: an input that reaches the later model has already run the earlier one.
         """
         if not (np.array_equal(self.ids, later.ids) and np.array_equal(self.labels, later.labels)):
             raise ValueError("the two predictions are of different examples")
@@ -75,7 +75,7 @@ class Predictions:
 
     @classmethod
     def load(cls, path: File) -> "Predictions":
-        """Raises UserError if the file is damaged or no predictions file."""
+        """Reads a file that `save` wrote. Raises UserError if it is damaged or another file."""
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
                 return cls(**{name: stored[name] for name in ("logits", "costs", "ids", "labels")})

@@ -1,4 +1,4 @@
-"""A task's score: accuracy, or F1 as in GLUE."""
+"""The score of a task: accuracy, or F1 as in GLUE."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,7 +7,7 @@ METRICS = ("accuracy", "f1")
 
 
 def score(metric: str, predicted: ArrayLike, labels: ArrayLike) -> float:
-    """The task's score in percent.
+    """Returns the task's score in percent.
 
     metric:            "accuracy", or "f1": F1 of label 1 as in GLUE, and 0 if that label neither
                        occurs nor is predicted
@@ -22,10 +22,10 @@ def score(metric: str, predicted: ArrayLike, labels: ArrayLike) -> float:
 def compute_score_terms(
     metric: str, predicted: ArrayLike, labels: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each example adds to the numerator and to the denominator of the score, as floats.
+    """Returns each example's terms of the score's numerator and denominator, as floats.
 
-    Both scores are ratios of sums over examples: F1 = 2 TP / (2 TP + FP + FN), and the denominator
-    counts the predicted positives and the real ones. Shapes broadcast.
+    Both metrics are ratios of sums over examples. F1 is 2 TP / (2 TP + FP + FN); its denominator is
+    the number of predicted positives plus the number of real ones. Shapes broadcast.
     """
     predicted, labels = np.broadcast_arrays(predicted, labels)
     if metric == "accuracy":
@@ -38,6 +38,6 @@ def compute_score_terms(
 
 
 def compute_percent(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
-    """100 numerator / denominator, and 0 where the denominator is 0."""
+    """Returns 100 numerator / denominator, and 0 where the denominator is 0."""
     nothing = np.equal(denominator, 0)
     return np.where(nothing, 0.0, 100 * np.asarray(numerator) / np.where(nothing, 1, denominator))

@@ -1,4 +1,4 @@
-"""Splits drawn at random: by the seed, evenly over the labels, no text in two of them."""
+"""Draws random splits by a seed, evenly over the labels, with no text in two of them."""
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,10 @@ def draw_splits(
 ) -> dict[str, pd.DataFrame]:
     """Gives each split its share of the rows of `frame`, and the rest to "train".
 
-    Rows whose texts differ in nothing but case, spaces and punctuation go to the same split, so
-    that no test text is trained on; they are all kept, also where their labels disagree. The shares
-    are kept within each label (of the first of several such rows), in the order of `frame`.
+    Rows whose texts differ only in case, spaces and punctuation go to the same split, so that no
+    test text is trained on. All these rows are kept, even if their labels disagree; the label of
+    the first counts as theirs. Each label is divided by the shares. Splits keep the order of
+    `frame`.
     """
     shares = dict(sorted(shares.items()))  # whatever their order in the configuration
     group = same_text(frame)
@@ -30,17 +31,20 @@ def draw_splits(
 
 
 def draw_rows(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
-    """At most `rows` rows of `frame`, in its order; fewer rows are a part of more."""
+    """Returns at most `rows` random rows of `frame`, in its order.
+
+    With the same seed, a smaller draw is part of a larger one.
+    """
     chosen = np.random.default_rng(seed).permutation(len(frame))[:rows]
     return frame.iloc[np.sort(chosen)].reset_index(drop=True)
 
 
 def same_text(frame: pd.DataFrame) -> np.ndarray:
-    """A number for each row, equal where texts differ in case, spaces and punctuation only."""
+    """Numbers the rows, alike where texts differ only in case, spaces and punctuation."""
     return pd.factorize(_bare(frame["text"]) + "\0" + _bare(frame["text_pair"].fillna("")))[0]
 
 
 def _bare(texts: pd.Series) -> pd.Series:
     words = texts.str.casefold().str.replace(r"[\W_]+", " ", regex=True).str.strip()
-    # What is nothing but punctuation, such as ":)", is told apart by it.
+    # Texts of punctuation alone, such as ":)", keep it: it is all that tells them apart.
     return words.where(words != "", texts)

@@ -1,4 +1,4 @@
-"""Text files read into tables that remember which line each row came from."""
+"""Reads text files into tables that remember the line of each row."""
 
 import csv
 import io
@@ -19,11 +19,12 @@ FORMATS = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".jsonl": "jsonl"}
 class Table:
     """Rows as they were read.
 
-    origin: the file or data set, for messages
-    phrase: what it is called in task.json
-    unit:   "line" or "row": what the index counts, from 1
-    cells:  strings, and whatever else JSON and hub datasets hold; a missing cell is null
-    broken: how many rows were left out because they had a wrong number of fields
+    origin: name of the file or data set in messages
+    phrase: name of the file or data set in task.json
+    unit:   "line" or "row": the index of `cells` counts these, from 1
+    cells:  strings, and other values of JSON files and of data sets on the hub; a missing cell is
+            null
+    broken: the number of rows that were left out for a wrong number of fields
     """
 
     origin: str
@@ -33,7 +34,7 @@ class Table:
     broken: int = 0
 
     def error(self, place: object, reason: str) -> UserError:
-        """A mistake in the row at `place` of the index."""
+        """Returns an error that names the row at `place` of the index."""
         return UserError(f"{self.origin}, {self.unit} {place}: {reason}")
 
     def has(self, key: str | int) -> bool:
@@ -41,13 +42,13 @@ class Table:
         return 0 <= key < len(names) if isinstance(key, int) else key in names
 
     def column(self, key: str | int, role: str) -> pd.Series:
-        """The column of that header name, or of that place counted from 0."""
+        """Returns the column with this name, or at this place counted from 0."""
         if self.has(key):
             return self.cells.iloc[:, key] if isinstance(key, int) else self.cells[key]
         there = ", ".join(map(str, self.cells.columns)) or "none"
         raise UserError(
-            f"{self.origin}: no column {key!r}, which is to be the {role}; name one of those there "
-            f"in the task's `columns`: {there}"
+            f"{self.origin}: no column {key!r} for the {role}; name one of its columns in the "
+            f"task's `columns`: {there}"
         )
 
 
@@ -63,10 +64,10 @@ def read_file(path: Path) -> bytes:
 def parse(
     data: bytes, origin: str, phrase: str, form: dict[str, Any], incomplete: int = 0
 ) -> Table:
-    """The table in the bytes of a CSV, TSV or JSONL file.
+    """Returns the table in the bytes of a CSV, TSV or JSONL file.
 
-    form: the task's `format`: type (else by the suffix of `origin`), encoding, header, quotes
-    incomplete: so many rows with a wrong number of fields may be left out before it is an error
+    form: the task's `format`: type (default: by the suffix of `origin`), encoding, header, quotes
+    incomplete: at most so many rows with a wrong number of fields are left out; more are an error
     """
     kind = form.get("type") or FORMATS.get(Path(origin).suffix.lower())
     if kind is None:
@@ -82,7 +83,7 @@ def parse(
     if form.get("quotes", kind == "csv"):
         rows = _quoted_rows(text, origin, delimiter)
     else:
-        # Not str.splitlines, which also breaks at characters that texts do contain (U+0085...).
+        # str.splitlines would also break lines at characters that texts contain, such as U+0085.
         lines = enumerate(text.split("\n"), 1)
         rows = {place: line.removesuffix("\r").split(delimiter) for place, line in lines}
     if form.get("header", True):
@@ -107,20 +108,20 @@ def parse(
 
 def _decode(data: bytes, origin: str, encoding: str) -> str:
     try:
-        # Byte-order marks are no text.
+        # utf-8-sig drops a byte-order mark, which is not text.
         return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
     except LookupError:
         raise UserError(f"{origin}: format.encoding {encoding!r} is no encoding") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{origin}, line {line}: not {encoding} text; say the file's encoding in the task's "
-            "format.encoding (such as latin-1)"
+            f"{origin}, line {line}: not {encoding} text; set the task's format.encoding to the "
+            "encoding of the file (such as latin-1)"
         ) from error
 
 
 def _quoted_rows(text: str, origin: str, delimiter: str) -> dict[int, list[str]]:
-    """First line of a record -> its fields; a quoted field may go over several lines."""
+    """Returns first line of a record -> fields. A quoted field may span several lines."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows, start = {}, 1
     try:

@@ -1,4 +1,4 @@
-"""What every later room knows of a task: its tables, its labels and its metric."""
+"""A task as all later rooms see it: tables, labels and metric."""
 
 import json
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ COLUMN_TYPES = {"id": "string", "text": "string", "text_pair": "string", "label"
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A data set, in one form whatever its source.
+    """A data set, in one form for all sources.
 
-    labels:  their names; label i of a table is `labels[i]`
+    labels:  the labels' names; label i of a table is `labels[i]`
     metric:  "accuracy", or "f1" of the second label
     splits:  some of SPLITS, train and dev among them -> a table of the columns id (unique in the
              split), text, text_pair and label; text_pair is <NA> in every row of a task of single
              texts, label is <NA> in every row of an unlabelled split
-    sources: split -> one phrase that says where it came from
+    sources: split -> a phrase that names its origin
     """
 
     name: str
@@ -34,13 +34,13 @@ class Task:
 
     @property
     def scored_splits(self) -> list[str]:
-        """The labelled test splits; where there is none, the development splits."""
+        """The labelled test splits; without any, the labelled development splits."""
         labelled = [name for name, table in self.splits.items() if table["label"].notna().all()]
         tests = [split for split in labelled if split.startswith("test")]
         return tests or [split for split in labelled if split.startswith(DEV)]
 
     def save(self, folder: File) -> None:
-        """Writes <split>.parquet for every split, and task.json, which describes them."""
+        """Writes <split>.parquet for every split, and task.json, which describes the splits."""
         description = {
             "name": self.name,
             "labels": self.labels,
@@ -63,7 +63,7 @@ class Task:
 
     @classmethod
     def load(cls, folder: File) -> "Task":
-        """Raises UserError if the folder is damaged or holds no task."""
+        """Reads a folder that `save` wrote. Raises UserError if it is damaged or holds no task."""
         folder = Path(folder)
         try:
             described = json.loads((folder / "task.json").read_text(encoding="utf-8"))

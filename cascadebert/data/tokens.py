@@ -1,4 +1,4 @@
-"""Texts as token ids: encoded once for a task and a tokenizer, read back in batches."""
+"""Texts as token ids, encoded once for each task and tokenizer, and read in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,20 +15,20 @@ from cascadebert.core.files import File, replacing
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Examples are shuffled, then sorted by length within pools of this many batches: little padding is
-# left, and a batch is still a nearly random sample.
+# Examples are shuffled, then sorted by length within pools of this many batches. A batch then needs
+# little padding, and is still a nearly random sample.
 POOL = 50
 
 
 @dataclass(frozen=True, eq=False)
 class TokenizedSplit:
-    """A split as the encoder reads it.
+    """The tokens of a split, as the encoder reads them.
 
     ids:      str `[examples]`
     labels:   int64 `[examples]`, -1 where there is none
     tokens:   int32 `[all tokens]`, the examples' token ids one after another
-    segments: uint8 `[all tokens]`, 0 for the text and 1 for its pair, or None where the encoder
-              does not tell them apart
+    segments: uint8 `[all tokens]`, 0 for the text and 1 for its pair; None if the encoder does not
+              tell the two apart
     offsets:  int64 `[examples + 1]`, example i is tokens[offsets[i]:offsets[i + 1]]
     padding:  the id that pads a batch
     """
@@ -48,7 +48,7 @@ class TokenizedSplit:
         return np.diff(self.offsets)
 
     def take(self, rows: np.ndarray) -> "TokenizedSplit":
-        """These rows as a split of their own."""
+        """Returns these rows as a split of their own."""
         pieces = [slice(self.offsets[row], self.offsets[row + 1]) for row in rows]
         return replace(
             self,
@@ -62,7 +62,7 @@ class TokenizedSplit:
         )
 
     def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The encoder's inputs for these rows, `[rows, longest row]`, padded on the right."""
+        """Returns the encoder's inputs for these rows, `[rows, longest row]`, right-padded."""
         pieces = [slice(self.offsets[row], self.offsets[row + 1]) for row in rows]
         width = max(piece.stop - piece.start for piece in pieces)
         inputs = {
@@ -86,7 +86,7 @@ class TokenizedSplit:
 
     @classmethod
     def load(cls, path: File) -> "TokenizedSplit":
-        """Raises UserError if the file is damaged."""
+        """Reads a file that `save` wrote. Raises UserError if it is damaged."""
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
@@ -128,7 +128,7 @@ def tokenize(
 def make_shuffled_batches(
     lengths: np.ndarray, batch_size: int, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """One epoch of training batches: every row once, in random order, batched by like length."""
+    """Returns an epoch of training batches: every row once, in shuffled batches of like length."""
     order = generator.permutation(len(lengths))
     batches = []
     for start in range(0, len(order), batch_size * POOL):
@@ -139,7 +139,7 @@ def make_shuffled_batches(
 
 
 def make_sorted_batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Every row once, longest first: the least padding, for prediction."""
+    """Yields batches for prediction: every row once, longest first, with the least padding."""
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]

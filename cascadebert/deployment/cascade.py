@@ -1,4 +1,4 @@
-"""The cascade as it is deployed: later models run only on the inputs that need them."""
+"""The cascade for use: a later model runs only on the inputs that earlier models leave to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a cascade says about some texts; arrays `[texts]`.
+    """A cascade's answers for some texts; arrays `[texts]`.
 
     labels:     label names
     confidence: the largest class probability at the exit that was taken
@@ -39,9 +39,9 @@ class Answers:
 
 
 class Cascade:
-    """Fine-tuned classifiers from small to large; a text leaves at the first that is confident.
+    """Fine-tuned classifiers from small to large. The first confident one answers a text.
 
-    Paper, Algorithm 1. Whatever an early member answers is never computed by a later one.
+    Paper, Algorithm 1. Later members do not compute a text that an earlier member answers.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Cascade:
         threshold: float | Sequence[float],
         max_length: int,
     ):
-        """threshold: confidence above which a text leaves; a number, or one for each member but
-        the last."""
+        """threshold: the confidence above which a member answers; a number, or one for each member
+        but the last."""
         # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
         self.members = [member.to(choose_device()).eval() for member in members]
         self.tokenizers = list(tokenizers)
@@ -73,7 +73,9 @@ class Cascade:
         labels = [label_names(load_config(folder)) for folder in folders]
         for folder, names in zip(folders, labels, strict=True):
             if names != labels[0]:
-                raise UserError(f"{folder} tells {names} apart, but {folders[0]} {labels[0]}")
+                raise UserError(
+                    f"the labels of {folder} are {names}, but of {folders[0]} {labels[0]}"
+                )
         members = [load_classifier(folder, labels[0]) for folder in folders]
         return cls(members, [load_tokenizer(folder) for folder in folders], threshold, max_length)
 
@@ -81,10 +83,10 @@ class Cascade:
     def from_results(
         cls, results: File, task: str, system: str, speedup: float, replicate: int = 0
     ) -> "Cascade":
-        """A cascade of a finished experiment, with what its development split chose for a speed-up.
+        """Loads a cascade of a finished experiment with the thresholds chosen for a speed-up.
 
         results: results/<experiment>
-        speedup: one of its targets
+        speedup: one of the experiment's targets
         Raises UserError if the system is no cascade or the speed-up is no target.
         """
         results = Path(results)

@@ -1,4 +1,4 @@
-"""Pre-trained encoders, by hub name or local folder."""
+"""Loads pre-trained encoders by hub name or from a local folder."""
 
 import json
 import os
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
 
-# transformers takes seconds to import, and planning a workflow imports this module.
+# Functions import transformers: it takes seconds, and planning a workflow imports this module.
 
 
 def load_config(encoder: File) -> "PreTrainedConfig":
-    """The encoder's Hugging Face configuration. Raises UserError if there is no such encoder."""
+    """Returns the encoder's Hugging Face configuration. Raises UserError if there is none."""
     from transformers import AutoConfig
 
     return _from_pretrained(AutoConfig, encoder)
@@ -34,9 +34,9 @@ def load_tokenizer(encoder: File) -> "PreTrainedTokenizerBase":
 
 
 def check_family(encoder: File, config: "PreTrainedConfig") -> None:
-    """Raises UserError unless every system can be built on a model of that configuration.
+    """Raises UserError unless every system can be built on a model of this configuration.
 
-    Exits read the state of the first token, which has to have seen the others.
+    Exits read the state of the first token, so attention must reach it from all other tokens.
     """
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
@@ -49,9 +49,9 @@ def check_family(encoder: File, config: "PreTrainedConfig") -> None:
 
 
 def count_local_layers(encoder: File) -> int | None:
-    """How many layers a local folder says it has; None if it is none, or says nothing.
+    """Returns the number of layers in a local folder's config.json; None without one.
 
-    For planning, which cannot wait for transformers.
+    Planning a workflow uses this function, since it cannot wait for transformers.
     """
     try:
         config = json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def count_local_layers(encoder: File) -> int | None:
 
 
 def load_encoder(encoder: File, layers: int | None = None) -> "PreTrainedModel":
-    """The encoder without a head, cut after its first `layers` layers if that is given."""
+    """Returns the encoder without a head, with its first `layers` layers (all, if None)."""
     from transformers import AutoModel
 
     return _load_weights(AutoModel, encoder, cut_config(encoder, layers))
@@ -70,7 +70,7 @@ def load_encoder(encoder: File, layers: int | None = None) -> "PreTrainedModel":
 def load_classifier(
     encoder: File, labels: list[str], layers: int | None = None
 ) -> "PreTrainedModel":
-    """The encoder with a classification head: a new one, or the one it was fine-tuned with."""
+    """Returns the encoder with a classification head: its fine-tuned head, or else a new one."""
     from transformers import AutoModelForSequenceClassification
 
     config = cut_config(encoder, layers)
@@ -80,13 +80,13 @@ def load_classifier(
 
 
 def fetch(model: str, folder: File) -> None:
-    """Puts a model of the hub into a folder, as safetensors, with its tokenizer.
+    """Writes a model of the hub and its tokenizer to a folder, as safetensors.
 
-    What trains on it then needs no network. HUB there says which commit it was.
+    Trainings then need no network. The folder's file HUB names the model and its commit.
     """
     from huggingface_hub import try_to_load_from_cache
 
-    torch.manual_seed(0)  # draws what the hub's files leave out, such as a pooler
+    torch.manual_seed(0)  # for weights that the hub's files lack, such as a pooler
     encoder = load_encoder(model)
     # The hub's cache names its folders by commit.
     commit = Path(str(try_to_load_from_cache(model, "config.json"))).parent.name
@@ -98,7 +98,10 @@ def fetch(model: str, folder: File) -> None:
 
 
 def cut_config(encoder: File, layers: int | None) -> "PreTrainedConfig":
-    """The configuration of the encoder's first `layers` layers (all, if None)."""
+    """Returns the configuration of the encoder's first `layers` layers (all, if None).
+
+    Raises UserError if the encoder has fewer layers.
+    """
     config = load_config(encoder)
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
@@ -111,18 +114,19 @@ def cut_config(encoder: File, layers: int | None) -> "PreTrainedConfig":
 
 
 def label_names(config: "PreTrainedConfig") -> list[str]:
-    """The names of the labels that a classifier tells apart, in the order of its logits."""
+    """Returns the names of a classifier's labels, in the order of its logits."""
     return list((config.id2label or {}).values())
 
 
 def count_layer_flops(config: "PreTrainedConfig", tokens: int) -> float:
-    """Floating-point operations of one encoder layer for a text of `tokens` tokens.
+    """Returns the floating-point operations of one encoder layer for a text of `tokens` tokens.
 
-    Two for each multiply-add: four projections and two feed-forward matrices for every token, and
-    attention scores and their weighted sum for every pair of tokens.
+    A multiply-add counts as two. Every token needs four projections and two feed-forward matrices.
+    Every pair of tokens needs an attention score and a term of the weighted sum.
     """
     width = config.hidden_size
-    # DistilBERT has a name of its own for the feed-forward width; who does not say it has BERT's.
+    # DistilBERT calls the feed-forward width hidden_dim. A family without either name has BERT's
+    # ratio, 4 * width.
     inner = (
         getattr(config, "intermediate_size", None)
         or getattr(config, "hidden_dim", None)
@@ -132,14 +136,14 @@ def count_layer_flops(config: "PreTrainedConfig", tokens: int) -> float:
 
 
 def compute_layer_cost(encoder: File, reference: File, tokens: int) -> float:
-    """What one layer of `encoder` costs in layers of `reference`: 1 where their widths agree."""
+    """Returns the cost of a layer of `encoder` in layers of `reference`: 1 if widths agree."""
     return count_layer_flops(load_config(encoder), tokens) / count_layer_flops(
         load_config(reference), tokens
     )
 
 
 def _load_weights(auto_class: type, encoder: File, config: "PreTrainedConfig") -> Any:
-    """In full precision, whatever the files have: fp16 weights are a way to store them."""
+    """Loads weights in full precision: files may have fp16 weights only to be small."""
     # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model, loaded = _from_pretrained(
@@ -152,7 +156,7 @@ def _load_weights(auto_class: type, encoder: File, config: "PreTrainedConfig") -
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    # A head or a pooler may be new, but not an embedding or a layer: those have numbers.
+    # A head or a pooler may be new. An embedding or a layer may not; names of layers have numbers.
     new = {*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])}
     unmade = sorted(name for name in new if re.search(r"embedding|\.\d+\.", name))
     if unmade:
@@ -169,16 +173,17 @@ def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:
     from transformers.utils import logging
 
     name = str(encoder)
-    # A path that was mistyped would otherwise be looked up on the hub, with a puzzling error.
+    # Without this check a mistyped path is looked up on the hub, which gives a puzzling error.
     if (name.startswith((".", "/")) or name.count("/") > 1) and not Path(name).is_dir():
         raise UserError(f"encoder {name}: no such folder; correct the path in `encoders`")
     limit_waiting()
     verbosity = logging.get_verbosity()
-    # New heads and cut layers are intended here, and no log needs a bar for a second's loading.
+    # transformers would warn of new heads and cut layers, which are intended here, and would draw a
+    # progress bar for a second's loading.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        # Not to trust is said aloud: by default transformers asks the terminal.
+        # Without an explicit False, transformers asks the user at the terminal.
         return auto_class.from_pretrained(name, trust_remote_code=False, **arguments)
     except Exception as error:  # whatever the hub, the network or an encoder's files can raise
         if explain_error(error, os.curdir):
@@ -189,12 +194,12 @@ def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:
 
 
 def _refusal(name: str, auto_class: type, error: Exception) -> str:
-    """Why an encoder cannot be loaded, and what to do."""
+    """Returns why an encoder cannot be loaded, and what to do."""
     said = shorten_error(error)
     if "trust_remote_code" in said:
         return (
-            "wants to run code that comes with it, which is never done here; name one in "
-            "`encoders` of a family that transformers itself knows"
+            "wants to run code that comes with it, which is never done here; in `encoders`, name "
+            "one of a family that transformers itself knows"
         )
     if "file named model.safetensors" in said:
         return (

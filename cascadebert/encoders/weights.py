@@ -1,4 +1,4 @@
-"""Trained weights in safetensors files."""
+"""Writes and reads trained weights in safetensors files."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def save_weights(module: nn.Module, folder: File) -> None:
 
 
 def load_weights(module: nn.Module, folder: File) -> None:
-    """Raises UserError if the file is damaged or of another model."""
+    """Reads the weights. Raises UserError if the file is damaged or of another model."""
     path = Path(folder) / FILE
     try:
         module.load_state_dict(load_file(path))

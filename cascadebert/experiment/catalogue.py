@@ -1,4 +1,4 @@
-"""Which tables and figures an experiment has, and which systems and tasks each of them shows."""
+"""The tables and figures of an experiment, and the systems and tasks that each of them shows."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -24,8 +24,8 @@ TABLES = {
     "claims": "The paper's claims, one by one",
     "provenance": "what the results were made from and by",
 }
-# Tables of systems -> their number in the paper. The section `tables` names their systems; without
-# it there is only Table 2, of all systems.
+# Tables of systems -> their number in the paper. The section `tables` names their systems. Without
+# this section there is only Table 2, with all systems.
 SYSTEM_TABLES = {
     "table2_main": 2,
     "table3_distillation": 3,
@@ -45,7 +45,7 @@ FIGURES = {
 
 
 class Catalogue:
-    """The tables and figures of an experiment, as far as the experiment has been run."""
+    """The tables and figures that the finished part of an experiment can show."""
 
     def __init__(self, experiment: Experiment, extent: Extent):
         self.experiment, self.extent = experiment, extent
@@ -97,7 +97,7 @@ class Catalogue:
 
     @cached_property
     def extensions(self) -> dict[str, str]:
-        """`Experiment.extensions` that some task has."""
+        """The pairs of `Experiment.extensions` that were run on at least one task."""
         pairs = self.experiment.extensions.items()
         return {longer: shorter for longer, shorter in pairs if self.tasks_with([longer, shorter])}
 
@@ -113,7 +113,7 @@ class Catalogue:
 
     @cached_property
     def complete(self) -> list[str]:
-        """The complete models of the section `layerwise`: the last series, without cascades."""
+        """The complete models of the section `layerwise`: its last series, without cascades."""
         last = self.series[-1] if self.series else []
         return [key for key in last if not self.experiment.systems[key].rule.knob]
 
@@ -182,7 +182,7 @@ class Catalogue:
 
     @cached_property
     def missing(self) -> list[str]:
-        """What of the experiment was not run or is not shown, in sentences."""
+        """The parts of the experiment that were not run or are not shown, in sentences."""
         config = self.experiment.config
         figures = [
             ("Figures 2 and 3", self.layered_tasks, config.get("layerwise")),

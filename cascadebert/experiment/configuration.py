@@ -18,7 +18,7 @@ from cascadebert.systems.shared.exits import ExitRule
 
 REPOSITORY = Path(__file__).parents[2]
 
-# An override that names its own does not want the default's as well.
+# Sections of an override that take the place of the default's sections.
 REPLACED = (
     "tasks",
     "encoders",
@@ -31,10 +31,10 @@ REPLACED = (
 
 
 def resolve(default: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
-    """The default configuration with an override laid over it.
+    """Returns the default configuration with an override laid over it.
 
-    Sections of the override that name tasks, encoders or systems take the place of the default's;
-    the others are merged key by key.
+    Sections of the override that are in REPLACED take the place of the default's. The others are
+    merged with the default's key by key.
     """
     merged = dict(default)
     for key, value in override.items():
@@ -48,21 +48,21 @@ def resolve(default: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]
 def load_experiment(
     default: File, override: dict[str, Any], files: Sequence[File] = ()
 ) -> "Experiment":
-    """The experiment of the default configuration with an override laid over it.
+    """Returns the experiment of the default configuration with an override laid over it.
 
-    files: the files that the override was read from, for keys that stand in them twice
+    files: the files that the override was read from; they are searched for repeated keys
     """
     for path in (default, *files):
         refuse_repeated_keys(path)
     config = resolve(yaml.safe_load(Path(default).read_text(encoding="utf-8")), override)
-    # `--config only_finished=true` is text for Snakemake.
+    # Snakemake passes `--config only_finished=true` on as text.
     config["only_finished"] = yaml.safe_load(str(config["only_finished"]))
     return Experiment(config)
 
 
 @dataclass(frozen=True)
 class System:
-    """One row of the tables: how its candidates are trained and which rule picks an exit.
+    """One row of the tables: candidates with their trainings, and the rule that picks an exit.
 
     candidates: the alternatives among which the development split chooses
     """
@@ -86,12 +86,12 @@ class System:
 
     @property
     def pooling(self) -> str:
-        """What the exits read of an encoder's states, see `heads.pool`."""
+        """The states that the exits read, see `heads.pool`."""
         return self.runs[0].option("pooling", "first")
 
 
 class Experiment:
-    """A checked configuration and what follows from it.
+    """A checked configuration, and the systems and runs that follow from it.
 
     Raises UserError with the path of the wrong key and what is allowed there.
     """
@@ -109,7 +109,7 @@ class Experiment:
         self.systems = {
             key: self._system(key, dict(entry)) for key, entry in config["systems"].items()
         }
-        # By name: all that has to be trained for a task, and the models that label difficulty.
+        # Name -> run: all trainings for a task, and the trainings of models that label difficulty.
         self.runs = self._all_runs()
         self.labellers = self._all_labellers()
 
@@ -129,7 +129,7 @@ class Experiment:
         return System(key, title, module.EXIT_RULE, tuple(candidates), **related)
 
     def _pooling(self, entry: dict[str, Any]) -> str | None:
-        """What exits on the entry's encoder read, if the encoder says it."""
+        """Returns the `pooling` of the entry's encoder, if the encoder has one."""
         encoder = self.config["encoders"][entry["encoder"]]
         return encoder.get("pooling") if isinstance(encoder, dict) else None
 
@@ -138,21 +138,24 @@ class Experiment:
         if changed == run:
             raise UserError(
                 f"configuration, systems.{key}.training: {run.method} fine-tunes no model of its "
-                f"own, it trains heads on {run.parents[0].name}; delete `training` here"
+                f"own but trains heads on {run.parents[0].name}; delete `training` here"
             )
         return changed
 
     def encoder(self, name: str) -> str:
-        """The folder of an encoder."""
+        """Returns the folder of an encoder."""
         entry = self.config["encoders"][name]
         return self.located(entry if isinstance(entry, str) else entry["model"])
 
     def located(self, model: str) -> str:
-        """The folder of a model: its own, or the one that it is put into from the hub."""
+        """Returns the folder of a model: a local folder, or the one for a model of the hub."""
         return self._local(model) or f"{self.results}/encoders/{model.replace('/', '--')}"
 
     def _local(self, model: str) -> str | None:
-        """A model's own folder, relative to the working directory or to this repository."""
+        """Returns a local model's folder; None for a model of the hub.
+
+        The folder is relative to the working directory, or lies in this repository.
+        """
         family = self.config.get("pretraining", {}).get("family")
         if Path(model).is_dir() or (family and model.startswith(f"{family}-")):
             return model
@@ -161,7 +164,7 @@ class Experiment:
 
     @cached_property
     def on_hub(self) -> dict[str, str]:
-        """The models that come from the hub, by the folder that each is put into."""
+        """Folder -> the model of the hub that is put into it."""
         pretraining = self.config.get("pretraining", {})
         entries = list(self.config["encoders"].values())
         models = [entry if isinstance(entry, str) else entry["model"] for entry in entries]
@@ -188,17 +191,17 @@ class Experiment:
         }
 
     def family_folder(self, layers: int | str) -> str:
-        """The folder of an encoder that `pretraining` makes."""
+        """Returns the folder of an encoder that `pretraining` makes."""
         section = self.config["pretraining"]
         return f"{section['family']}-{layers}x{section['encoder']['width']}"
 
     def next_shallower(self, layers: int) -> int | None:
-        """The depth that an encoder of so many layers starts from, where depths are stacked."""
+        """Returns the depth of the encoder that this one starts from; None without stacking."""
         below = [depth for depth in self.pretrained_depths if depth < layers]
         return max(below) if self.config["pretraining"]["stacking"] and below else None
 
     def tokenizer(self, name: str) -> str:
-        """The encoder whose tokenizer this encoder uses."""
+        """Returns the encoder whose tokenizer this encoder uses."""
         entry = self.config["encoders"][name]
         return name if isinstance(entry, str) else entry.get("tokenizer", name)
 
@@ -212,7 +215,7 @@ class Experiment:
                     raise UserError(
                         f"configuration, encoders: {run.name} starts from {parent.name} and reads "
                         f"the same tokens, but {run.encoder} and {parent.encoder} have tokenizers "
-                        f"of their own; if their vocabularies are the same, say `tokenizer: "
+                        f"of their own; if their vocabularies are the same, set `tokenizer: "
                         f"{self.tokenizer(parent.encoder)}` for {run.encoder}"
                     )
             self._check_layers(run)
@@ -231,7 +234,10 @@ class Experiment:
         return found
 
     def _check_layers(self, run: Run) -> None:
-        """Of an encoder on the hub, or one that is not yet made, the job that loads it checks."""
+        """Raises UserError if a local encoder has too few layers.
+
+        An encoder that is on the hub or not yet made is checked by the job that loads it.
+        """
         layers, folder = run.option("layers", 1), self.encoder(run.encoder)
         present = count_local_layers(folder) or layers
         if layers > present:
@@ -241,29 +247,29 @@ class Experiment:
             )
 
     def runs_of(self, systems: Iterable[str]) -> list[Run]:
-        """The runs of all candidates of these systems, each once."""
+        """Returns the runs of all candidates of these systems, each once."""
         runs = [run for key in systems for run in self.systems[key].runs]
         return list({run.name: run for run in runs}.values())
 
     @cached_property
     def predicted(self) -> list[str]:
-        """The runs of which systems consist; the others are only started from or learnt from."""
+        """The runs that systems consist of. Other runs are only parents: a start or a teacher."""
         inside = {run.name for run in self.runs_of(self.systems)}
         return [name for name in self.runs if name in inside]
 
     @cached_property
     def ablations(self) -> dict[str, str]:
-        """Systems with DAR and the same without: {"cascadebert": "cascadebert-without-dar"}."""
+        """Systems with DAR -> the same without: {"cascadebert": "cascadebert-without-dar"}."""
         return {s.ablation_of: s.key for s in self.systems.values() if s.ablation_of}
 
     @cached_property
     def extensions(self) -> dict[str, str]:
-        """Cascades with a model more than another: {"cascadebert-2-6-12": "cascadebert"}."""
+        """Cascades -> the cascade with a model less: {"cascadebert-2-6-12": "cascadebert"}."""
         return {s.key: s.extends for s in self.systems.values() if s.extends}
 
     @cached_property
     def rivals(self) -> list[str]:
-        """Systems that exit early inside the very model that the proposed cascade ends in."""
+        """Systems that exit early inside the last model of the proposed cascade."""
         runs = {key: system.candidates[0].runs for key, system in self.systems.items()}
         backbone = runs[self.config["proposed"]][-1].encoder
         return [
@@ -274,7 +280,7 @@ class Experiment:
 
     @cached_property
     def comparisons(self) -> list[tuple[str, str]]:
-        """Who is compared with whom: `proposed` with all others, and the pairs above."""
+        """The pairs of systems to compare: `proposed` with all others, ablations and extensions."""
         proposed = self.config["proposed"]
         of_proposed = [(proposed, key) for key in self.systems if key != proposed]
         pairs = [*of_proposed, *self.ablations.items(), *self.extensions.items()]
@@ -282,7 +288,7 @@ class Experiment:
 
 
 def _add(found: dict[str, Run], run: Run) -> None:
-    """Their names are those of folders, so two trainings must not share one."""
+    """Adds a run. Raises UserError if another run has its name: names are those of folders."""
     if found.setdefault(run.name, run) != run:
         raise UserError(
             f"configuration, encoders: {run.name} would be the name of two trainings, of encoder "

@@ -1,4 +1,4 @@
-"""How far an experiment has come: the systems and tasks that tables and figures are about."""
+"""The finished part of an experiment: the systems and tasks that tables and figures show."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from cascadebert.experiment.configuration import Experiment
 
 @dataclass(frozen=True)
 class Extent:
-    """What there is of an experiment.
+    """The part of an experiment that is finished, or that will be.
 
-    runs:    task -> the runs of which it has predictions, of those that systems consist of
-    systems: task -> the systems all of whose candidates are among these runs
-    missing: what the whole experiment has beyond that, in sentences
+    runs:    task -> the systems' runs that have predictions for the task
+    systems: task -> the systems whose runs are all among these runs
+    missing: the other parts of the experiment, in sentences
     """
 
     runs: dict[str, list[str]]
@@ -24,7 +24,7 @@ class Extent:
 
 
 def find_extent(experiment: Experiment) -> Extent:
-    """All of the experiment; with `only_finished`, what lies in its results folder."""
+    """Returns the whole experiment; with `only_finished`, the part in its results folder."""
     if not experiment.config["only_finished"]:
         return plan_all(experiment)
     results = Path(experiment.results)
@@ -45,12 +45,12 @@ def plan_all(experiment: Experiment) -> Extent:
 
 
 def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int], bool]) -> Extent:
-    """What is finished, of an experiment of which some jobs failed or were never started.
+    """Returns the finished part of an experiment in which jobs failed or were never started.
 
-    is_predicted: whether there are predictions of a task, run and replicate
+    is_predicted: tells whether there are predictions of a task, run and replicate
 
-    All that is shown is a comparison with the proposed system and with the full model, so a task
-    on which one of these was not run is left out. Raises UserError if that leaves no task.
+    Tables and figures compare with the proposed system and with the full model. A task on which one
+    of the two was not run is therefore left out. Raises UserError if that leaves no task.
     """
     titles = {key: system.title for key, system in experiment.systems.items()}
     needed = list(dict.fromkeys([experiment.config["proposed"], *_full_models(experiment)]))
@@ -77,13 +77,13 @@ def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int]
         raise UserError(
             f"only_finished: of no task of {experiment.name} are there predictions of "
             f"{join_words([titles[key] for key in needed])} with all {len(experiment.replicates)} "
-            "replicates, so that there is nothing to show; run it without only_finished"
+            "replicates, so that there is nothing to show; run the experiment without only_finished"
         )
     return Extent(runs, systems, missing)
 
 
 def _full_models(experiment: Experiment) -> list[str]:
-    """The systems that are the whole reference encoder, fine-tuned alone."""
+    """Returns the systems that are the whole reference encoder, fine-tuned alone."""
     return [
         key
         for key, system in experiment.systems.items()

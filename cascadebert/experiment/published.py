@@ -1,9 +1,9 @@
-"""The paper's own numbers, to stand beside ours where task and models are the paper's.
+"""The paper's own numbers, shown beside ours where task and models are the paper's.
 
-They are in published.csv: Li et al., CascadeBERT, Findings of EMNLP 2021, Tables 1 to 7. Tables 2,
-3, 4, 6 and 7 are scores on GLUE's test splits by its server, Table 5 on its development splits.
-`names` says what they belong to: {"systems": {system: method}, "tasks": {task: {split: name}}},
-with methods and names as in the file.
+The numbers are in published.csv: Li et al., CascadeBERT, Findings of EMNLP 2021, Tables 1 to 7.
+Tables 2, 3, 4, 6 and 7 have scores on GLUE's test splits by its server. Table 5 has measures on
+GLUE's development splits. `names` maps systems and tasks to the methods and task names of the file:
+{"systems": {system: method}, "tasks": {task: {split: name}}}.
 """
 
 from functools import cache
@@ -17,31 +17,32 @@ NUMBERS = Path(__file__).with_name("published.csv")
 
 @cache
 def load_numbers() -> pd.DataFrame:
-    """One number a row: table, method, target_speedup, task, measure, score, speedup, note.
+    """Returns one number a row: table, method, target_speedup, task, measure, score, speedup, note.
 
-    measure is "score", in percent; in Table 1 "margin", or a split, whose size it is; in Table 5
-    "dis", "accuracy" or "ece", in percent. What the paper does not say is NaN, or "" in the note.
+    The column measure is "score", in percent. In Table 1 it is "margin", or a split, and the number
+    is its size. In Table 5 it is "dis", "accuracy" or "ece", in percent. Values that the paper does
+    not give are NaN, or "" in the note.
     """
     return pd.read_csv(NUMBERS, comment="#").fillna({"method": "", "note": ""})
 
 
 def list_methods() -> list[str]:
-    """What a system may be called."""
+    """Returns the methods that a system's `published` may name."""
     return sorted(set(load_numbers()["method"]) - {""})
 
 
 def list_tasks() -> list[str]:
-    """What a task's split may be called."""
+    """Returns the task names that a task's `published` may give a split."""
     return sorted(set(load_numbers()["task"]) - {"avg"})
 
 
 def add_published_numbers(
     frame: pd.DataFrame, table: int, names: dict[str, dict[str, Any]]
 ) -> pd.DataFrame:
-    """The frame with the columns paper_score and paper_speedup; NaN where the paper has none.
+    """Returns the frame with columns paper_score and paper_speedup, NaN where the paper has none.
 
     frame: columns task, split, system, and target_speedup or measure
-    table: the paper's, whose numbers they are
+    table: number of the paper's table
     """
     printed = (
         load_numbers()
@@ -67,11 +68,11 @@ def add_published_numbers(
 def read_published_sizes(
     names: dict[str, dict[str, Any]],
 ) -> dict[tuple[str, str], tuple[float, str]]:
-    """Table 1: (task, split) -> size and note; (task, system) -> margin of the paper's cascade."""
+    """Returns Table 1: (task, split) -> size and note, and (task, system) -> margin and note."""
     printed = load_numbers().query("table == 1")
     found = {}
     for task, of in names["tasks"].items():
-        name = next(iter(of.values()), None)  # of mnli-m and mnli-mm the paper says the same
+        name = next(iter(of.values()), None)  # Table 1 has the same for mnli-m and mnli-mm
         for row in printed[printed["task"] == name].itertuples():
             keys = [row.measure]
             if row.measure == "margin":

@@ -29,17 +29,17 @@ Validator = extend(
 
 
 def refuse_repeated_keys(path: File) -> None:
-    """Raises UserError if a mapping in a YAML file has a key twice: YAML keeps the last alone."""
+    """Raises UserError if a mapping in a YAML file has a key twice: YAML keeps only the last."""
     try:
         nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
     except yaml.YAMLError:
-        return  # JSON, which Snakemake reads too and YAML not always
+        return  # Snakemake also reads JSON, and not all JSON is YAML
     looked_at = set()
     while nodes:
         node = nodes.pop()
         if not isinstance(node, yaml.CollectionNode) or id(node) in looked_at:
             continue
-        looked_at.add(id(node))  # an alias is the node that it stands for
+        looked_at.add(id(node))  # an alias is the same node again
         if isinstance(node, yaml.SequenceNode):
             nodes += node.value
             continue
@@ -55,10 +55,10 @@ def refuse_repeated_keys(path: File) -> None:
 
 
 def check_configuration(config: dict[str, Any]) -> None:
-    """Raises UserError for the first thing in the configuration that cannot be meant."""
+    """Raises UserError for the first mistake in the configuration."""
     schemas = {path.name: yaml.safe_load(path.read_text()) for path in SCHEMAS.glob("*schema.yaml")}
     for schema in schemas.values():
-        del schema["$schema"]  # it would make jsonschema go on with a validator that takes .nan
+        del schema["$schema"]  # jsonschema would follow it to a validator that accepts .nan
     registry = Registry().with_resources(
         (name, Resource.from_contents(contents, DRAFT202012)) for name, contents in schemas.items()
     )
@@ -75,7 +75,7 @@ def check_configuration(config: dict[str, Any]) -> None:
     def validate(value: Any, schema: dict[str, Any], path: tuple[str, ...]) -> None:
         checker = FormatChecker(formats=())
         for name, allowed in known.items():
-            # A section that has none is itself what is wrong.
+            # Without allowed names, the section of these names is wrong, not this reference.
             checker.checks(name)(lambda value, allowed=allowed: not allowed or value in allowed)
         validator = Validator(schema, registry=registry, format_checker=checker)
         error = best_match(validator.iter_errors(value))
@@ -98,16 +98,16 @@ def check_configuration(config: dict[str, Any]) -> None:
 
 
 def _explain(error: ValidationError, known: dict[str, list[str]]) -> str:
-    """What is wrong, and what the user may write instead."""
+    """Returns what is wrong, and what the user may write instead."""
     if error.validator == "format":
         return f"{error.instance!r} is none of {', '.join(known[str(error.validator_value)])}"
     return f"{error.message}{_suggest(error)}"
 
 
 def _suggest(error: ValidationError) -> str:
-    """What the user may write instead, where the validator's message does not say it."""
+    """Returns what the user may write instead, if the validator's message does not say so."""
     if error.validator == "type":
-        # What YAML makes of yes, no and 2021, and of 2e-5.
+        # YAML reads yes and 2021 as no strings, and 2e-5 as no number.
         if error.validator_value == "string" and isinstance(error.instance, bool | int | float):
             return "; put it in quotes"
         if error.validator_value in ("number", "integer") and _is_number(error.instance):

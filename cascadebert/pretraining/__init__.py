@@ -1,1 +1,1 @@
-"""Making a family of complete encoders from raw text: one width, several depths."""
+"""Pre-trains a family of complete encoders on raw text: one width, several depths."""

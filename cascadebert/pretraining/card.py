@@ -1,4 +1,4 @@
-"""The card of a pre-trained encoder: what it was made from, how, and how well it learnt."""
+"""The card of a pre-trained encoder: its data, its objectives and its held-out losses."""
 
 from typing import Any
 
@@ -11,13 +11,14 @@ _MEANING = {
 }
 
 
-def model_card(
+def compose_model_card(
     settings: dict[str, Any], config: BertConfig, end: dict[str, float], sentences: int
 ) -> str:
-    """Markdown with the header that the Hugging Face hub reads.
+    """Returns Markdown with the header that the Hugging Face hub reads.
 
-    settings: the `pretraining` section; end: the last row of the learning curve (tokens, then the
-    held-out losses); sentences: how many there were to draw from.
+    settings:  the section `pretraining` of the configuration
+    end:       the last row of the learning curve: tokens, then the held-out losses
+    sentences: the number of sentences of the corpus that the encoder could see
     """
     card = settings["card"]
     data = "".join(f"- {line}\n" for line in card["data"])

@@ -1,4 +1,4 @@
-"""Raw text in, sentences out: the text that encoders are pre-trained on."""
+"""Reads raw text and splits it into the sentences that encoders are pre-trained on."""
 
 import bz2
 import gzip
@@ -16,16 +16,19 @@ from cascadebert.data.hub import load_dataset
 
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
-# The end of a sentence: a full stop, question or exclamation mark, a closing quote or bracket
-# perhaps (left off, since its partner may lie sentences before), white space, and something that
-# may begin the next sentence.
+# A sentence ends with a full stop, a question mark or an exclamation mark. A closing quote or
+# bracket may follow; it is left off, since its partner may lie sentences before. Then come white
+# space and a character that may begin the next sentence.
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?:[\"')\]]*)\s+(?=[\"'(\[]?[A-Z0-9])")
 _MARKUP = re.compile(r"<[^<>]{1,100}>")
 _SPACE = re.compile(r"\s+")
 
 
-def _opened(path: Path):
-    """A text stream of `path`, decompressed by its suffix. Raises UserError for a missing file."""
+def _open_text(path: Path):
+    """Returns a text stream of `path`, decompressed by its suffix.
+
+    Raises UserError if the file is missing, or if its decompression needs a package that is.
+    """
     if not path.is_file():
         raise UserError(f"corpus file {path} does not exist; correct pretraining.corpora")
     if path.suffix == ".zst":
@@ -40,22 +43,23 @@ def _opened(path: Path):
 
 
 def read_documents(path: File, field: str = "text") -> Iterator[str]:
-    """The documents of a text file (one a line) or a JSON-lines file (`field` of each object).
+    """Yields the documents of a text file or of a JSON-lines file.
 
-    Both may be compressed (.gz, .xz, .bz2, .zst). Raises UserError, naming the file and the line,
-    for what is not text, not JSON or lacks the field.
+    A text file has one document a line. In a JSON-lines file, each object has one in `field`. Both
+    may be compressed (.gz, .xz, .bz2, .zst). Raises UserError, with file and line, if a line is not
+    text, is not JSON or lacks the field.
     """
     path = Path(path)
-    lines_are_json = {".jsonl", ".ndjson", ".json"} & set(path.suffixes)
+    is_json_lines = {".jsonl", ".ndjson", ".json"} & set(path.suffixes)
     number = 0
     try:
-        with _opened(path) as stream:
+        with _open_text(path) as stream:
             for number, line in enumerate(stream, start=1):
                 if "\x00" in line:
-                    raise UserError(f"{path}, line {number}: zero bytes; this is not text")
+                    raise UserError(f"{path}, line {number}: zero bytes; the file is not text")
                 if not line.strip():
                     continue
-                if not lines_are_json:
+                if not is_json_lines:
                     yield line
                     continue
                 try:
@@ -74,18 +78,23 @@ def read_documents(path: File, field: str = "text") -> Iterator[str]:
         raise UserError(f"{path}, after line {number}: cannot be read ({error})") from error
 
 
-def hub_documents(name: str, subset: str | None, split: str, field: str) -> Iterator[str]:
-    """The documents of a data set on the hub (or a local folder that `datasets` can load)."""
+def read_hub_documents(name: str, subset: str | None, split: str, field: str) -> Iterator[str]:
+    """Returns the documents of a data set of the hub, or of a folder that `datasets` can load.
+
+    Raises UserError if the data set cannot be loaded or has no column `field`.
+    """
     rows = load_dataset(name, subset, split=split)
     if field not in rows.column_names:
         raise UserError(f"data set {name} has no column {field!r}; it has {rows.column_names}")
     return iter(rows[field])
 
 
-def sentences(documents: Iterable[str], shortest: int = 12, longest: int = 400) -> Iterator[str]:
-    """Splits documents into sentences of `shortest` to `longest` characters.
+def split_sentences(
+    documents: Iterable[str], shortest: int = 12, longest: int = 400
+) -> Iterator[str]:
+    """Splits documents into sentences of `shortest` to `longest` characters, and leaves out others.
 
-    Longer ones are left out: they are lists, tables and missing full stops more often than prose.
+    A longer piece is more often a list, a table or text without full stops than a sentence.
     """
     for document in documents:
         for paragraph in _MARKUP.sub(" ", document).splitlines():
@@ -98,10 +107,12 @@ def sentences(documents: Iterable[str], shortest: int = 12, longest: int = 400) 
 def sample_corpora(
     corpora: list[dict[str, Any]], seed: int, shortest: int = 12, longest: int = 400
 ) -> list[str]:
-    """Distinct sentences of all corpora in random order, at most `sentences` of each corpus.
+    """Returns distinct sentences of all corpora in random order.
 
     corpora: mappings with `file` (and `field`) or `hub` (and `subset`, `split`, `field`), and
-    perhaps `sentences`. Raises UserError if a corpus holds no sentence.
+             perhaps `sentences`: the largest number of sentences to take of this corpus
+
+    Raises UserError if a corpus holds no sentence.
     """
     chosen = []
     seen = set()
@@ -109,14 +120,14 @@ def sample_corpora(
         field = corpus.get("field", "text")
         if "hub" in corpus:
             name = corpus["hub"]
-            documents = hub_documents(
+            documents = read_hub_documents(
                 name, corpus.get("subset"), corpus.get("split", "train"), field
             )
         else:
             name = corpus["file"]
             documents = read_documents(name, field)
         found = []
-        for sentence in sentences(documents, shortest, longest):
+        for sentence in split_sentences(documents, shortest, longest):
             if sentence not in seen:
                 seen.add(sentence)
                 found.append(sentence)

@@ -1,4 +1,4 @@
-"""The steps from raw text to a family of encoders; each reads files and writes files."""
+"""The steps from raw text to a family of encoders. Each step reads files and writes files."""
 
 import json
 import math
@@ -17,18 +17,18 @@ from cascadebert.core.seeds import derive_seed
 from cascadebert.encoders.loading import load_encoder, load_tokenizer
 from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.pretraining import corpus, loop
-from cascadebert.pretraining.card import model_card
+from cascadebert.pretraining.card import compose_model_card
 from cascadebert.pretraining.loop import Lesson, Schedule
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
     check_start,
-    encoder_config,
+    make_encoder_config,
     start_from_shallower,
     start_from_teacher,
     start_words_from_teacher,
 )
-from cascadebert.pretraining.teacher import Outputs, Space, Teacher, fit_space, teacher_outputs
+from cascadebert.pretraining.teacher import Outputs, Space, Teacher, compute_outputs, fit_space
 from cascadebert.pretraining.teacher import save_outputs as save_shard
 from cascadebert.pretraining.vocabulary import (
     Tokens,
@@ -41,11 +41,11 @@ from cascadebert.training.checkpoint import Checkpoint, stopping_on_sigterm
 
 Settings = dict[str, Any]  # parts of the section `pretraining` of the configuration
 
-# Sentences from which the teacher's principal axes and the first word embeddings are taken.
+# Numbers of sentences that give the teacher's principal axes and the first word embeddings.
 SPACE_SENTENCES = 2_000
 WORD_SENTENCES = 50_000
 
-# What pre-training does without and fine-tuning wants.
+# Settings of config.json for fine-tuning. Pre-training has no dropout and writes float16.
 FINE_TUNING = {
     "dtype": "float32",
     "hidden_dropout_prob": 0.1,
@@ -53,12 +53,13 @@ FINE_TUNING = {
 }
 
 
-def device() -> str:
+def name_device() -> str:
+    """Returns "cuda" or "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def make_corpus(settings: Settings, seed: int, out: File) -> None:
-    """Writes the sentences to train on, shuffled, one a line."""
+    """Writes the sentences of the corpora to `out`, shuffled, one a line."""
     shortest, longest = settings["characters"]
     write_sentences(out, corpus.sample_corpora(settings["corpora"], seed, shortest, longest))
 
@@ -66,17 +67,17 @@ def make_corpus(settings: Settings, seed: int, out: File) -> None:
 def make_vocabulary(
     settings: Settings, sentences_path: File, tokenizer_out: File, tokens_out: File
 ) -> None:
-    """Writes the tokenizer and the corpus as token ids.
+    """Writes the tokenizer, and the corpus as token ids.
 
-    Raises UserError if the corpus is too small for the vocabulary or to hold sentences out, or if
-    the encoders cannot start as the teacher.
+    Raises UserError if the corpus is too small for the vocabulary or for the held-out sentences, or
+    if the encoders cannot start as the teacher.
     """
     sentences = read_sentences(sentences_path)
     held_out = settings["held_out"]
     if len(sentences) <= 2 * held_out:
         raise UserError(
-            f"the corpus is too small: {len(sentences)} sentences, of which pretraining.held_out "
-            f"takes {held_out}; give more text or hold fewer out"
+            f"the corpus is too small: it has {len(sentences)} sentences, and pretraining.held_out "
+            f"takes {held_out} of them; give more text, or lower pretraining.held_out"
         )
     vocabulary = settings["vocabulary"]
     if "from" in vocabulary:
@@ -93,26 +94,29 @@ def make_vocabulary(
 
 
 def make_space(settings: Settings, sentences_path: File, out: File) -> None:
-    """Writes the teacher's means and principal axes."""
+    """Writes the means and principal axes of the teacher's states to `out`."""
     sentences = read_sentences(sentences_path)[:SPACE_SENTENCES]
     components = settings["encoder"]["width"]
-    fit_space(_teacher(settings), sentences, components, settings["max_tokens"]).save(out)
+    fit_space(_load_teacher(settings), sentences, components, settings["max_tokens"]).save(out)
 
 
 def make_outputs(
     settings: Settings, shard: int, sentences_path: File, tokenizer: File, space: File, out: File
 ) -> None:
-    """Writes one shard of the teacher's outputs."""
+    """Writes one shard of the teacher's outputs to the folder `out`.
+
+    Raises UserError if there are more shards than the sentences fill.
+    """
     sentences = read_sentences(sentences_path)
-    count, size = _taught(settings, len(sentences))
+    count, size = _count_taught(settings, len(sentences))
     if shard * size >= count:
         raise UserError(
-            f"pretraining.teacher.shards: {count} sentences in shards of {size} leave nothing for "
+            f"pretraining.teacher.shards: {count} sentences in shards of {size} leave none for "
             f"shard {shard}; ask for fewer shards"
         )
     rows = sentences[shard * size : min((shard + 1) * size, count)]
-    found = teacher_outputs(
-        _teacher(settings),
+    found = compute_outputs(
+        _load_teacher(settings),
         Space.load(space),
         rows,
         load_tokenizer(tokenizer),
@@ -125,13 +129,13 @@ def make_outputs(
 class EncoderJob:
     """The training of one encoder of the family.
 
-    settings:  parts of the section `pretraining`, with the `layers` and the `schedule` of this
-               encoder, and the number of layers of the `shallower` one
+    settings:  parts of the section `pretraining`; also `layers` and `schedule` of this encoder, and
+               the number of layers of the `shallower` encoder
     tokenizer: the folder that `make_vocabulary` wrote
     tokens:    the corpus as token ids
     shards:    the teacher's outputs; none without a teacher
-    space:     the teacher's, if the encoder starts as the teacher
-    shallower: the stored student of fewer layers, if the encoder starts from one
+    space:     the stored `Space` of the teacher, if the encoder starts as the teacher
+    shallower: the stored student of fewer layers, if the encoder starts from that student
     """
 
     settings: Settings
@@ -146,18 +150,18 @@ class EncoderJob:
 def make_encoder(
     job: EncoderJob, checkpoint: Checkpoint, *, student: File, curve: File, model: File
 ) -> None:
-    """Trains an encoder; writes its learning curve and the encoder itself, twice.
+    """Trains an encoder; writes its learning curve, and the encoder in two forms.
 
-    student: with the heads that pre-training uses, for a deeper encoder to start from
-    model:   in Hugging Face layout
+    student: folder for the encoder with its pre-training heads, from which a deeper encoder starts
+    model:   folder for the encoder alone, in Hugging Face layout
     """
     depth = job.settings["layers"]
     tokenizer = load_tokenizer(job.tokenizer)
     lesson = _read_lesson(job, tokenizer)
-    trained = _new_student(job, lesson, tokenizer)
+    trained = _start_student(job, lesson, tokenizer)
     with stopping_on_sigterm():
         progress = loop.train(
-            trained.to(device()),
+            trained.to(name_device()),
             lesson,
             Schedule(**job.settings["schedule"], held_out=job.settings["held_out"]),
             seed=derive_seed(job.seed, "training", depth),
@@ -172,17 +176,18 @@ def make_encoder(
 
 
 def _read_lesson(job: EncoderJob, tokenizer: PreTrainedTokenizerBase) -> Lesson:
-    """Raises UserError if no sentence is left to train on."""
+    """Reads what the student learns from. Raises UserError if no sentence is left to train on."""
     settings = job.settings
     tokens, outputs = Tokens.load(job.tokens), None
     if job.shards:
-        count, size = _taught(settings, len(tokens))
+        count, size = _count_taught(settings, len(tokens))
         tokens = Tokens(tokens.ids[: tokens.starts[count]], tokens.starts[: count + 1])
         outputs = Outputs(job.shards, size, tokens.starts)
     if len(tokens) <= settings["held_out"]:
         raise UserError(
             f"pretraining.teacher.sentences: the teacher reads {len(tokens)} sentences, and "
-            f"pretraining.held_out takes {settings['held_out']} of them: none is left to train on"
+            f"pretraining.held_out takes {settings['held_out']}, so that none is left to train on; "
+            "raise the first or lower the second"
         )
     return Lesson(
         tokens=tokens,
@@ -194,13 +199,17 @@ def _read_lesson(job: EncoderJob, tokenizer: PreTrainedTokenizerBase) -> Lesson:
     )
 
 
-def _new_student(job: EncoderJob, lesson: Lesson, tokenizer: PreTrainedTokenizerBase) -> Student:
-    """The student before training, started from an encoder that there is."""
+def _start_student(job: EncoderJob, lesson: Lesson, tokenizer: PreTrainedTokenizerBase) -> Student:
+    """Returns the student before training.
+
+    It starts from a shallower student, from the teacher's layers, from the teacher's mean state of
+    each word, or from random weights.
+    """
     settings, outputs, weights = job.settings, lesson.outputs, lesson.weights
     torch.manual_seed(derive_seed(job.seed, "weights", settings["layers"]))
-    student = _student(settings, tokenizer, settings["layers"], outputs, weights)
+    student = _build_student(settings, tokenizer, settings["layers"], outputs, weights)
     if job.shallower:
-        older = _student(settings, tokenizer, settings["shallower"], outputs, weights)
+        older = _build_student(settings, tokenizer, settings["shallower"], outputs, weights)
         load_weights(older, job.shallower)
         start_from_shallower(student, older)
     elif job.space is not None:
@@ -213,7 +222,7 @@ def _new_student(job: EncoderJob, lesson: Lesson, tokenizer: PreTrainedTokenizer
 
 
 def write_model(encoder: BertModel, tokenizer: PreTrainedTokenizerBase, out: File) -> None:
-    """An encoder in Hugging Face layout, with float16 weights that load as float32."""
+    """Writes an encoder in Hugging Face layout, with float16 weights that load as float32."""
     with replacing(out) as draft:
         halved = BertModel(encoder.config)
         halved.load_state_dict(encoder.state_dict())
@@ -230,13 +239,13 @@ def publish(settings: Settings, model: File, curve: File, tokens_path: File, out
     config = BertConfig.from_pretrained(model)
     count = len(Tokens.load(tokens_path))
     if "teacher" in settings:
-        count, _ = _taught(settings, count)
+        count, _ = _count_taught(settings, count)
     with replacing(out) as draft:
         shutil.copytree(model, draft, ignore=shutil.ignore_patterns(".*"))
-        (draft / "README.md").write_text(model_card(settings, config, rows[-1], count))
+        (draft / "README.md").write_text(compose_model_card(settings, config, rows[-1], count))
 
 
-def _student(
+def _build_student(
     settings: Settings,
     tokenizer: PreTrainedTokenizerBase,
     depth: int,
@@ -245,14 +254,14 @@ def _student(
 ) -> Student:
     shape = settings["encoder"]
     return Student(
-        encoder_config(
+        make_encoder_config(
             tokenizer,
             depth,
             shape["width"],
             shape["heads"],
             shape["intermediate"],
             shape["positions"],
-            device(),
+            name_device(),
         ),
         outputs.width if outputs and weights.sentence else None,
         outputs.components if outputs and weights.words else None,
@@ -260,18 +269,18 @@ def _student(
     )
 
 
-def _teacher(settings: Settings) -> Teacher:
+def _load_teacher(settings: Settings) -> Teacher:
     chosen = settings["teacher"]
     return Teacher(
         chosen["model"],
         chosen.get("layer"),
         chosen.get("prefix", ""),
         settings["precision"],
-        device(),
+        name_device(),
     )
 
 
-def _taught(settings: Settings, available: int) -> tuple[int, int]:
-    """How many sentences the teacher reads, and how many of them make a shard."""
+def _count_taught(settings: Settings, available: int) -> tuple[int, int]:
+    """Returns the number of sentences that the teacher reads, and the number in each shard."""
     count = min(available, settings["teacher"].get("sentences", available))
     return count, math.ceil(count / settings["teacher"]["shards"])

@@ -1,4 +1,4 @@
-"""The training loop of the pre-training stage; what it does depends on the step number only."""
+"""The training loop of pre-training. The number of a step decides all that the step draws."""
 
 import csv
 import logging
@@ -25,7 +25,7 @@ REPORT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train. Tokens count without padding."""
+    """The length of a training and its learning rate. Tokens are counted without padding."""
 
     tokens: int
     batch_tokens: int = 4096
@@ -35,17 +35,23 @@ class Schedule:
     held_out: int = 1000
     evaluate_every: int = 500
 
-    def rate(self, seen: int) -> float:
-        """Rises linearly over the `warmup` share of the tokens, then falls linearly to 0."""
+    def find_rate(self, seen: int) -> float:
+        """Returns the learning rate after `seen` tokens.
+
+        The rate rises linearly over the `warmup` share of the tokens, then falls linearly to 0.
+        """
         done = min(seen / self.tokens, 1.0)
         return self.learning_rate * min(done / self.warmup, (1 - done) / (1 - self.warmup))
 
 
-def batches(lengths: np.ndarray, first: int, budget: int, seed: int) -> list[np.ndarray]:
-    """One epoch over sentences `first`..: batches of like length, at most `budget` tokens padded.
+def make_batches(lengths: np.ndarray, first: int, budget: int, seed: int) -> list[np.ndarray]:
+    """Returns one epoch as batches of sentence numbers, without the sentences before `first`.
 
-    Sentences are shuffled, sorted by length within pools of a hundred batches or so, cut into
-    batches, and these are shuffled again.
+    Sentences are shuffled, sorted by length within pools of about a hundred batches, and cut into
+    batches. Then the batches are shuffled.
+
+    lengths: tokens of each sentence, `[sentences]`
+    budget:  the most tokens in a batch, padding included
     """
     generator = np.random.default_rng(seed)
     order = first + generator.permutation(len(lengths) - first)
@@ -69,7 +75,7 @@ def collate(
     pad: int,
     device: torch.device | str,
 ) -> dict[str, torch.Tensor]:
-    """The batch of the sentences `rows`, padded to the longest; see objectives.losses."""
+    """Returns the padded batch of the sentences `rows` that `objectives.compute_losses` takes."""
     lengths = tokens.lengths[rows]
     shape = (len(rows), int(lengths.max()))
     ids = np.full(shape, pad, np.int64)
@@ -80,18 +86,20 @@ def collate(
     if outputs:
         batch["words"] = np.zeros((*shape, outputs.components), np.float32)
         for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            batch["words"][i, :length] = outputs.words(row)
-        batch["sentence"] = np.stack([outputs.sentence(row) for row in rows]).astype(np.float32)
+            batch["words"][i, :length] = outputs.read_words(row)
+        batch["sentence"] = np.stack([outputs.read_sentence(row) for row in rows]).astype(
+            np.float32
+        )
     return {name: torch.from_numpy(array).to(device) for name, array in batch.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What a student learns from, and by which objectives.
+    """The texts and targets that a student learns from, and the weights of its objectives.
 
-    outputs: the teacher's, or None without a teacher
-    pad_id:  the token that fills a batch
-    mask_id: the token that stands for a hidden word
+    outputs: the teacher's outputs; None without a teacher
+    pad_id:  the token id that pads a batch
+    mask_id: the token id that stands for a hidden word
     """
 
     tokens: Tokens
@@ -104,7 +112,7 @@ class Lesson:
 
 @dataclass
 class Progress:
-    """Where a training stands. `curve` holds a row for each evaluation on held-out sentences."""
+    """The state of a training. `curve` has a row for each evaluation on held-out sentences."""
 
     step: int = 0
     epoch: int = 0
@@ -118,10 +126,11 @@ def train(
 ) -> Progress:
     """Trains `student` in place up to the token budget.
 
-    If there is a `checkpoint`, training goes on from it and ends with the same weights as if it had
-    never stopped. The first `held_out` sentences are never trained on.
+    An interrupted training goes on from the `checkpoint`, and ends with the same weights as one
+    that never stopped. The first `held_out` sentences are never trained on. Returns the final
+    state.
     """
-    optimizer = _adamw(student, schedule)
+    optimizer = _make_optimizer(student, schedule)
     progress = Progress()
     if stored := checkpoint.load(["student", "optimizer"]):
         parts, about = stored
@@ -135,17 +144,17 @@ def train(
     lengths = lesson.tokens.lengths
     while progress.tokens < schedule.tokens:
         epoch_seed = derive_seed(seed, "epoch", progress.epoch)
-        epoch = batches(lengths, schedule.held_out, schedule.batch_tokens, epoch_seed)
+        epoch = make_batches(lengths, schedule.held_out, schedule.batch_tokens, epoch_seed)
         for rows in epoch[progress.batch :]:
             if progress.tokens >= schedule.tokens:
                 break
             found = _find_losses(student, lesson, rows, derive_seed(seed, "mask", progress.step))
             optimizer.zero_grad()
-            objectives.total(found, lesson.weights).backward()
+            objectives.weigh_losses(found, lesson.weights).backward()
             torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
             progress.tokens += int(lengths[rows].sum())
             for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(progress.tokens)
+                group["lr"] = schedule.find_rate(progress.tokens)
             optimizer.step()
             progress.step += 1
             progress.batch += 1
@@ -162,7 +171,7 @@ def train(
     return progress
 
 
-def _adamw(student: Student, schedule: Schedule) -> torch.optim.AdamW:
+def _make_optimizer(student: Student, schedule: Schedule) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices alone."""
     trained = [p for p in student.parameters() if p.requires_grad]
     decayed = [p for p in trained if p.ndim > 1]
@@ -181,7 +190,7 @@ def _adamw(student: Student, schedule: Schedule) -> torch.optim.AdamW:
 def _find_losses(
     student: Student, lesson: Lesson, rows: np.ndarray, mask_seed: int
 ) -> dict[str, torch.Tensor]:
-    """The losses of a batch by objective; mask_seed draws the words that are hidden."""
+    """Returns the losses of a batch by objective. `mask_seed` draws the words to hide."""
     where = next(student.parameters()).device
     batch = collate(rows, lesson.tokens, lesson.outputs, lesson.pad_id, where)
     corrupted = chosen = None
@@ -197,7 +206,7 @@ def _find_losses(
             generator,
         )
     with autocast(lesson.precision, where):
-        return objectives.losses(student, batch, lesson.weights, corrupted, chosen)
+        return objectives.compute_losses(student, batch, lesson.weights, corrupted, chosen)
 
 
 def _evaluate(
@@ -215,13 +224,14 @@ def _evaluate(
     student.train()
     means = {name: value / held_out for name, value in sums.items()}
     progress.curve.append({"tokens": progress.tokens, **means})
-    log.info(f"{progress.tokens:,} tokens: held-out loss {_listed(means)}")
+    log.info(f"{progress.tokens:,} tokens: held-out loss {_format_losses(means)}")
 
 
 class _Report:
-    """Logs every REPORT_SECONDS where a training stands, and the time that is left.
+    """Logs the state of a training and the time that is left, every REPORT_SECONDS.
 
-    total: the tokens to train on; done: those of an earlier process
+    total: tokens to train on
+    done:  tokens that an earlier process trained on
     """
 
     def __init__(self, total: int, done: int):
@@ -237,12 +247,12 @@ class _Report:
         left = max(self.total - progress.tokens, 0) / pace
         log.info(
             f"step {progress.step:,}, {progress.tokens:,} of {self.total:,} tokens, "
-            f"loss {_listed({name: loss.item() for name, loss in losses.items()})}, "
+            f"loss {_format_losses({name: loss.item() for name, loss in losses.items()})}, "
             f"{pace:,.0f} tokens/s, {left / 60:.1f} min left"
         )
 
 
-def _listed(values: dict[str, float]) -> str:
+def _format_losses(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 

@@ -12,7 +12,7 @@ MASKED_SHARE = 0.15
 
 @dataclass(frozen=True)
 class Weights:
-    """What each objective counts; 0 leaves it out."""
+    """The weight of each objective in the loss. An objective of weight 0 is left out."""
 
     mlm: float = 0.0
     sentence: float = 0.0
@@ -26,10 +26,15 @@ def mask_words(
     vocabulary: int,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """BERT's corruption (Devlin et al. 2019): 15 % of the maskable positions are to be predicted;
-    of these 80 % become [MASK], 10 % a random word, 10 % stay.
+    """Returns corrupted ids, and the positions whose words are to be predicted.
 
-    ids: int64 `[batch, length]`; maskable: bool, likewise. Returns (corrupted ids, chosen).
+    As in BERT (Devlin et al. 2019), 15% of the maskable positions are chosen. Of these, 80% become
+    [MASK], 10% become a random word and 10% stay.
+
+    ids:      int64 `[batch, length]`
+    maskable: bool `[batch, length]`
+
+    Both results are `[batch, length]`, int64 and bool.
     """
     draw = torch.rand(ids.shape, generator=generator).to(ids.device)
     how = torch.rand(ids.shape, generator=generator).to(ids.device)
@@ -39,21 +44,28 @@ def mask_words(
     return torch.where(chosen & (how >= 0.9), words, corrupted), chosen
 
 
-def losses(
+def compute_losses(
     student: Student,
     batch: dict[str, torch.Tensor],
     weights: Weights,
     corrupted: torch.Tensor | None = None,
     chosen: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
-    """The losses of a batch by name, each a scalar.
+    """Returns the losses of a batch by name, each a scalar.
 
-    batch: ids and mask `[batch, length]`; with a teacher also sentence `[batch, teacher width]`
-    and words `[batch, length, components]`, zero where there is no target.
-    sentence: 1 - cosine between the teacher's centred sentence vector and one linear map of the
-    pooled [CLS] and of the mean of the states, averaged over the two. words: 1 - cosine to the
-    teacher's state of each token. mlm: cross-entropy at the `chosen` positions of `corrupted`.
-    With mlm the distillation sees the corrupted text, too: one pass serves all objectives.
+    batch:             ids and mask `[batch, length]`; with a teacher also sentence
+                       `[batch, teacher width]` and words `[batch, length, components]`, zero where
+                       there is no target
+    corrupted, chosen: see `mask_words`; needed for the loss mlm
+
+    The losses are:
+
+    sentence: 1 - cosine between the teacher's centred sentence vector and a linear map of a state
+              of the student, averaged over two states: the pooled [CLS], and the mean of all tokens
+    words:    1 - cosine between the teacher's state of each token and a linear map of the student's
+    mlm:      cross-entropy at the chosen positions
+
+    With mlm, the other two losses see the corrupted text as well: one pass serves all objectives.
     """
     ids = batch["ids"] if corrupted is None else corrupted
     out = student.encoder(input_ids=ids, attention_mask=batch["mask"])
@@ -72,7 +84,7 @@ def losses(
         found["words"] = 1 - cosine_similarity(vectors, batch["words"][known], dim=-1).mean()
     if weights.mlm:
         assert chosen is not None
-        logits = student.word_logits(states[chosen]).float()
+        logits = student.score_words(states[chosen]).float()
         # A tiny batch may have no chosen position; the sum is then 0 and not NaN.
         found["mlm"] = cross_entropy(logits, batch["ids"][chosen], reduction="sum") / max(
             int(chosen.sum()), 1
@@ -80,6 +92,7 @@ def losses(
     return found
 
 
-def total(found: dict[str, torch.Tensor], weights: Weights) -> torch.Tensor:
+def weigh_losses(found: dict[str, torch.Tensor], weights: Weights) -> torch.Tensor:
+    """Returns the weighted sum of the losses, a scalar."""
     weighted = (getattr(weights, name) * loss for name, loss in found.items())
     return sum(weighted, torch.zeros(()))

@@ -1,4 +1,4 @@
-"""The encoder that is pre-trained, the heads that only pre-training uses, and where they start."""
+"""The encoder that is pre-trained, its heads for pre-training, and the weights they start from."""
 
 from typing import Any
 
@@ -14,20 +14,25 @@ from cascadebert.pretraining.vocabulary import Tokens
 
 
 class Student(nn.Module):
-    """A BERT encoder with pooler, and linear maps from its states to what it must predict.
+    """A BERT encoder with pooler, and heads from its states to its targets.
 
-    teacher_width: width of the sentence targets, components: width of the token targets (both
-    None without a teacher); mlm: whether to have the head for masked words.
+    teacher_width: width of the sentence targets; None without them
+    components:    width of the token targets; None without them
+    has_mlm_head:  whether there is a head for masked words
     """
 
     def __init__(
-        self, config: BertConfig, teacher_width: int | None, components: int | None, mlm: bool
+        self,
+        config: BertConfig,
+        teacher_width: int | None,
+        components: int | None,
+        has_mlm_head: bool,
     ):
         super().__init__()
         width = config.hidden_size
         self.encoder = BertModel(config)
-        # Training sees short single sentences. Positions beyond them and the second segment of a
-        # pair then add nothing at first to an input, instead of noise.
+        # Pre-training sees short single sentences, so later positions and the second segment of a
+        # pair stay untrained. Zeros add nothing to an input there; random weights would add noise.
         embeddings = self.encoder.embeddings
         nn.init.zeros_(embeddings.position_embeddings.weight)
         nn.init.zeros_(embeddings.token_type_embeddings.weight)
@@ -36,22 +41,24 @@ class Student(nn.Module):
         self.to_token = nn.Linear(width, components) if components else None
         # As in BERT: a transformation, then the word embeddings themselves as the output layer.
         self.mlm_transform = (
-            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)) if mlm else None
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
+            if has_mlm_head
+            else None
         )
-        self.mlm_bias = nn.Parameter(torch.zeros(config.vocab_size)) if mlm else None
+        self.mlm_bias = nn.Parameter(torch.zeros(config.vocab_size)) if has_mlm_head else None
         for head in (self.to_sentence, self.to_token):
             if head is not None:
                 nn.init.normal_(head.weight, std=width**-0.5)
                 nn.init.zeros_(head.bias)
 
-    def word_logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Scores of the whole vocabulary for `states` `[positions, width]`."""
+    def score_words(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns logits `[positions, vocabulary]` of the states `[positions, width]`."""
         assert self.mlm_transform is not None
         words = self.encoder.embeddings.word_embeddings.weight
         return self.mlm_transform(states) @ words.T + self.mlm_bias
 
 
-def encoder_config(
+def make_encoder_config(
     tokenizer: PreTrainedTokenizerBase,
     depth: int,
     width: int,
@@ -60,12 +67,15 @@ def encoder_config(
     longest: int,
     device: str = "cpu",
 ) -> BertConfig:
-    """Without dropout: pre-training sees a sentence a few times and cannot overfit.
+    """Returns the configuration of a BERT of this shape.
 
-    Raises UserError if the heads do not divide the width.
+    It has no dropout: pre-training sees a sentence only a few times, and does not overfit. Raises
+    UserError if the number of heads does not divide the width.
     """
     if width % heads:
-        raise UserError(f"pretraining.encoder: {heads} heads do not divide the width {width}")
+        raise UserError(
+            f"pretraining.encoder: {heads} heads do not divide the width {width}; change either"
+        )
     return BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -76,7 +86,7 @@ def encoder_config(
         pad_token_id=tokenizer.pad_token_id,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        # On short sentences half as fast again as torch's fused attention, on a CPU.
+        # On a CPU and short sentences, eager attention is half as fast again as torch's fused one.
         # pyrefly: ignore[unexpected-keyword]
         attn_implementation="eager" if device == "cpu" else "sdpa",
     )
@@ -84,11 +94,11 @@ def encoder_config(
 
 @torch.no_grad()
 def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs, sentences: int):
-    """Each word embedding starts as the mean of the teacher's states of that token.
+    """Starts each word embedding as the mean of the teacher's states of that token.
 
-    Taken over the first `sentences` sentences; tokens that do not occur keep their random start.
-    The map from states to token targets starts as the identity, so that an encoder without any
-    layer would already predict the mean.
+    The mean is over the first `sentences` sentences. A token that does not occur in them keeps its
+    random start. The map from states to token targets starts as the identity: an encoder without
+    layers would already predict the mean.
     """
     words = student.encoder.embeddings.word_embeddings.weight
     size, width = words.shape
@@ -96,7 +106,7 @@ def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs,
     total = np.zeros((size, outputs.components))
     count = np.zeros(size)
     for index in range(sentences):
-        states = outputs.words(index).astype(np.float64)
+        states = outputs.read_words(index).astype(np.float64)
         ids = tokens.ids[tokens.starts[index] : tokens.starts[index + 1]]
         known = np.abs(states).any(axis=1)
         np.add.at(total, ids[known], states[known])
@@ -112,13 +122,16 @@ def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs,
 def check_start(encoder: dict[str, Any], tokenizer: PreTrainedTokenizerBase, teacher: str) -> None:
     """Raises UserError unless a student can take over the teacher's layers and embeddings.
 
-    encoder: the section of the configuration; tokenizer: the student's
+    encoder:   the section `pretraining.encoder` of the configuration
+    tokenizer: the student's
+    teacher:   folder of the teacher
     """
     config = load_config(teacher)
     if (config.model_type, getattr(config, "hidden_act", None)) != ("bert", "gelu"):
         raise UserError(
-            f"pretraining.start: the encoders made here are BERTs with GELU, and {teacher} is "
-            f"another ({config.model_type}); leave start out, or name another teacher"
+            "pretraining.start: the encoders made here are BERTs with GELU, but the teacher "
+            f"{teacher} is another model ({config.model_type}); leave start out, or name another "
+            "teacher"
         )
     for key, name in (
         ("width", "hidden_size"),
@@ -129,32 +142,33 @@ def check_start(encoder: dict[str, Any], tokenizer: PreTrainedTokenizerBase, tea
         if encoder[key] != getattr(config, name):
             raise UserError(
                 f"pretraining.encoder.{key} is {encoder[key]}, but {getattr(config, name)} in the "
-                f"teacher {teacher}, whose layers are copied; say the same, or leave start out"
+                f"teacher {teacher}, whose layers are copied; set the same value, or leave start "
+                "out"
             )
     vocabulary = load_tokenizer(teacher).get_vocab()
     if tokenizer.get_vocab() != vocabulary or len(vocabulary) != config.vocab_size:
         raise UserError(
-            f"pretraining.vocabulary is not that of the word embeddings of the teacher {teacher}, "
-            f"which are copied; say {{from: {teacher}}}, or leave start out"
+            f"pretraining.vocabulary is not the vocabulary of the teacher {teacher}, whose word "
+            f"embeddings are copied; set it to {{from: {teacher}}}, or leave start out"
         )
 
 
 @torch.no_grad()
 def start_from_teacher(student: Student, teacher: BertModel, space: Space) -> None:
-    """DistilBERT's start (Sanh et al. 2019): the teacher's embeddings, pooler and every k-th layer.
+    """Copies the teacher's embeddings, pooler and every k-th layer (DistilBERT, Sanh et al. 2019).
 
-    Layer i of the student's n, counted from 1, is layer floor(i m / n) of the teacher's m: the last
-    one is among them, whose states are to be learnt. The maps from states to targets start as those
-    by which targets are made from the teacher's states (`teacher.teacher_outputs`): with all layers
-    the loss of the words is 0 but for rounding.
-    Raises UserError if the student is the deeper one. See `check_start`.
+    Layer i of the student's n layers, counted from 1, is layer floor(i m / n) of the teacher's m
+    layers. The teacher's last layer is always copied, since the student learns its states. The maps
+    from states to targets start as the maps that make targets of the teacher's states
+    (`teacher.compute_outputs`). For a student with all layers, the loss of the words is therefore 0
+    but for rounding. Raises UserError if the student is deeper than the teacher. See `check_start`.
     """
     old = teacher.config.num_hidden_layers
     new = student.encoder.config.num_hidden_layers
     if new > old:
         raise UserError(
-            f"pretraining.depths: {new} layers cannot start as some of the teacher's {old}; say "
-            f"{old} at most, or leave start out"
+            f"pretraining.depths: {new} layers cannot be copied from the teacher's {old}; set "
+            f"{old} layers at most, or leave start out"
         )
     source = teacher.state_dict()
     copied = {}
@@ -174,12 +188,12 @@ def start_from_teacher(student: Student, teacher: BertModel, space: Space) -> No
 
 @torch.no_grad()
 def start_from_shallower(student: Student, shallower: Student) -> None:
-    """Progressive stacking (after Gong et al. 2019): every layer becomes several copies in a row.
+    """Replaces every layer by several copies in a row: progressive stacking (Gong et al. 2019).
 
-    What a copy adds to its input, after attention and after the feed-forward layers, is divided
-    by the number of copies. Together they then do about what the one layer did, and training goes
-    on from the shallower model's loss and not from far above it. Everything else, the heads
-    included, is copied.
+    Unlike there, each copy's output of attention and of the feed-forward layers is divided by the
+    number of copies. The copies together then do about as much as the one layer, so that training
+    goes on near the shallower model's loss. All other weights, the heads' included, are copied
+    unchanged.
     """
     source = shallower.state_dict()
     old = shallower.encoder.config.num_hidden_layers

@@ -1,9 +1,9 @@
-"""What the teacher says about the corpus, computed once and stored.
+"""The teacher's outputs for the corpus, computed once and stored.
 
-A teacher's output for a sentence is the mean of its hidden states, and for each token of the
-student the mean of the states of those teacher tokens that cover the same characters. So teacher
-and student need not share a vocabulary. Token states are kept in the teacher's leading principal
-components: a student of width d cannot hold more than d of them.
+The output for a sentence is the mean of the teacher's hidden states. The output for a token of the
+student is the mean of the states of the teacher tokens that cover the same characters. Teacher and
+student therefore need not share a vocabulary. Token states are stored as the teacher's leading
+principal components: a student of width d cannot hold more than d of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,11 @@ _BATCH_TOKENS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Where the teacher's states lie: means and principal axes, from a sample of sentences.
+    """Means and principal axes of the teacher's states, from a sample of sentences.
 
     token_mean, sentence_mean: float32 `[teacher width]`
-    axes: float32 `[teacher width, components]`, orthonormal columns, largest variance first
+    axes:                      float32 `[teacher width, components]`, orthonormal columns, largest
+                               variance first
     """
 
     token_mean: np.ndarray
@@ -48,8 +49,9 @@ class Space:
 class Teacher:
     """A frozen encoder of any family.
 
-    source: a folder or hub name; layer: which layer's states to use (None: the last one);
-    prefix: text put before every sentence, as some sentence encoders want it.
+    source: a folder or hub name
+    layer:  the layer whose states are used; None for the last one
+    prefix: text put before every sentence, as some sentence encoders need
     """
 
     def __init__(self, source: str, layer: int | None, prefix: str, precision: str, device: str):
@@ -61,14 +63,17 @@ class Teacher:
         self.prefix = prefix
         self.device = device
 
-    def states(
+    def compute_states(
         self, sentences: list[str], longest: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """Yields (positions, states, mask, spans) a batch, longest sentences first.
+        """Yields positions, states, mask and spans of each batch, longest sentences first.
 
-        positions: which sentences; states float32 `[batch, length, width]`; mask bool
-        `[batch, length]`; spans int64 `[batch, length, 2]`, the characters of each token counted
-        from the sentence's beginning, negative or empty for prefix and special tokens.
+        positions: the numbers of the batch's sentences, `[batch]`
+        states:    float32 `[batch, length, width]`
+        mask:      bool `[batch, length]`, False for padding
+        spans:     int64 `[batch, length, 2]`, first character of each token and the one after its
+                   last, counted from the beginning of the sentence; negative or empty for tokens of
+                   the prefix and special tokens
         """
         encoded = self.tokenizer(
             [self.prefix + sentence for sentence in sentences],
@@ -95,17 +100,20 @@ class Teacher:
 
 
 def fit_space(teacher: Teacher, sentences: list[str], components: int, longest: int) -> Space:
-    """Means and principal axes of the teacher's token states on `sentences`."""
+    """Returns means and principal axes of the teacher's token states on `sentences`.
+
+    Raises UserError if there are fewer states, or narrower ones, than `components`.
+    """
     tokens, means = [], []
-    for _, states, mask, spans in teacher.states(sentences, longest):
+    for _, states, mask, spans in teacher.compute_states(sentences, longest):
         words = mask & (spans[..., 1] > spans[..., 0]) & (spans[..., 0] >= 0)
         tokens.append(states[words])
-        means.append(_masked_mean(states, mask))
+        means.append(_average_states(states, mask))
     tokens = np.concatenate(tokens)
     if components > min(tokens.shape):
         raise UserError(
             f"the sample's {len(tokens)} teacher states of width {tokens.shape[1]} have no "
-            f"{components} principal components; make pretraining: width: smaller"
+            f"{components} principal components; lower pretraining.encoder.width, or give more text"
         )
     mean = tokens.mean(axis=0)
     _, axes = np.linalg.eigh(np.cov(tokens - mean, rowvar=False))
@@ -114,17 +122,20 @@ def fit_space(teacher: Teacher, sentences: list[str], components: int, longest: 
     )
 
 
-def teacher_outputs(
+def compute_outputs(
     teacher: Teacher,
     space: Space,
     sentences: list[str],
     tokenizer: PreTrainedTokenizerBase,
     longest: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Targets for `sentences` as the student's `tokenizer` cuts them.
+    """Returns the targets of `sentences`: one for each sentence and one for each student token.
 
-    Returns (sentence targets float16 `[sentences, teacher width]`: centred means of the states;
-    token targets float16 `[student tokens, components]`, zero where no teacher token corresponds).
+    tokenizer: the student's
+
+    Sentence targets are centred means of the teacher's states, float16
+    `[sentences, teacher width]`. Token targets are float16 `[student tokens, components]`, zero
+    where no teacher token covers the same characters.
     """
     encoded = tokenizer(
         sentences, truncation=True, max_length=longest, return_offsets_mapping=True
@@ -132,21 +143,24 @@ def teacher_outputs(
     starts = np.concatenate([[0], np.cumsum([len(spans) for spans in encoded])])
     sentence_targets = np.zeros((len(sentences), len(space.sentence_mean)), np.float16)
     token_targets = np.zeros((starts[-1], space.axes.shape[1]), np.float16)
-    for rows, states, mask, spans in teacher.states(sentences, longest):
-        sentence_targets[rows] = _masked_mean(states, mask) - space.sentence_mean
+    for rows, states, mask, spans in teacher.compute_states(sentences, longest):
+        sentence_targets[rows] = _average_states(states, mask) - space.sentence_mean
         reduced = (states - space.token_mean) @ space.axes
         for i, row in enumerate(rows):
-            token_targets[starts[row] : starts[row + 1]] = aligned(
+            token_targets[starts[row] : starts[row + 1]] = align_states(
                 reduced[i], spans[i], np.array(encoded[row])
             )
     return sentence_targets, token_targets
 
 
-def aligned(states: np.ndarray, spans: np.ndarray, student_spans: np.ndarray) -> np.ndarray:
-    """For each student token the mean of the teacher states that share a character with it.
+def align_states(states: np.ndarray, spans: np.ndarray, student_spans: np.ndarray) -> np.ndarray:
+    """Returns, for each student token, the mean state of the teacher tokens that overlap with it.
 
-    states: `[teacher tokens, components]`; spans: `[teacher tokens, 2]` and student_spans:
-    `[student tokens, 2]`, characters from, to. Zero where none does.
+    states:        `[teacher tokens, components]`
+    spans:         `[teacher tokens, 2]`, first character and the one after the last
+    student_spans: `[student tokens, 2]`, likewise
+
+    The result is `[student tokens, components]`, zero where no teacher token shares a character.
     """
     overlap = (spans[None, :, 0] < student_spans[:, None, 1]) & (
         student_spans[:, None, 0] < spans[None, :, 1]
@@ -157,13 +171,13 @@ def aligned(states: np.ndarray, spans: np.ndarray, student_spans: np.ndarray) ->
     return weights.astype(states.dtype) @ states
 
 
-def _masked_mean(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _average_states(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
     weights = mask.astype(states.dtype)
     return np.einsum("bld,bl->bd", states, weights) / weights.sum(axis=1, keepdims=True)
 
 
 def save_outputs(folder: File, sentences: np.ndarray, tokens: np.ndarray) -> None:
-    """One shard of outputs as a folder of two arrays."""
+    """Writes one shard of outputs as a folder of two arrays."""
     with replacing(folder) as draft:
         draft.mkdir()
         np.save(draft / "sentences.npy", sentences)
@@ -171,10 +185,11 @@ def save_outputs(folder: File, sentences: np.ndarray, tokens: np.ndarray) -> Non
 
 
 class Outputs:
-    """The stored outputs of all shards, read from disk as they are asked for.
+    """The stored outputs of all shards. An output is read from disk when it is needed.
 
-    shards: folders in the order of the sentences; shard_size: sentences a shard (the last may
-    hold fewer); starts: those of the corpus' `Tokens`.
+    shards:     folders in the order of the sentences
+    shard_size: sentences in a shard; the last shard may hold fewer
+    starts:     `Tokens.starts` of the corpus
     """
 
     def __init__(self, shards: Sequence[File], shard_size: int, starts: np.ndarray):
@@ -185,12 +200,12 @@ class Outputs:
         self.width = self.sentences[0].shape[1]
         self.components = self.tokens[0].shape[1]
 
-    def sentence(self, index: int) -> np.ndarray:
-        """float16 `[teacher width]`."""
+    def read_sentence(self, index: int) -> np.ndarray:
+        """Returns the target of a sentence, float16 `[teacher width]`."""
         return self.sentences[index // self.size][index % self.size]
 
-    def words(self, index: int) -> np.ndarray:
-        """float16 `[tokens of the sentence, components]`."""
+    def read_words(self, index: int) -> np.ndarray:
+        """Returns the targets of a sentence's tokens, float16 `[tokens, components]`."""
         shard = index // self.size
         base = self.starts[shard * self.size]
         return self.tokens[shard][self.starts[index] - base : self.starts[index + 1] - base]

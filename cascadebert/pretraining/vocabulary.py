@@ -1,4 +1,4 @@
-"""The tokenizer of a family, and its corpus as token ids."""
+"""The tokenizer of a family of encoders, and the corpus as token ids."""
 
 import sys
 from collections import Counter
@@ -16,14 +16,17 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def train_wordpiece(sentences: list[str], size: int, longest: int) -> BertTokenizer:
-    """A lower-cased WordPiece vocabulary of exactly `size` entries, learnt from `sentences`.
+    """Returns a lower-cased WordPiece tokenizer of exactly `size` entries, learnt from `sentences`.
 
-    longest: the tokenizer's model_max_length. Raises UserError if the text is too small for it.
+    longest: the tokenizer's model_max_length
 
-    The pieces are those of byte-pair merges, as in the tokenizers library; but its own WordPiece
-    trainer breaks ties in the order of a hash table, differently in every process. So characters
-    inside a word are moved to a plane of their own, which makes the start of a piece tell whether
-    it begins a word, and the BPE trainer, which is deterministic then, does the work.
+    Raises UserError if the sentences are too few for so many entries.
+
+    The WordPiece trainer of the tokenizers library merges byte pairs, but breaks ties in the order
+    of a hash table, which differs from process to process. The BPE trainer is therefore used here.
+    Before training, characters inside a word are moved to a Unicode plane of their own. The first
+    character of a piece then tells whether the piece begins a word, and the BPE trainer is
+    deterministic.
     """
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
@@ -66,9 +69,11 @@ def train_wordpiece(sentences: list[str], size: int, longest: int) -> BertTokeni
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raises UserError unless the tokenizer has what pre-training needs."""
+    """Raises UserError unless the tokenizer is fast and has the tokens that pre-training needs."""
     if not tokenizer.is_fast:
-        raise UserError(f"{tokenizer.name_or_path}: no fast tokenizer; word alignment needs one")
+        raise UserError(
+            f"{tokenizer.name_or_path}: it has no fast tokenizer, which alignment needs"
+        )
     for role in ("pad_token_id", "cls_token_id", "sep_token_id"):
         if getattr(tokenizer, role) is None:
             raise UserError(f"{tokenizer.name_or_path}: the tokenizer has no {role}")
@@ -78,7 +83,7 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
 class Tokens:
     """Sentences as token ids, one after another.
 
-    ids: int32 `[tokens]`, special tokens included
+    ids:    int32 `[tokens]`, special tokens included
     starts: int64 `[sentences + 1]`; sentence i is ids[starts[i] : starts[i + 1]]
     """
 
@@ -104,7 +109,7 @@ class Tokens:
 
     @classmethod
     def of(cls, sentences: list[str], tokenizer: PreTrainedTokenizerBase, longest: int) -> "Tokens":
-        """Tokenizes, cutting at `longest` tokens."""
+        """Returns the tokens of `sentences`, each cut at `longest` tokens."""
         ids, lengths = [], []
         for first in range(0, len(sentences), 10_000):
             encoded = tokenizer(
@@ -120,10 +125,11 @@ class Tokens:
 
 
 def read_sentences(path: File) -> list[str]:
-    """The sentences of a corpus file made by the workflow, one a line."""
+    """Returns the sentences of a file that `write_sentences` wrote."""
     return Path(path).read_text(encoding="utf-8").split("\n")[:-1]
 
 
 def write_sentences(path: File, sentences: list[str]) -> None:
+    """Writes the sentences to a text file, one a line."""
     with replacing(path) as draft:
         draft.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")

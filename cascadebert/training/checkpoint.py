@@ -1,4 +1,4 @@
-"""The whole state of a training, so that it goes on after an interruption as if there was none."""
+"""The whole state of a training, which goes on after an interruption as if there was none."""
 
 import hashlib
 import json
@@ -122,7 +122,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> Non
 
 
 def random_states(where: torch.device) -> Tensors:
-    """Of torch's generators, of which dropout draws."""
+    """Returns the states of torch's random generators, from which dropout draws."""
     states = {"cpu": torch.get_rng_state()}
     if where.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(where)
@@ -142,7 +142,7 @@ _asked_to_stop = False
 def stopping_on_sigterm() -> Iterator[None]:
     """Within it SIGTERM, a scheduler's warning, makes a training save its state and stop.
 
-    Whatever is not training goes on to its end, and the process stops then.
+    Other work goes on to its end before the process stops.
     """
 
     def ask(signum: int, frame: FrameType | None) -> None:

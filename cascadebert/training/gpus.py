@@ -43,7 +43,7 @@ def list_gpus() -> list[str]:
 def take_slot(slots: int, gpus: list[str] | None = None, poll_seconds: float = 1.0) -> str:
     """Takes one of the `slots` slots of a GPU until this process ends; waits until one is free.
 
-    gpus: names as in CUDA_VISIBLE_DEVICES; default: `devices()`
+    gpus: names as in CUDA_VISIBLE_DEVICES; default: `list_gpus()`
 
     The GPU with the fewest taken slots comes first. CUDA then sees no other GPU: call it before
     anything asks CUDA for one. Returns the GPU's name. Raises UserError if there is no GPU.

@@ -28,8 +28,8 @@ def difficulty_margin_loss(
 
     As printed, Eq. 5 and 6 ask for the reverse: with g = 1 if i is the more *difficult* one,
     max(0, -g (c_i - c_j) + margin) falls as the difficult example's confidence rises. The paper's
-    text wants c(easy) >= c(difficult) + margin, and so do we. Pairs of equal difficulty (g = 0)
-    would add a constant without gradient and are left out.
+    text asks for c(easy) >= c(difficult) + margin, and this loss does so, too. Pairs of equal
+    difficulty (g = 0) would add a constant without gradient and are left out.
 
     confidence: `[examples]`, the largest class probability (Eq. 4), an array or a tensor
     difficult:  bool `[examples]`

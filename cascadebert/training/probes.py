@@ -1,4 +1,4 @@
-"""Linear probes: what a logistic regression makes of the states that an exit reads.
+"""Linear probes: logistic regressions on the states that an exit reads.
 
 Alain and Bengio (2016), "Understanding intermediate layers using linear classifier probes". An exit
 whose accuracy lies below the probe's was not trained to the end.
@@ -47,7 +47,7 @@ def fit_linear(
     from sklearn.metrics import log_loss
 
     states = np.asarray(states, dtype=np.float64)
-    # The bound keeps what is constant but for rounding from being blown up.
+    # Without the bound, features that are constant but for rounding would be blown up.
     mean, deviation = states.mean(axis=0), np.maximum(states.std(axis=0), 1e-6)
     weight, bias = np.zeros((classes, states.shape[1])), np.full(classes, NEVER)
     present = np.unique(labels)

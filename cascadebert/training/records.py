@@ -1,4 +1,4 @@
-"""What is noted of a training or a prediction: the machine and the code that made it."""
+"""Notes on the machine and the code that made a training or a prediction."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ ORIGIN = "origin.json"  # in a folder of predictions
 def describe_machine(precision: str) -> dict[str, Any]:
     """The facts on which the last bits of a result may depend; no name of a host, no date.
 
-    precision: as in the configuration; what it came to here is noted
+    precision: as in the configuration; the machine's choice for `auto` is noted
     """
     where = choose_device()
     return {
@@ -34,7 +34,7 @@ def describe_machine(precision: str) -> dict[str, Any]:
 
 
 def describe_origin(trained: Path) -> dict[str, Any]:
-    """Of predictions: the checksums of the weights that gave them, and who made both.
+    """Returns, for predictions, the checksums of their weights and the machines that made both.
 
     trained: the folder of the model; `trained` is None if it does not say where it was trained
     """

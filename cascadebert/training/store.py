@@ -1,7 +1,7 @@
-"""Finished trainings, kept by what went into them, so that none is done twice.
+"""Keeps finished trainings under a name of all that they depend on, so that none is done twice.
 
-A job trains several runs, and Snakemake removes the outputs of a job that was interrupted, or that
-has to make one more of them. What the job had finished by then is still here.
+A job makes several trainings. Snakemake removes the outputs of a job that was interrupted, or that
+has to make one more of them. The trainings that the job had finished are still in the store.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class Store:
     save_seconds: float = SAVE_SECONDS
 
     def once(self, key: str, output: File, make: Callable[[Path, Checkpoint], None]) -> None:
-        """Puts at `output` what `make` writes, or wrote for this key before.
+        """Puts at `output` the result that `make` writes, or wrote for this key before.
 
         make: is given the path to write to, and a checkpoint that outlives an interruption
 

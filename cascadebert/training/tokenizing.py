@@ -48,7 +48,7 @@ def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> N
 def count_cut(
     table: pd.DataFrame, data: TokenizedSplit, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> int:
-    """How many texts of a tokenized split are longer than it has them."""
+    """Returns the number of texts that were cut in a tokenized split."""
     full = table[data.lengths == max_length]
     if full.empty:
         return 0

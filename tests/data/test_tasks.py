@@ -278,7 +278,7 @@ def test_bad_file(films, content, message):
     [
         ('{"sentence": "fine"', r"line 2: no JSON"),
         ('["fine", "good"]', r"line 2: no JSON object"),
-        ('{"sentence": 3, "label": "good"}', r"line 2: the text is empty or no text"),
+        ('{"sentence": 3, "label": "good"}', r"line 2: the text is empty or not a text"),
         ('{"label": "good"}', r"line 2: the text is empty"),
     ],
 )
@@ -297,14 +297,14 @@ def test_half_labelled_test_split(films):
 
 def test_dev_split_needs_labels(films):
     write(films / "dev.csv", [("fine",)], header=("sentence",))
-    with pytest.raises(UserError, match=r"dev\.csv: no column 'label'.*there.*: sentence"):
+    with pytest.raises(UserError, match=r"dev\.csv: no column 'label' for the label; .*: sentence"):
         load(films, SPEC)
 
 
 def test_id_twice(films):
     write(films / "train.csv", [("fine", "good"), ("bad", "bad"), ("fine", "good")])
     spec = SPEC | {"columns": {"id": "sentence", "text": "sentence", "label": "label"}}
-    with pytest.raises(UserError, match=r"line 4: the id 'fine' is that of line 2 too"):
+    with pytest.raises(UserError, match=r"line 4: line 2 has the id 'fine' too"):
         load(films, spec)
     write(films / "train.csv", [("fine", "good"), ("", "bad")])
     spec = SPEC | {"columns": {"id": "sentence", "text": "label", "label": "label"}}
@@ -316,7 +316,9 @@ def test_id_twice(films):
 def test_bad_rating(films, rating):
     write(films / "train.csv", [("fine", "1.5"), ("bad", rating)])
     spec = SPEC | {"columns": {"text": "sentence", "rating": "label"}}
-    with pytest.raises(UserError, match=rf"train\.csv, line 3: the rating '{rating}' is no number"):
+    with pytest.raises(
+        UserError, match=rf"train\.csv, line 3: the rating '{rating}' is not a number"
+    ):
         load(films, spec)
 
 
@@ -338,7 +340,7 @@ def test_bad_rating(films, rating):
         ({"hold_out": 0.5}, r"leave hold_out out"),
         (
             {"limit": {"dev_mismatched": 5}},
-            r"limit\.dev_mismatched: its splits are train, dev, test",
+            r"limit\.dev_mismatched: the task's splits are train, dev, test",
         ),
         ({"labels": ["bad", "good", "so so"]}, r"labelled so so; correct"),
         ({"labels": ["bad", "good", "so so"], "metric": "f1"}, r"3 names, but metric f1 needs two"),

@@ -277,7 +277,7 @@ def test_hub_labels_go_by_name(hub):
     assert load(folder, spec).splits["train"]["label"].tolist() == [1, 0]
     with pytest.raises(UserError, match=r"mine, split learn, row 1: the label 'good' is none"):
         load(folder, spec | {"labels": ["bad", "fine"]})
-    with pytest.raises(UserError, match=r"no column 'text'.*there.*: words, label"):
+    with pytest.raises(UserError, match=r"no column 'text' for the text; .*: words, label"):
         load(folder, spec | {"columns": {"text": "text", "label": "label"}})
     with pytest.raises(UserError, match=r"no split 'train' for train; name one of learn, check"):
         load(folder, spec | {"source": {"hub": "mine"}})

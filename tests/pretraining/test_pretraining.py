@@ -18,7 +18,7 @@ from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
     check_start,
-    encoder_config,
+    make_encoder_config,
     start_from_shallower,
     start_from_teacher,
     start_words_from_teacher,
@@ -27,10 +27,10 @@ from cascadebert.pretraining.teacher import (
     Outputs,
     Space,
     Teacher,
-    aligned,
+    align_states,
+    compute_outputs,
     fit_space,
     save_outputs,
-    teacher_outputs,
 )
 from cascadebert.pretraining.vocabulary import (
     Tokens,
@@ -97,7 +97,7 @@ def test_refuses_what_is_not_text(tmp_path, name, content, message):
 
 def test_a_corpus_of_the_hub_that_cannot_be_reached_is_named():
     with pytest.raises(UserError, match=r"data set nobody/words \(plain\) could not be loaded"):
-        corpus.hub_documents("nobody/words", "plain", "train", "text")
+        corpus.read_hub_documents("nobody/words", "plain", "train", "text")
 
 
 def test_refuses_an_empty_corpus(tmp_path):
@@ -110,7 +110,7 @@ def test_refuses_an_empty_corpus(tmp_path):
 
 def test_splits_at_sentence_ends():
     document = 'It was good!<br />"Was it?" Mr. X paid 3.50 for it. (Not bad.) Then we left.'
-    assert list(corpus.sentences([document], 1, 99)) == [
+    assert list(corpus.split_sentences([document], 1, 99)) == [
         "It was good!",
         '"Was it?',
         "Mr.",
@@ -178,7 +178,7 @@ spans = st.lists(
 @settings(max_examples=60, deadline=None)
 def test_alignment_is_the_mean_over_shared_characters(teacher, student):
     states = np.random.default_rng(0).normal(size=(len(teacher), 3))
-    found = aligned(states, np.array(teacher), np.array(student))
+    found = align_states(states, np.array(teacher), np.array(student))
     for span, vector in zip(student, found, strict=True):
         sharing = [i for i, s in enumerate(teacher) if set(range(*s)) & set(range(*span))]
         expected = states[sharing].mean(axis=0) if sharing else np.zeros(3)
@@ -193,7 +193,7 @@ def test_outputs_are_the_teachers_states_at_the_students_tokens(encoders, name):
     space = fit_space(teacher, sentences, 8, 64)
     np.testing.assert_allclose(space.axes.T @ space.axes, np.eye(8), atol=1e-5)
     tokenizer = AutoTokenizer.from_pretrained(encoders[name])
-    vectors, words = teacher_outputs(teacher, space, sentences, tokenizer, 64)
+    vectors, words = compute_outputs(teacher, space, sentences, tokenizer, 64)
     model = AutoModel.from_pretrained(encoders[name]).eval()
     start = 0
     for sentence, vector in zip(sentences, vectors, strict=True):
@@ -241,14 +241,14 @@ def corpus_of_tokens(encoders, tmp_path_factory):
     space = Space.load(folder / "space.npz")
     for i in range(2):
         part = sentences[i * 150 : (i + 1) * 150]
-        save_outputs(folder / str(i), *teacher_outputs(teacher, space, part, tokenizer, 32))
+        save_outputs(folder / str(i), *compute_outputs(teacher, space, part, tokenizer, 32))
     return tokens, Outputs([folder / "0", folder / "1"], 150, tokens.starts), tokenizer
 
 
 def student(corpus_of_tokens, layers: int, weights: Weights) -> Student:
     _, outputs, tokenizer = corpus_of_tokens
     torch.manual_seed(layers)
-    config = encoder_config(tokenizer, layers, 16, 2, 32, 64)
+    config = make_encoder_config(tokenizer, layers, 16, 2, 32, 64)
     return Student(
         config,
         outputs.width if weights.sentence else None,
@@ -293,7 +293,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     corpus_of_tokens, tmp_path, monkeypatch
 ):
     whole, progress = trained(corpus_of_tokens, tmp_path / "whole")
-    total, calls = objectives.total, []
+    total, calls = objectives.weigh_losses, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -301,7 +301,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
             raise KeyboardInterrupt
         return total(*arguments)
 
-    monkeypatch.setattr(objectives, "total", interrupted)
+    monkeypatch.setattr(objectives, "weigh_losses", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trained(corpus_of_tokens, tmp_path / "state")
     resumed, again = trained(corpus_of_tokens, tmp_path / "state")
@@ -315,16 +315,16 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 @settings(max_examples=30, deadline=None)
 def test_an_epoch_holds_every_sentence_once_within_the_budget(lengths, seed):
     lengths = np.array(lengths)
-    found = loop.batches(lengths, 5, 100, seed)
+    found = loop.make_batches(lengths, 5, 100, seed)
     assert sorted(np.concatenate(found)) == list(range(5, len(lengths)))
     assert all(len(rows) * lengths[rows].max() <= 100 for rows in found)
-    again = loop.batches(lengths, 5, 100, seed)
+    again = loop.make_batches(lengths, 5, 100, seed)
     assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
 
 
 def test_the_learning_rate_rises_and_falls():
     schedule = Schedule(tokens=1000, learning_rate=2.0, warmup=0.1)
-    assert [schedule.rate(n) for n in (0, 50, 100, 550, 1000, 1100)] == pytest.approx(
+    assert [schedule.find_rate(n) for n in (0, 50, 100, 550, 1000, 1100)] == pytest.approx(
         [0, 1, 2, 1, 0, 0]
     )
 
@@ -362,7 +362,7 @@ def test_words_start_as_the_teachers_mean_states(corpus_of_tokens):
     model = student(corpus_of_tokens, 1, Weights(words=1.0))
     start_words_from_teacher(model, tokens, outputs, 50)
     word = tokenizer.convert_tokens_to_ids("superb")
-    states = np.concatenate([outputs.words(i) for i in range(50)])
+    states = np.concatenate([outputs.read_words(i) for i in range(50)])
     mean = states[tokens.ids[: tokens.starts[50]] == word].astype(float).mean(axis=0)
     vector = model.encoder.embeddings.word_embeddings.weight[word].detach().numpy()
     assert np.corrcoef(mean, vector)[0, 1] > 0.999
@@ -376,14 +376,14 @@ def copied_teacher(encoders, tmp_path_factory):
     teacher = Teacher(encoders["bert-4"], None, "", "fp32", "cpu")
     space = fit_space(teacher, sentences, 32, 32)
     tokens = Tokens.of(sentences, teacher.tokenizer, 32)
-    save_outputs(folder / "0", *teacher_outputs(teacher, space, sentences, teacher.tokenizer, 32))
+    save_outputs(folder / "0", *compute_outputs(teacher, space, sentences, teacher.tokenizer, 32))
     return teacher, space, tokens, Outputs([folder / "0"], 240, tokens.starts)
 
 
 def started(copied_teacher, layers: int) -> Student:
     teacher, space, _, outputs = copied_teacher
-    config = encoder_config(teacher.tokenizer, layers, 32, 2, 64, 66)
-    new = Student(config, outputs.width, outputs.components, mlm=False)
+    config = make_encoder_config(teacher.tokenizer, layers, 32, 2, 64, 66)
+    new = Student(config, outputs.width, outputs.components, has_mlm_head=False)
     start_from_teacher(new, teacher.model, space)
     return new
 
@@ -410,7 +410,7 @@ def test_a_student_with_all_layers_starts_with_the_teachers_outputs(copied_teach
 
     @torch.no_grad()
     def of_words():
-        return objectives.losses(new, batch, Weights(words=1.0))["words"]
+        return objectives.compute_losses(new, batch, Weights(words=1.0))["words"]
 
     assert of_words() < 1e-5
     with torch.no_grad():
@@ -434,7 +434,7 @@ def test_a_student_deeper_than_its_teacher_is_refused(copied_teacher):
         ("bert-4", {"heads": 4}, r"encoder\.heads is 4, but 2"),
         ("bert-4", {"intermediate": 128}, r"encoder\.intermediate is 128, but 64"),
         ("bert-4", {"positions": 64}, r"encoder\.positions is 64, but 66"),
-        ("roberta-3", {}, r"pretraining\.start: .* is another \(roberta\)"),
+        ("roberta-3", {}, r"pretraining\.start: .* is another model \(roberta\)"),
     ],
 )
 def test_only_a_student_of_the_teachers_shape_can_start_as_it(encoders, teacher, changed, message):
@@ -476,7 +476,7 @@ def test_only_a_student_of_the_teachers_vocabulary_can_start_as_it(encoders, tmp
         "teacher": {"model": encoders["bert-4"]},
     }
     files = [tmp_path / name for name in ("sentences.txt", "tokenizer", "tokens.npz")]
-    with pytest.raises(UserError, match=r"pretraining\.vocabulary is not that of"):
+    with pytest.raises(UserError, match=r"pretraining\.vocabulary is not the vocabulary of"):
         family.make_vocabulary(settings, *files)
     family.make_vocabulary(settings | {"vocabulary": {"from": encoders["bert-4"]}}, *files)
     assert len(Tokens.load(files[2])) == 240
@@ -497,7 +497,7 @@ def test_written_models_load_as_float32_and_say_the_same(corpus_of_tokens, tmp_p
 
 def test_heads_must_divide_the_width(corpus_of_tokens):
     with pytest.raises(UserError, match="3 heads"):
-        encoder_config(corpus_of_tokens[2], 2, 16, 3, 32, 64)
+        make_encoder_config(corpus_of_tokens[2], 2, 16, 3, 32, 64)
 
 
 def test_a_shard_without_sentences_is_refused(tmp_path):
