@@ -9,8 +9,6 @@ from pathlib import Path
 
 from cascadebert.core.files import File, replacing
 
-File = File
-
 
 def hash_file(path: File) -> str:
     """Returns the SHA-256 of a file, in hexadecimal."""

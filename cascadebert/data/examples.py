@@ -23,7 +23,7 @@ def make_examples(
     columns: role (id, text, text_pair, label or rating) -> column; without an id, rows are called
              <split>-0, <split>-1...
     neutral: with a rating, rows nearer to 0 than this are left out
-    incomplete: at most so many rows with an empty text are left out; more are an error
+    incomplete: at most how many rows with an empty text are left out; more are an error
 
     Raises UserError, with file and row, for an empty text, a label that is not the task's, a
     missing label, a bad rating or a repeated id.

@@ -14,7 +14,7 @@ class GlueTask:
 
     file_columns, hub_columns: columns of the text, of the second text if any, and of the label
     labels: in the order of GLUE's label numbers
-    incomplete: at most so many rows of a split may lack a field or a text; they are left out
+    incomplete: at most how many rows of a split may lack a field or a text; they are left out
     """
 
     file_columns: tuple[str, ...]

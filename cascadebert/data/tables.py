@@ -67,7 +67,7 @@ def parse(
     """Returns the table in the bytes of a CSV, TSV or JSONL file.
 
     form: the task's `format`: type (default: by the suffix of `origin`), encoding, header, quotes
-    incomplete: at most so many rows with a wrong number of fields are left out; more are an error
+    incomplete: at most how many rows with a wrong number of fields are left out; more are an error
     """
     kind = form.get("type") or FORMATS.get(Path(origin).suffix.lower())
     if kind is None:

@@ -5,7 +5,6 @@ pass on. The crate therefore describes data and weights, with checksums, but lea
 """
 
 import mimetypes
-import os
 import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import cast
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.reporting.provenance import ROOT
 
 PROFILES = {  # that the root conforms to -> name and version
@@ -38,8 +37,6 @@ WORKFLOW = (  # the files that a run needs, beside the Snakefile
     "cascadebert/**/*.py",
     "cascadebert/**/*.csv",
 )
-
-File = str | os.PathLike
 
 
 def write_crate(record: dict, results: File, made: Iterable[File], out: File) -> None:

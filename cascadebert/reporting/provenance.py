@@ -17,6 +17,7 @@ import torch
 
 from cascadebert.core.checksums import hash_file
 from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
 from cascadebert.core.text import join_words
 from cascadebert.encoders.loading import HUB
 from cascadebert.reporting.typeset import Cell, Display, Row
@@ -37,8 +38,6 @@ DERIVED = {
     "training of a run": "task, run, replicate",
     "intervals": "what is resampled, task, split",
 }
-
-File = str | os.PathLike
 
 
 def collect_provenance(
