@@ -76,5 +76,5 @@ def test_nobody_waits_when_everybody_left(trained):
 
 def test_members_must_agree_on_their_labels(trained, encoders, tmp_path):
     new_model(Run("finetune", "bert-4"), encoders["bert-4"], ["no", "yes"], (), 0).save(tmp_path)
-    with pytest.raises(UserError, match=r"tells \['no', 'yes'\] apart"):
+    with pytest.raises(UserError, match=r"are \['no', 'yes'\], but of"):
         Cascade.from_pretrained([trained[0][0], tmp_path], 0.9)
