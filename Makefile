@@ -23,7 +23,6 @@ run: $(VENV)/installed
 	$(BIN)/snakemake --quiet all --report $(REPORT) $(OVERRIDE)
 	@echo "The report is $(REPORT)"
 
-# Three workers on two cores, since some tests wait for a scheduler or for a moment to kill a job.
 test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,7 +30,7 @@ test: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/pyrefly check
 	$(BIN)/snakemake --lint
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile

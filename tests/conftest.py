@@ -22,8 +22,6 @@ from cascadebert.training.models import new_model
 
 torch.set_num_threads(1)
 
-LONGEST = ("test_faults", "test_slurm", "test_paper")
-
 SETTINGS = Settings(
     epochs=3,
     learning_rate=3e-3,
@@ -69,14 +67,14 @@ NEUTRAL = [
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """Marks tests that run a workflow or an encoder as slow, and puts the longest tests first.
+    """Marks tests that run a workflow or an encoder as slow, and puts workflows first.
 
     Then no parallel worker is left with a long test at the end.
     """
     for item in items:
         if "workflow" in item.path.parts or "encoders" in item.fixturenames:
             item.add_marker("slow")
-    items.sort(key=lambda item: (item.path.stem not in LONGEST, "workflow" not in item.path.parts))
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
 
 
 def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
