@@ -1,5 +1,5 @@
-# Every run with all its replicates: training, and what the model says about every split.
-# A model is loaded once: the job that trains it also predicts with it.
+# Every run with all its replicates: training, and the logits of all exits on every split.
+# One job does both, since the start of a process often takes longer than predicting.
 
 
 for number, replicates in enumerate(PACKS["train"]):

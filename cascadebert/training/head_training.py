@@ -84,12 +84,12 @@ def train_heads(
     """Trains the heads in place and leaves them as they were after their best epoch on `dev`.
 
     The states are computed once and standardised; afterwards the standardisation is folded into
-    each head's first layer, so that the heads read raw states. Heads that read pooled states train
-    in seconds: they are trained once for each of DECAYS, and each head keeps the weights with the
-    lowest log loss on `dev`, as a linear probe chooses its penalty. Heads that are one linear layer
+    each head's first layer, so that the heads read raw states. Heads that read pooled states are
+    trained once for each of DECAYS, and each head keeps the weights with the lowest log loss on
+    `dev`, as a linear probe chooses its penalty. They train fast, so their state is not saved. Heads that are one linear layer
     are not trained step by step: their convex problem is solved (`probes.fit_linear`).
 
-    checkpoint: of heads that read all tokens
+    checkpoint: used only for heads that read all tokens
 
     Returns the dev score after each epoch, in percent, averaged over the exits; none where the
     problem was solved.

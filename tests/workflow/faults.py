@@ -104,7 +104,7 @@ class Campaign:
             while True:
                 process = workflow.start("--retries", "20")
                 while process.poll() is None and waiting:
-                    time.sleep(self.random.uniform(0.2, 12))
+                    time.sleep(self.random.uniform(0.2, 16))
                     jobs = workflow.jobs()
                     if process.poll() is not None or not jobs:
                         continue
