@@ -86,8 +86,9 @@ def train_heads(
     The states are computed once and standardised; afterwards the standardisation is folded into
     each head's first layer, so that the heads read raw states. Heads that read pooled states are
     trained once for each of DECAYS, and each head keeps the weights with the lowest log loss on
-    `dev`, as a linear probe chooses its penalty. They train fast, so their state is not saved. Heads that are one linear layer
-    are not trained step by step: their convex problem is solved (`probes.fit_linear`).
+    `dev`, as a linear probe chooses its penalty. They train fast, so their state is not saved.
+    Heads that are one linear layer are not trained step by step: their convex problem is solved
+    (`probes.fit_linear`).
 
     checkpoint: used only for heads that read all tokens
 
