@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import settings
 
 from cascadebert.data.task import Task
 from cascadebert.data.tokens import tokenize
@@ -21,6 +22,9 @@ from cascadebert.training.loop import Settings
 from cascadebert.training.models import new_model
 
 torch.set_num_threads(1)
+# A machine that is busy with other tests takes its time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SETTINGS = Settings(
     epochs=3,

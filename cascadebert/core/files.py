@@ -17,6 +17,8 @@ def replacing(path: File) -> Iterator[Path]:
 
     If the body raises, nothing new is left behind, and a file or folder at `path` stays as it was.
     A killed process may leave a draft behind; the next process that writes to `path` deletes it.
+    The content is on the disk before it gets its name, so a power failure leaves no empty file. The
+    umask says who may read it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,8 +29,24 @@ def replacing(path: File) -> Iterator[Path]:
     try:
         # The suffix stays: writers such as numpy and pandas choose the format by it.
         yield (draft := scratch / path.name)
+        (like := scratch / f"{path.name}.mode").touch()
+        mode = like.stat().st_mode  # as the umask says
+        for part in [draft, *draft.rglob("*")]:
+            if part.is_file():
+                part.chmod(mode)  # safetensors writes files that only their owner can read
+            _sync(part)
         if path.is_dir():
-            shutil.rmtree(path)
+            path.rename(scratch / f"{path.name}.replaced")
         os.replace(draft, path)
+        _sync(path.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file's content, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,6 +1,6 @@
 """Texts as token ids, encoded once for each task and tokenizer, and read in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ class TokenizedSplit:
     segments: uint8 `[all tokens]`, 0 for the text and 1 for its pair; None if the encoder does not
               tell the two apart
     offsets:  int64 `[examples + 1]`, example i is tokens[offsets[i]:offsets[i + 1]]
+    cut:      bool `[examples]`, whether the text was longer than an encoder was to read
     padding:  the id that pads a batch
     """
 
@@ -38,6 +39,7 @@ class TokenizedSplit:
     tokens: np.ndarray
     segments: np.ndarray | None
     offsets: np.ndarray
+    cut: np.ndarray
     padding: int
 
     def __len__(self) -> int:
@@ -59,6 +61,7 @@ class TokenizedSplit:
             if self.segments is None
             else np.concatenate([self.segments[piece] for piece in pieces]),
             offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+            cut=self.cut[rows],
         )
 
     def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
@@ -102,17 +105,14 @@ def tokenize(
     table: pd.DataFrame, tokenizer: "PreTrainedTokenizerBase", max_length: int, chunk: int = 10_000
 ) -> TokenizedSplit:
     """Encodes a split (columns id, text, text_pair, label), texts cut at `max_length` tokens."""
-    pairs = table["text_pair"].notna().any()
-    tokens, segments, lengths = [], [], []
+    tokens, segments, lengths, cut = [], [], [], []
     for start in range(0, len(table), chunk):
         rows = table.iloc[start : start + chunk]
-        encoded = tokenizer(
-            rows["text"].tolist(),
-            rows["text_pair"].tolist() if pairs else None,
-            truncation=True,
-            max_length=max_length,
-        )
+        texts = rows["text"].tolist()
+        pairs = rows["text_pair"].tolist() if has_pairs(table) else None
+        encoded = tokenizer(texts, pairs, truncation=True, max_length=max_length)
         lengths += map(len, encoded["input_ids"])
+        cut.append(find_cut(encoded["input_ids"], texts, pairs, tokenizer, max_length))
         tokens += [np.asarray(row, dtype=np.int32) for row in encoded["input_ids"]]
         segments += [np.asarray(row, dtype=np.uint8) for row in encoded.get("token_type_ids", [])]
     return TokenizedSplit(
@@ -121,8 +121,35 @@ def tokenize(
         tokens=np.concatenate(tokens),
         segments=np.concatenate(segments) if segments else None,
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        cut=np.concatenate(cut),
         padding=tokenizer.pad_token_id,
     )
+
+
+def has_pairs(table: pd.DataFrame) -> bool:
+    """Returns whether the examples of a split are pairs of texts."""
+    return bool(table["text_pair"].notna().any())
+
+
+def find_cut(
+    encoded: Sequence[Sequence[int]],
+    texts: list[str],
+    pairs: list[str] | None,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+) -> np.ndarray:
+    """Returns which texts have more than `max_length` tokens, bool `[texts]`.
+
+    encoded: the token ids of the texts, cut at `max_length`
+    """
+    cut = np.array([len(ids) == max_length for ids in encoded], dtype=bool)
+    full = np.flatnonzero(cut)
+    if len(full):
+        whole = tokenizer(
+            [texts[i] for i in full], pairs and [pairs[i] for i in full], verbose=False
+        )["input_ids"]
+        cut[full] = [len(ids) > max_length for ids in whole]
+    return cut
 
 
 def make_shuffled_batches(

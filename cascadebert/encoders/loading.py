@@ -4,7 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
+READS_PAIRS = "reads_pairs"  # in the config.json of a trained classifier: whether texts are pairs
 
 # Functions import transformers: it takes seconds, and planning a workflow imports this module.
 
@@ -113,6 +114,35 @@ def cut_config(encoder: File, layers: int | None) -> "PreTrainedConfig":
     return config
 
 
+def count_words(model: "PreTrainedModel") -> int:
+    """Returns how many token ids the model has an embedding for."""
+    return cast(torch.nn.Embedding, model.get_input_embeddings()).num_embeddings
+
+
+def list_untrained(model: "PreTrainedModel") -> list[str]:
+    """Returns the names of the weights that a loaded model got at random: its files lack them."""
+    return sorted(getattr(model, "untrained", ()))
+
+
+def count_positions(model: "PreTrainedModel") -> int | None:
+    """Returns how many tokens the model can read; None if no table of positions limits it."""
+    for name, part in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
+            # RoBERTa counts positions from after the one that stands for padding.
+            return part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
+    return None
+
+
+def check_finite(name: File, model: torch.nn.Module) -> None:
+    """Raises UserError if a weight is infinite or no number."""
+    for parameter, weight in model.named_parameters():
+        if not weight.isfinite().all():
+            raise UserError(
+                f"{name}: {parameter} has weights that are infinite or no numbers; the file is "
+                "damaged, or its training went wrong: make or download it again"
+            )
+
+
 def label_names(config: "PreTrainedConfig") -> list[str]:
     """Returns the names of a classifier's labels, in the order of its logits."""
     return list((config.id2label or {}).values())
@@ -165,6 +195,7 @@ def _load_weights(auto_class: type, encoder: File, config: "PreTrainedConfig") -
             f"({config.num_hidden_layers} layers of width {config.hidden_size}) asks for; the two "
             "files must be of one model"
         )
+    check_finite(f"encoder {encoder}", model)
     model.untrained = new
     return model
 
@@ -175,7 +206,7 @@ def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:
     name = str(encoder)
     # Without this check a mistyped path is looked up on the hub, which gives a puzzling error.
     if (name.startswith((".", "/")) or name.count("/") > 1) and not Path(name).is_dir():
-        raise UserError(f"encoder {name}: no such folder; correct the path in `encoders`")
+        raise UserError(f"encoder {name}: no such folder; correct the path")
     limit_waiting()
     verbosity = logging.get_verbosity()
     # transformers would warn of new heads and cut layers, which are intended here, and would draw a

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.data.tokens import TokenizedSplit
-from cascadebert.encoders.loading import check_family, load_config
+from cascadebert.encoders.loading import check_family, count_positions, count_words, load_config
 from cascadebert.systems import load_method
 from cascadebert.systems.method import ExitModel, Run
 
@@ -39,18 +39,15 @@ def find_encoder(model: ExitModel) -> PreTrainedModel:
 def check_reads(model: ExitModel, encoder: File, data: TokenizedSplit) -> None:
     """Raises UserError if the model lacks embeddings of these tokens or of that many."""
     inside = find_encoder(model)
-    words = inside.get_input_embeddings().num_embeddings
+    words = count_words(inside)
     if data.tokens.max() >= words:
         raise UserError(
             f"{encoder} has a vocabulary of {words}, but the texts have token {data.tokens.max()}; "
             "give it in `encoders` the `tokenizer` of an encoder with the same vocabulary, or none"
         )
-    for name, part in inside.named_modules():
-        if name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
-            # RoBERTa counts positions from after the one that stands for padding.
-            room = part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
-            if data.lengths.max() > room:
-                raise UserError(
-                    f"training.max_length: texts have up to {data.lengths.max()} tokens, but "
-                    f"{encoder} reads {room} at most"
-                )
+    positions = count_positions(inside)
+    if positions is not None and data.lengths.max() > positions:
+        raise UserError(
+            f"training.max_length: texts have up to {data.lengths.max()} tokens, but "
+            f"{encoder} reads {positions} at most"
+        )

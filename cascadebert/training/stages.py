@@ -13,8 +13,8 @@ from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
 from cascadebert.data.predictions import PROBES, Predictions
 from cascadebert.data.task import DEV, Task
-from cascadebert.data.tokens import TokenizedSplit
-from cascadebert.encoders.loading import compute_layer_cost, load_tokenizer
+from cascadebert.data.tokens import TokenizedSplit, has_pairs
+from cascadebert.encoders.loading import READS_PAIRS, compute_layer_cost, load_tokenizer
 from cascadebert.systems import method_module
 from cascadebert.systems.method import ExitModel, Run
 from cascadebert.systems.shared.heads import FrozenExits
@@ -22,7 +22,7 @@ from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.difficulty import assign_folds
 from cascadebert.training.head_training import train_heads
 from cascadebert.training.loop import Examples, Regularisation, Settings, predict, train
-from cascadebert.training.models import check_reads, new_model
+from cascadebert.training.models import check_reads, find_encoder, new_model
 from cascadebert.training.probes import predict_with_probes, scale_exits
 from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
 from cascadebert.training.store import Store, fingerprint
@@ -168,6 +168,8 @@ def train_run(job: TrainingJob, store: Store, folder: File) -> None:
         name = f"{job.task.name}/{job.run.name} replicate {job.replicate}"
         model = job.new_model(seed)
         check_reads(model, job.encoder, data)
+        # Whoever uses the model is told if they forget the pairs.
+        setattr(find_encoder(model).config, READS_PAIRS, has_pairs(job.task.splits[TRAIN]))
         if isinstance(model, FrozenExits):
             scores = train_heads(
                 model, data, dev, job.task.metric, seed=seed, name=name, checkpoint=checkpoint

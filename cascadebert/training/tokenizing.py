@@ -3,13 +3,11 @@
 import logging
 
 import numpy as np
-import pandas as pd
-from transformers import PreTrainedTokenizerBase
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.data.task import Task
-from cascadebert.data.tokens import TokenizedSplit, tokenize
+from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import check_family, load_config, load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -40,18 +38,11 @@ def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> N
                     f"{task.name}: {encoder} knows no word of the training texts; does it have "
                     "its tokenizer's files (tokenizer.json), and is it of their language?"
                 )
-            cut = count_cut(table, data, tokenizer, max_length)
-            log.info("%s: %d of %d texts were cut at %d tokens", split, cut, len(data), max_length)
+            log.info(
+                "%s: %d of %d texts were cut at %d tokens",
+                split,
+                data.cut.sum(),
+                len(data),
+                max_length,
+            )
             data.save(draft / f"{split}.npz")
-
-
-def count_cut(
-    table: pd.DataFrame, data: TokenizedSplit, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> int:
-    """Returns the number of texts that were cut in a tokenized split."""
-    full = table[data.lengths == max_length]
-    if full.empty:
-        return 0
-    pairs = full["text_pair"].tolist() if full["text_pair"].notna().any() else None
-    whole = tokenizer(full["text"].tolist(), pairs, verbose=False)["input_ids"]
-    return sum(len(ids) > max_length for ids in whole)

@@ -1,19 +1,27 @@
 """What the deployed cascade executes is what the stored logits say, example by example."""
 
+import json
+import math
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.cascade import Cascade
-from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.encoders.loading import READS_PAIRS, load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
 from cascadebert.systems.method import Run
 from cascadebert.systems.shared.exits import CONFIDENCE, first_confident, speedup
 from cascadebert.training.loop import Examples, predict, train
 from cascadebert.training.models import new_model
-from tests.conftest import SETTINGS
+from tests.conftest import BAD, GOOD, NEUTRAL, SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,197 @@ def test_nobody_waits_when_everybody_left(trained):
     assert (cascade(["a warm film", "a dull plot"]).exits == 0).all()
 
 
+# --- What goes in ---
+
+TEXTS = [f"{word} {other}" for word in (*GOOD[:5], *BAD[:5]) for other in NEUTRAL[:4]]
+
+
+@pytest.fixture(scope="module")
+def cascade(trained) -> Cascade:
+    return Cascade.from_pretrained(trained[0], threshold=0.9, max_length=12)
+
+
+@pytest.fixture(scope="module")
+def answers(cascade) -> dict[str, dict]:
+    """The answer to each text when it is asked for alone."""
+    return {text: next(iter(cascade(text))) for text in TEXTS}
+
+
+def check(asked: list[str], got, answers) -> None:
+    assert len(got) == len(asked)
+    for text, record in zip(asked, got, strict=True):
+        alone = answers[text]
+        assert (record["label"], record["exit"]) == (alone["label"], alone["exit"])
+        assert record["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+
+
+CONTAINERS = {
+    "list": list,
+    "tuple": tuple,
+    "generator": iter,
+    "array": np.array,
+    "objects": lambda texts: np.array(texts, dtype=object),
+    "dictionary's values": lambda texts: dict(enumerate(texts)).values(),
+    "shuffled Series": lambda texts: pd.Series(texts, index=range(len(texts) + 5, 5, -1)),
+    "filtered Series": lambda texts: pd.DataFrame({"text": ["x", *texts]}).iloc[1:]["text"],
+    "Series of strings": lambda texts: pd.Series(texts, dtype="string"),
+    "text as its index": lambda texts: pd.Series(texts, index=texts[::-1]),
+}
+
+
+@given(
+    texts=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=9),
+    container=st.sampled_from(sorted(CONTAINERS)),
+    batch_size=st.integers(1, 5),
+)
+def test_any_sequence_of_strings_is_answered_in_its_own_order(
+    cascade, answers, texts, container, batch_size
+):
+    check(texts, cascade(CONTAINERS[container](texts), batch_size=batch_size), answers)
+
+
+def test_one_text_has_one_answer_and_no_text_has_none(cascade, answers):
+    check([TEXTS[3]], cascade(TEXTS[3]), answers)
+    assert len(cascade("")) == 1
+    none = cascade([])
+    assert (len(none), none.probabilities.shape, list(none)) == (0, (0, 2), [])
+
+
+NO_TEXTS = [None, b"bytes", 7, 1.5, math.nan, pd.NA, ["a", "list"], {"text": "x"}, Ellipsis]
+
+
+@given(
+    before=st.lists(st.sampled_from(TEXTS), max_size=4),
+    bad=st.sampled_from(NO_TEXTS),
+    after=st.lists(st.sampled_from(TEXTS), max_size=3),
+)
+def test_what_is_no_string_is_named_with_its_position(cascade, before, bad, after):
+    with pytest.raises(UserError, match=rf"^texts\[{len(before)}\] is .*; give a string"):
+        cascade([*before, bad, *after])
+
+
+@given(text=st.text(st.characters(exclude_categories=[])))
+def test_every_string_is_answered_or_refused(cascade, text):
+    """Also empty ones, control characters, NULs, and halves of surrogate pairs."""
+    if re.search("[\ud800-\udfff]", text):
+        with pytest.raises(UserError, match=r"texts\[1\] has half of a surrogate pair"):
+            cascade(["a", text])
+    else:
+        _, record = cascade(["a", text])
+        assert sum(record["probabilities"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pd.DataFrame({"text": ["a warm film"]}),
+        {"a warm film": 1},
+        {"a warm film"},
+        b"a warm film",
+        np.array([["a warm film"]]),
+        np.array("a warm film"),
+        torch.zeros(2, 2),
+        None,
+        7,
+    ],
+    ids=lambda texts: type(texts).__name__,
+)
+def test_what_is_no_sequence_of_strings_is_refused(cascade, texts):
+    with pytest.raises(UserError, match=r"^texts: .*; give "):
+        cascade(texts)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, None, "32"])
+def test_a_batch_holds_at_least_one_text(cascade, batch_size):
+    with pytest.raises(UserError, match=r"^batch_size is .*from 1 on"):
+        cascade(TEXTS, batch_size=batch_size)
+
+
+def test_pairs_are_given_exactly_where_the_task_has_them(trained):
+    cascade = Cascade.from_pretrained(trained[0], threshold=0.9, max_length=64)
+    with pytest.raises(UserError, match="there are 2 texts, but 3 pairs"):
+        cascade(TEXTS[:2], TEXTS[:3])
+    with pytest.raises(UserError, match=r"^pairs\[1\] is None"):
+        cascade(TEXTS[:2], [TEXTS[0], None])
+    assert len(cascade(TEXTS[0], TEXTS[1])) == 1
+    config = cascade.members[0].config
+    setattr(config, READS_PAIRS, True)
+    assert len(cascade(TEXTS[:2], TEXTS[:2])) == 2
+    with pytest.raises(UserError, match="trained on pairs of texts; give `pairs`"):
+        cascade(TEXTS)
+    setattr(config, READS_PAIRS, False)
+    assert len(cascade(TEXTS)) == len(TEXTS)
+    with pytest.raises(UserError, match="trained on single texts; give no `pairs`"):
+        cascade(TEXTS, TEXTS)
+
+
+# --- What comes out ---
+
+
+def test_answers_go_into_json_and_a_table(cascade):
+    answers = cascade(TEXTS)
+    records = json.loads(json.dumps(list(answers)))
+    table = pd.DataFrame(records)
+    assert table["label"].tolist() == answers.labels.tolist()
+    assert table["confidence"].tolist() == answers.confidence.tolist()
+    assert table["layers"].tolist() == answers.layers.tolist()
+    assert set(answers.labels) == {"negative", "positive"}
+    for record, row in zip(records, answers.probabilities, strict=True):
+        assert record["probabilities"] == {"negative": row[0], "positive": row[1]}
+        assert record["confidence"] == max(row)
+
+
+def test_texts_that_were_cut_are_marked(cascade):
+    fits = " ".join(["film"] * 10)  # and [CLS] and [SEP]
+    answers = cascade(["film", fits, f"{fits} film", " ".join(["film"] * 5000)])
+    assert answers.truncated.tolist() == [False, False, True, True]
+
+
+# --- What is no cascade ---
+
+
 def test_members_must_agree_on_their_labels(trained, encoders, tmp_path):
     new_model(Run("finetune", "bert-4"), encoders["bert-4"], ["no", "yes"], (), 0).save(tmp_path)
-    with pytest.raises(UserError, match=r"are \['no', 'yes'\], but of"):
-        Cascade.from_pretrained([trained[0][0], tmp_path], 0.9)
+    load_tokenizer(encoders["bert-4"]).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"are \['no', 'yes'\], but those of the first"):
+        Cascade.from_pretrained([trained[0][0], tmp_path], 0.9, max_length=64)
+
+
+def test_encoders_that_were_never_fine_tuned_are_no_members(trained, encoders):
+    with pytest.raises(UserError, match=r"bert-2 was never fine-tuned .* no classifier\.bias"):
+        Cascade.from_pretrained([encoders["bert-2"], trained[0][1]], 0.9)
+
+
+def test_members_that_do_not_fit_are_refused(trained, encoders):
+    folders = trained[0]
+    for threshold in ([0.9, 0.8], [], math.nan, "high", [[0.9]], None):
+        with pytest.raises(UserError, match=r"^threshold is .*1 numbers"):
+            Cascade.from_pretrained(folders, threshold, max_length=64)
+    for max_length in (0, -1, 3, 1.5, None):
+        with pytest.raises(UserError, match=r"max_length is .* above 3"):
+            Cascade.from_pretrained(folders, 0.9, max_length)
+    with pytest.raises(UserError, match=r"max_length is 67, but .* reads 66 tokens at most"):
+        Cascade.from_pretrained(folders, 0.9, max_length=67)
+    with pytest.raises(UserError, match="is one folder; give a list"):
+        Cascade.from_pretrained(str(folders[0]), 0.9)
+    with pytest.raises(UserError, match="0 members and 0 tokenizers"):
+        Cascade.from_pretrained([], 0.9)
+    with pytest.raises(UserError, match="/nowhere: no such folder"):
+        Cascade.from_pretrained(["/nowhere", folders[1]], 0.9)
+    members = Cascade.from_pretrained(folders, 0.9, max_length=64).members
+    large = load_tokenizer(encoders["bert-2"])
+    large.add_tokens(["unheard-of"])
+    with pytest.raises(UserError, match=r"has a vocabulary of \d+, but its tokenizer one of"):
+        Cascade(members, [large, large], 0.9, 64)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(trained, bad):
+    cascade = Cascade.from_pretrained(trained[0], 0.9, max_length=64)
+    bias = cascade.members[0].classifier.bias
+    with torch.no_grad():
+        bias[0] = bad
+    with pytest.raises(UserError, match=r"member 1 of the cascade gives no number .* texts\[0\]"):
+        cascade(TEXTS)
+    with pytest.raises(UserError, match=r"classifier\.bias has weights that are infinite or no"):
+        Cascade(cascade.members, cascade.tokenizers, 0.9, 64)

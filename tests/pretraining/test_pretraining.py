@@ -175,7 +175,7 @@ spans = st.lists(
 
 
 @given(spans, spans)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_alignment_is_the_mean_over_shared_characters(teacher, student):
     states = np.random.default_rng(0).normal(size=(len(teacher), 3))
     found = align_states(states, np.array(teacher), np.array(student))
@@ -214,7 +214,7 @@ def test_outputs_are_the_teachers_states_at_the_students_tokens(encoders, name):
 
 
 @given(st.integers(0, 5))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_masking_chooses_fifteen_in_a_hundred_of_what_may_be_masked(seed):
     ids = torch.full((200, 50), 7)
     maskable = torch.arange(50).expand(200, 50) > 9
@@ -312,7 +312,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
 
 @given(st.lists(st.integers(2, 40), min_size=12, max_size=300), st.integers(0, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_epoch_holds_every_sentence_once_within_the_budget(lengths, seed):
     lengths = np.array(lengths)
     found = loop.make_batches(lengths, 5, 100, seed)

@@ -205,7 +205,9 @@ def noisy_problem(examples: int, layers: int) -> tuple[Given, TokenizedSplit]:
     labels = (evidence + evidence.std() * draw.normal(size=examples) > 0).astype(np.int64)
     ids = np.arange(examples).astype(str)
     tokens, offsets = np.arange(examples, dtype=np.int32), np.arange(examples + 1)
-    return backbone, TokenizedSplit(ids, labels, tokens, None, offsets, 0)
+    return backbone, TokenizedSplit(
+        ids, labels, tokens, None, offsets, np.zeros(len(ids), dtype=bool), 0
+    )
 
 
 @pytest.mark.parametrize("solved", [False, True])

@@ -1,14 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebert.core.errors import UserError
 from cascadebert.training.difficulty import assign_folds, combine_answers
 
 
-@settings(deadline=None)  # the first call imports scikit-learn
 @given(st.lists(st.integers(0, 2), min_size=40, max_size=200), st.integers(2, 5))
 def test_folds_partition_the_examples_and_spread_the_classes(labels, folds):
     labels = np.array(labels)

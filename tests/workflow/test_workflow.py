@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from cascadebert.core.errors import UserError
+from cascadebert.deployment.cascade import Cascade
 from cascadebert.evaluation.claims import ABLATION, CLAIMS, EARLY_EXIT
 from cascadebert.experiment.configuration import Experiment, resolve
 from tests.workflow.command import ROOT, planned, snakemake
@@ -138,6 +141,35 @@ def test_every_job_has_a_log_and_a_benchmark(finished):
     log = (results / "logs/label_runs/words/finetune-bert-2/0.log").read_text()
     name = "difficulty words/finetune-bert-2 fold 1 seed 1"
     assert re.search(name + r" .*\d+/\d+ \[\d\d:\d\d<\d\d:\d\d", log)
+
+
+def test_its_cascade_can_be_loaded_or_it_says_what_there_is(finished, tmp_path):
+    results = finished / "results/small"
+    right = {"task": "words", "system": "cascadebert", "speedup": 2}
+    cascade = Cascade.from_results(results, **right)
+    with pytest.raises(UserError, match="trained on single texts"):
+        cascade("a superb film", pairs="a dull plot")
+    for wrong, message in [
+        ({"task": "word"}, "has no task 'word'; choose from: words$"),
+        ({"system": "pabee"}, "has no cascade 'pabee'; choose from: cascadebert, plain$"),
+        ({"speedup": 3}, r"has no speed-up 3; choose from: 1\.5, 2$"),
+        ({"replicate": 2}, "has no replicate 2; choose from: 0, 1$"),
+        ({"replicate": -1}, "has no replicate -1"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            Cascade.from_results(results, **right | wrong)
+    with pytest.raises(
+        UserError, match=r"not the results of an experiment; .* are: small"
+    ):
+        Cascade.from_results(results.parent / "smal", **right)
+
+    half = shutil.copytree(results, tmp_path / "half", ignore=shutil.ignore_patterns("store"))
+    shutil.rmtree(half / "models/words/finetune-bert-4/seed0")
+    with pytest.raises(UserError, match="finetune-bert-4/seed0 is missing: the experiment is not"):
+        Cascade.from_results(half, **right)
+    shutil.rmtree(half / "evaluation")
+    with pytest.raises(UserError, match=r"cascadebert\.json is missing: the experiment is not"):
+        Cascade.from_results(half, **right)
 
 
 def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, config, task):

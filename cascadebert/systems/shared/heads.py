@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
+from cascadebert.encoders.loading import list_untrained
 from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.systems.method import ENCODER, ExitModel, Inputs, Options, Run
 
@@ -88,7 +89,7 @@ class Scaling(nn.Module):
 def find_pooler(model: "PreTrainedModel") -> nn.Linear | None:
     """The dense layer of the pre-trained pooler, if the encoder came with one of BERT's form."""
     dense = getattr(getattr(model.base_model, "pooler", None), "dense", None)
-    is_new = any("pooler" in name for name in getattr(model, "untrained", ()))
+    is_new = any("pooler" in name for name in list_untrained(model))
     return dense if isinstance(dense, nn.Linear) and not is_new else None
 
 
