@@ -122,12 +122,16 @@ class Cascade:
 
     @classmethod
     def from_pretrained(
-        cls, folders: Sequence[File], threshold: float | Sequence[float], max_length: int = 128
+        cls,
+        folders: Sequence[File],
+        threshold: float | Sequence[float],
+        max_length: int | None = None,
     ) -> "Cascade":
         """Loads members that were fine-tuned on one task, smallest first.
 
-        folders: `models/<task>/<run>/seed<n>` of an experiment, or any sequence classifiers in
-                 Hugging Face layout
+        folders:    `models/<task>/<run>/seed<n>` of an experiment, or any sequence classifiers in
+                    Hugging Face layout
+        max_length: default: 128 tokens, or as many as all members read
 
         Raises UserError if a member was never fine-tuned, or if members do not fit together.
         """
@@ -143,6 +147,8 @@ class Cascade:
                     "in models/<task>/<run>/seed<n>"
                 )
             members.append(member)
+        if max_length is None:
+            max_length = min([128, *filter(None, map(count_positions, members))])
         return cls(members, [load_tokenizer(folder) for folder in folders], threshold, max_length)
 
     @classmethod

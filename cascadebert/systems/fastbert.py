@@ -120,20 +120,15 @@ class Students(FrozenExits):
     ) -> torch.Tensor:
         return head(states, attention_mask)
 
-    def objective(
-        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def loss(self, logits: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
         """The students' KL divergences, summed (Eq. 6).
 
         Eq. 5 prints KL(student || teacher). The authors' public code minimises, as distillation
         usually does, KL(teacher || student), and so do we.
         """
-        logits = self(inputs)
         log_probabilities = logits.log_softmax(dim=-1)
         students, teacher = log_probabilities[:, :-1], log_probabilities[:, -1:]
-        return logits, kl_div(
-            students, teacher.expand_as(students), log_target=True, reduction="batchmean"
-        )
+        return kl_div(students, teacher.expand_as(students), log_target=True, reduction="batchmean")
 
 
 def Model(run: Run, encoder: File, labels: list[str], parents: Sequence[File]) -> ExitModel:

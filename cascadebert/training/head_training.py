@@ -9,12 +9,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
-from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
+from cascadebert.core.progress import Progress
+from cascadebert.data.tokens import TokenizedSplit, make_shuffled_batches, make_sorted_batches
 from cascadebert.systems.shared.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import Examples, Settings, choose_device, predict, train
+from cascadebert.training.loop import (
+    Batches,
+    Examples,
+    Settings,
+    choose_device,
+    learning_rate,
+    score_exits,
+    train,
+)
 from cascadebert.training.probes import BATCH, fit_linear
 
 # A head is small and its states are standardised: it bears a higher rate than an encoder does, and
@@ -85,8 +95,9 @@ def train_heads(
 
     The states are computed once and standardised; afterwards the standardisation is folded into
     each head's first layer, so that the heads read raw states. Heads that read pooled states are
-    trained once for each of DECAYS, and each head keeps the weights with the lowest log loss on
-    `dev`, as a linear probe chooses its penalty. They train fast, so their state is not saved.
+    trained with each of DECAYS at once, and each head keeps the weights with the lowest log loss on
+    `dev`, as a linear probe chooses its penalty. They have one form. They train in seconds, so
+    their state is not saved.
     Heads that are one linear layer are not trained step by step: their convex problem is solved
     (`probes.fit_linear`).
 
@@ -181,26 +192,99 @@ def on_standardised_states(
             fold(layer, *of_head)
 
 
+class _HeadGrid:
+    """Heads of one form, once for each of DECAYS. All of them are computed at once."""
+
+    def __init__(self, heads: nn.ModuleList):
+        self.form = copy.deepcopy(heads[0])
+        # For each decay, name -> the parameters of all heads, `[heads, ...]`.
+        self.weights = [stack_module_state(list(heads))[0] for _ in DECAYS]
+
+    def make_optimizer(self) -> torch.optim.AdamW:
+        """As `loop.make_optimizer`: biases, which are vectors, do not decay."""
+        groups = []
+        for weights, decay in zip(self.weights, DECAYS, strict=True):
+            matrices = [weight for weight in weights.values() if weight.ndim > 2]
+            vectors = [weight for weight in weights.values() if weight.ndim <= 2]
+            groups.append({"params": matrices, "weight_decay": decay})
+            groups.append({"params": vectors, "weight_decay": 0.0})
+        return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+
+    def answer(self, states: torch.Tensor, training: bool) -> list[torch.Tensor]:
+        """For each decay the logits `[batch, heads, labels]` of states `[batch, heads, width]`."""
+        self.form.train(training)
+
+        def answer_one(weights: dict[str, torch.Tensor], states: torch.Tensor) -> torch.Tensor:
+            return functional_call(self.form, weights, (states,))
+
+        answer_all = vmap(answer_one, in_dims=(0, 1), out_dims=1, randomness="different")
+        return [answer_all(weights, states) for weights in self.weights]
+
+    def read(self, decay: int, head: int) -> dict[str, torch.Tensor]:
+        """A copy of the weights of one head, trained with that one of DECAYS."""
+        return {name: w[head].detach().clone() for name, w in self.weights[decay].items()}
+
+
 def _train_with_each_decay(
     model: FrozenExits, examples: Examples, settings: Settings, *, seed: int, name: str
 ) -> list[float]:
-    """Leaves each head with the weights of its best decay; returns the scores of the best on all.
+    """Trains the heads with each of DECAYS, side by side on the same batches.
 
-    Every training starts from the same weights and sees the same batches.
+    Leaves each head with the weights of the lowest log loss on dev, whatever the decay and the
+    epoch. Returns after each epoch the dev score with the best weights until then.
     """
-    gold = torch.from_numpy(examples.dev.labels)
-    start, trained, losses, scores = copy.deepcopy(model.heads), [], [], []
-    for decay in DECAYS:
-        model.heads = copy.deepcopy(start)
-        name_here = f"{name} decay {decay:g}"
-        with_decay = replace(settings, weight_decay=decay)
-        scores.append(train(model, examples, with_decay, seed=seed, name=name_here))
-        logits = torch.from_numpy(predict(model, examples.dev))[:, : len(start)]
-        losses.append([cross_entropy(exit, gold).item() for exit in logits.unbind(dim=1)])
-        trained.append(model.heads)
-    best = np.argmin(losses, axis=0)
-    model.heads = nn.ModuleList(trained[decay][i] for i, decay in enumerate(best))
-    return scores[int(np.argmin(np.mean(losses, axis=1)))]
+    grid = _HeadGrid(model.heads)
+    optimizer = grid.make_optimizer()
+    steps = settings.epochs * -(-len(examples.train) // settings.batch_size)
+    sampler, progress = np.random.default_rng(seed), Progress(name, steps)
+    torch.manual_seed(seed)  # dropout
+    lowest = np.full(len(model.heads), np.inf)
+    scores = []
+    for _ in range(settings.epochs):
+        for rows in make_shuffled_batches(examples.train.lengths, settings.batch_size, sampler):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(progress.done, steps, settings)
+            states, last = _read_pooled(model, examples.train, rows)
+            gold = torch.from_numpy(examples.train.labels[rows]).to(last.device)
+            losses = [
+                model.loss(torch.cat([logits, last[:, None]], dim=1), gold)
+                for logits in grid.answer(states, training=True)
+            ]
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack(losses).sum().backward()
+            optimizer.step()
+            progress.step()
+        losses = _find_dev_losses(grid, model, examples.dev)
+        for i, decay in enumerate(losses.argmin(axis=0).tolist()):
+            if losses[decay, i] < lowest[i]:
+                lowest[i] = losses[decay, i]
+                model.heads[i].load_state_dict(grid.read(decay, i))
+        scores.append(score_exits(model, examples, settings.precision))
+    return scores
+
+
+@torch.inference_mode()
+def _find_dev_losses(grid: _HeadGrid, model: FrozenExits, dev: Batches) -> np.ndarray:
+    """The log loss of every head, trained with each of DECAYS: `[decays, heads]`."""
+    total = np.zeros((len(DECAYS), len(model.heads)))
+    for rows in make_sorted_batches(dev.lengths, BATCH):
+        states, _ = _read_pooled(model, dev, rows)
+        gold = torch.from_numpy(dev.labels[rows]).to(states.device)
+        for decay, logits in enumerate(grid.answer(states, training=False)):
+            every = gold[:, None].expand(logits.shape[:2])
+            losses = cross_entropy(logits.flatten(0, 1), every.flatten(), reduction="none")
+            total[decay] += losses.view(every.shape).sum(dim=0).cpu().numpy()
+    return total / len(dev)
+
+
+def _read_pooled(
+    model: FrozenExits, data: Batches, rows: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The standardised states `[batch, heads, width]`, and the last exit's logits."""
+    seen = _on_device(data.batch(rows))
+    if "states" not in seen:
+        seen = model.read(seen)
+    return model.standardise(seen["states"])[:, 0], seen["last"]
 
 
 def _solve(heads: list[nn.Linear], data: FrozenStates, dev: FrozenStates) -> None:

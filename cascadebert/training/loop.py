@@ -228,7 +228,7 @@ def train(
 
         if len(state.scores) > epoch:
             continue
-        reached = _score_dev(model, examples, settings.precision)
+        reached = score_exits(model, examples, settings.precision)
         log.info("%s epoch %d: dev %s %.2f", name, epoch + 1, examples.metric, reached)
         if reached > max(state.scores, default=-1):
             state.best = copy.deepcopy(model.state_dict())
@@ -261,8 +261,8 @@ def _find_loss(
     return loss + settings.difficulty_weight * margin_loss
 
 
-def _score_dev(model: ExitModel, examples: Examples, precision: str) -> float:
-    """In percent, averaged over the exits."""
+def score_exits(model: ExitModel, examples: Examples, precision: str) -> float:
+    """The score on the dev examples, in percent, averaged over the exits."""
     predicted = predict(model, examples.dev, precision=precision).argmax(axis=-1)
     scores = [score(examples.metric, exit, examples.dev.labels) for exit in predicted.T]
     return float(np.mean(scores))

@@ -248,11 +248,12 @@ def test_members_that_do_not_fit_are_refused(trained, encoders):
     for threshold in ([0.9, 0.8], [], math.nan, "high", [[0.9]], None):
         with pytest.raises(UserError, match=r"^threshold is .*1 numbers"):
             Cascade.from_pretrained(folders, threshold, max_length=64)
-    for max_length in (0, -1, 3, 1.5, None):
+    for max_length in (0, -1, 3, 1.5):
         with pytest.raises(UserError, match=r"max_length is .* above 3"):
             Cascade.from_pretrained(folders, 0.9, max_length)
     with pytest.raises(UserError, match=r"max_length is 67, but .* reads 66 tokens at most"):
         Cascade.from_pretrained(folders, 0.9, max_length=67)
+    assert Cascade.from_pretrained(folders, 0.9).max_length == 66
     with pytest.raises(UserError, match="is one folder; give a list"):
         Cascade.from_pretrained(str(folders[0]), 0.9)
     with pytest.raises(UserError, match="0 members and 0 tokenizers"):

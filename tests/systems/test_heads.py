@@ -237,27 +237,30 @@ def test_converged_heads_are_at_scikit_learns_optimum(solved, monkeypatch):
         assert reached == pytest.approx(lowest.item(), rel=1e-6 if solved else 0.01)
 
 
-def test_each_head_keeps_the_decay_that_is_best_for_it(monkeypatch):
-    """A weak one where the states tell the labels, a strong one where they do not."""
+def test_each_head_keeps_the_decay_and_the_epoch_that_are_best_for_it(monkeypatch):
+    """The states of the first layer tell the labels; those of the second are noise."""
     backbone, data = noisy_problem(900, layers=3)
     backbone.tables[1, :, 0] += 30 * (2 * torch.from_numpy(data.labels) - 1)
     backbone.tables[2] = torch.randn(900, WIDTH, generator=torch.Generator().manual_seed(2))
     few, dev = data.take(np.arange(120)), data.take(np.arange(120, 900))
 
     def train_with(*decays):
+        """The log loss of both heads on dev."""
         monkeypatch.setattr(head_training, "DECAYS", decays)
         heads = nn.ModuleList(nn.Sequential(nn.Linear(WIDTH, 2)) for _ in range(2))
         for parameter in heads.parameters():
             nn.init.zeros_(parameter)
         model = FrozenExits(backbone, heads, depth=3, pooling="first")
-        train_heads(model, few, dev, "accuracy", seed=0, name="noisy")
+        scores = train_heads(model, few, dev, "accuracy", seed=0, name="noisy")
+        assert len(scores) == 50
         logits = torch.from_numpy(predict(model, dev))
         return [cross_entropy(logits[:, e], torch.from_numpy(dev.labels)).item() for e in range(2)]
 
-    plain, noisy = zip(train_with(0.1), train_with(30.0), strict=True)
-    assert plain[0] < plain[1]
-    assert noisy[0] > noisy[1]
-    assert train_with(0.1, 30.0) == pytest.approx([plain[0], noisy[1]], rel=1e-6)
+    weak, strong = train_with(0.1), train_with(30.0)
+    assert weak[0] < strong[0] < 0.67
+    # Of noise, the first epochs know least that is wrong.
+    assert max(weak[1], strong[1]) < np.log(2) + 0.01
+    assert train_with(0.1, 30.0) == pytest.approx(np.minimum(weak, strong), rel=1e-6)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])

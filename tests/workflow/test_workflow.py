@@ -158,9 +158,7 @@ def test_its_cascade_can_be_loaded_or_it_says_what_there_is(finished, tmp_path):
     ]:
         with pytest.raises(UserError, match=message):
             Cascade.from_results(results, **right | wrong)
-    with pytest.raises(
-        UserError, match=r"not the results of an experiment; .* are: small"
-    ):
+    with pytest.raises(UserError, match=r"not the results of an experiment; .* are: small"):
         Cascade.from_results(results.parent / "smal", **right)
 
     half = shutil.copytree(results, tmp_path / "half", ignore=shutil.ignore_patterns("store"))

@@ -186,6 +186,13 @@ class FrozenExits(ExitModel):
         mask = inputs["attention_mask"][:, :1]
         return {"states": pooled.float(), "attention_mask": mask, "last": outputs.logits.float()}
 
+    def standardise(self, states: torch.Tensor) -> torch.Tensor:
+        """The states `[..., heads, width]` as heads read them: standardised during training."""
+        if self.scale is None:
+            return states
+        mean, deviation = self.scale
+        return (states - mean) / deviation
+
     def answer(
         self, head: nn.Module, states: torch.Tensor, attention_mask: torch.Tensor
     ) -> torch.Tensor:
@@ -194,20 +201,24 @@ class FrozenExits(ExitModel):
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         seen = inputs if "states" in inputs else self.read(inputs)
-        states, mask = seen["states"], seen["attention_mask"]
-        if self.scale is not None:
-            mean, deviation = self.scale
-            states = (states - mean) / deviation
+        states, mask = self.standardise(seen["states"]), seen["attention_mask"]
         logits = [self.answer(head, states[:, :, i], mask) for i, head in enumerate(self.heads)]
         return torch.stack([*logits, seen["last"]], dim=1).float()
 
     def objective(
         self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The sum of the heads' cross-entropies; the last exit is not trained any more."""
         logits = self(inputs)
+        return logits, self.loss(logits, gold)
+
+    def loss(self, logits: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
+        """The sum of the heads' cross-entropies; the last exit is not trained any more.
+
+        logits: of all exits, `[batch, exits, labels]`
+        gold:   labels, int64 `[batch]`
+        """
         losses = (cross_entropy(logits[:, i], gold) for i in range(len(self.heads)))
-        return logits, sum(losses, logits.new_zeros(()))
+        return sum(losses, logits.new_zeros(()))
 
     def first_layers(self) -> list[nn.Linear]:
         """The layer of each head that reads the states."""
