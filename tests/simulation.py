@@ -81,6 +81,7 @@ def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[st
         }
         for name, frames_of_systems in of_task.items():
             parts[name].append(pd.concat(frames_of_systems, ignore_index=True))
+        parts["points"][-1]["majority"] = 51.25
         points = parts["points"][-1]
         parts["differences"].append(compare_systems(systems, points, PAIRS, [split], resampling))
         parts["exit_differences"].append(compare_exits(systems, ABLATIONS, [split], resampling))
@@ -107,7 +108,14 @@ def task_description(name: str = "movies", metric: str = "accuracy") -> dict:
         "labels": ["negative", "positive"],
         "metric": metric,
         "splits": {
-            split: {"rows": rows, "labelled": True, "source": "sentences of film reviews"}
+            split: {
+                "rows": rows,
+                "labelled": True,
+                "source": "sentences of film reviews",
+                "classes": {"negative": rows // 2, "positive": rows - rows // 2},
+                "shared": {},
+                "contradictory": 0,
+            }
             for split, rows in splits.items()
         },
     }

@@ -8,7 +8,12 @@ from cascadebert.evaluation.choice import ChosenSystem, choose
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained, measure_exits
-from cascadebert.evaluation.points import describe_not_run, measure_operating_points, trace_curve
+from cascadebert.evaluation.points import (
+    add_majority,
+    describe_not_run,
+    measure_operating_points,
+    trace_curve,
+)
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
 
@@ -46,7 +51,9 @@ with job(snakemake):
     pairs = [pair for pair in experiment.comparisons if set(pair) <= set(chosen)]
     ablations = dict(pair for pair in pairs if pair in experiment.ablations.items())
     tables = {
-        "operating_points": mark_undertrained(pd.concat([points, *absent]), gaps),
+        "operating_points": add_majority(
+            mark_undertrained(pd.concat([points, *absent]), gaps), task
+        ),
         "probes": gaps,
         "curves": pd.concat(trace_curve(each, splits, resampling) for each in chosen.values()),
         "exits": pd.concat(measure_exits(each, splits, resampling) for each in chosen.values()),

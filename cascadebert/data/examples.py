@@ -1,6 +1,7 @@
 """Makes the four columns of a task from a table as it was read, and checks every row."""
 
 import json
+import unicodedata
 from dataclasses import replace
 
 import pandas as pd
@@ -17,6 +18,7 @@ def make_examples(
     labels: list[str],
     neutral: float = 0.0,
     incomplete: int = 0,
+    unlabelled_test: bool = False,
 ) -> pd.DataFrame:
     """Returns the columns id, text, text_pair and label, as in `Task`.
 
@@ -24,10 +26,12 @@ def make_examples(
              <split>-0, <split>-1...
     neutral: with a rating, rows nearer to 0 than this are left out
     incomplete: at most how many rows with an empty text are left out; more are an error
+    unlabelled_test: whether test splits may lack labels
 
     Raises UserError, with file and row, for an empty text, a label that is not the task's, a
-    missing label, a bad rating or a repeated id.
+    missing label, a bad rating, a repeated id, or a first row that was taken for the header.
     """
+    _check_header(table, columns, labels)
     roles = [role for role in ("text", "text_pair") if role in columns]
     texts = pd.DataFrame({role: table.column(columns[role], role).map(_text) for role in roles})
     empty = texts.index[(texts == "").any(axis=1)]
@@ -44,7 +48,13 @@ def make_examples(
             "text_pair": texts.get("text_pair"),
             "label": _signs(table, columns["rating"], neutral)
             if "rating" in columns
-            else _labels(table, split, columns["label"], labels),
+            else _labels(
+                table,
+                columns["label"],
+                labels,
+                split=split,
+                optional=unlabelled_test and split.startswith("test"),
+            ),
         },
         index=table.cells.index,
     )
@@ -53,8 +63,34 @@ def make_examples(
     return frame.reset_index(drop=True).astype(COLUMN_TYPES)
 
 
+def _check_header(table: Table, columns: dict[str, str | int], labels: list[str]) -> None:
+    """Raises UserError if the header of a table whose columns have numbers has a row's values."""
+    names = list(table.cells.columns)
+    header = {
+        role: names[key]
+        for role, key in columns.items()
+        if isinstance(key, int) and table.has(key) and isinstance(names[key], str)
+    }
+    if len(header) < len(columns):
+        return
+    if "rating" in header:
+        is_row = not pd.isna(pd.to_numeric(header["rating"], errors="coerce"))
+    else:
+        is_row = header["label"].strip() in _classes(labels)
+    if is_row:
+        raise table.error(
+            1,
+            f"the header is {', '.join(names)!r:.100}, which looks like a row; set the task's "
+            "format.header to false",
+        )
+
+
 def _text(cell: object) -> str:
-    return cell.strip() if isinstance(cell, str) else ""
+    """Returns the text without outer spaces, "" for a cell without a text that can be seen."""
+    text = cell.strip() if isinstance(cell, str) else ""
+    # Such as spaces of no width.
+    is_seen = any(unicodedata.category(character)[0] not in "CZ" for character in text[:1000])
+    return text if is_seen else ""
 
 
 def _word(cell: object) -> str:
@@ -84,19 +120,33 @@ def _ids(table: Table, split: str, key: str | int | None) -> pd.Series:
     return ids
 
 
-def _labels(table: Table, split: str, key: str | int, labels: list[str]) -> pd.Series:
-    """Returns class numbers; <NA> in every row of an unlabelled split.
+def _classes(labels: list[str]) -> dict[str, int]:
+    """Returns what stands for a label in a file -> the label's number.
 
-    Only a test split may be unlabelled. A label in the table is a name of `labels`. If no name is a
-    number, a label may also be a number, counted from 0.
+    A label is a name of `labels`. If no name is a number, a label may also be a number, from 0.
     """
-    missing = pd.Series(pd.NA, table.cells.index, dtype="Int64")
-    optional = split.startswith("test")
-    if optional and not table.has(key):
-        return missing
     classes = {name: number for number, name in enumerate(labels)}
     if not any(name.lstrip("-").isdigit() for name in labels):
         classes |= {str(number): number for number in range(len(labels))}
+    return classes
+
+
+def _labels(
+    table: Table, key: str | int, labels: list[str], *, split: str, optional: bool
+) -> pd.Series:
+    """Returns class numbers; <NA> in every row of an unlabelled split.
+
+    optional: whether the split may be unlabelled
+    """
+    if not table.has(key):
+        if optional:
+            return pd.Series(pd.NA, table.cells.index, dtype="Int64")
+        if split.startswith("test"):
+            raise UserError(
+                f"{table.origin}: no column {key!r} for the label; correct `columns`, or set the "
+                "task's unlabelled_test to true if its test split has no labels: then dev is scored"
+            )
+    classes = _classes(labels)
     words = table.column(key, "label").map(_word)
     numbers = words.map(classes).astype("Int64")
     unlabelled = words.isin({"", "-1"} - classes.keys())
@@ -105,9 +155,15 @@ def _labels(table: Table, split: str, key: str | int, labels: list[str]) -> pd.S
         allowed = ", ".join(labels)
         raise table.error(place, f"the label {word!r} is none of the task's: {allowed}; correct it")
     if unlabelled.any() and not (optional and unlabelled.all()):
+        without = split.startswith("test") and unlabelled.all()
         raise table.error(
             words.index[unlabelled][0],
-            f"no label, but the {split} split needs one in every row; label or delete the row",
+            f"no label, but the {split} split needs one in every row; "
+            + (
+                "set the task's unlabelled_test to true if it has none: then dev is scored"
+                if without
+                else "label or delete the row"
+            ),
         )
     return numbers
 

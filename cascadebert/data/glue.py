@@ -92,6 +92,6 @@ def read_glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
                 f"of {glue}"
             )
         phrase = f"the official {stem} split of GLUE {glue}"
-        form = {"type": "tsv"}
+        form = {"type": "tsv", "quotes": False}
         tables[split] = parse(read_file(path), str(path), phrase, form, GLUE[glue].incomplete)
     return tables

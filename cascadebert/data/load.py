@@ -1,5 +1,6 @@
 """Loads the task that an entry of the configuration describes."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from cascadebert.data.hub import identify_glue_task, read_hub_tables
 from cascadebert.data.package import read_package_table
 from cascadebert.data.splitting import draw_rows, draw_splits
 from cascadebert.data.tables import Table, parse, read_file
-from cascadebert.data.task import SPLITS, Task
+from cascadebert.data.task import SPLITS, Task, list_doubts
+
+log = logging.getLogger(__name__)
 
 
 def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")) -> Task:
@@ -50,7 +53,15 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
 
     splits, sources = {}, {}
     for split, table in _tables(source, spec.get("format", {}), base).items():
-        frame = make_examples(table, split, columns, labels, spec.get("neutral", 0.0), incomplete)
+        frame = make_examples(
+            table,
+            split,
+            columns,
+            labels,
+            neutral=spec.get("neutral", 0.0),
+            incomplete=incomplete,
+            unlabelled_test=bool(glue) or spec.get("unlabelled_test", False),
+        )
         splits[split], sources[split] = frame, table.phrase
         rows = len(table.cells) + table.broken
         if left_out := rows - len(frame):
@@ -80,7 +91,15 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
     check_labels(name, labels, splits["train"], sources["train"])
     order = sorted(splits, key=SPLITS.index)
     splits, sources = ({split: parts[split] for split in order} for parts in (splits, sources))
-    return Task(name, labels, metric, splits, sources)
+    task = Task(name, labels, metric, splits, sources)
+    doubts = list_doubts(task.describe())
+    if doubts and spec.get("strict"):
+        raise UserError(
+            "\n".join(doubts) + f"\nCorrect the files, or take `strict` from task {name}"
+        )
+    for doubt in doubts:
+        log.warning("%s", doubt)
+    return task
 
 
 def list_source_files(spec: dict[str, Any]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Draws random splits by a seed, evenly over the labels, with no text in two of them."""
+"""Draws random splits with no text in two of them, and finds texts that a user's splits share."""
+
+from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -37,6 +40,46 @@ def draw_rows(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
     """
     chosen = np.random.default_rng(seed).permutation(len(frame))[:rows]
     return frame.iloc[np.sort(chosen)].reset_index(drop=True)
+
+
+def count_shared(splits: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, int]]:
+    """Counts the rows whose texts are in an earlier split, too, by the rule of `same_text`.
+
+    Returns split -> earlier split -> rows, where there are any.
+    """
+    groups = _group_texts(splits)
+    shared = {split: {} for split in splits}
+    for earlier, later in combinations(splits, 2):
+        if count := int(np.isin(groups[later], groups[earlier]).sum()):
+            shared[later][earlier] = count
+    return shared
+
+
+def count_contradictory(splits: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """Counts the rows whose texts have another label elsewhere in the task.
+
+    Returns split -> rows.
+    """
+    groups = _group_texts(splits)
+    every = pd.DataFrame(
+        {
+            "group": np.concatenate(list(groups.values())),
+            "label": pd.concat([frame["label"] for frame in splits.values()]).to_numpy(),
+        }
+    )
+    labels = every.dropna().groupby("group")["label"].nunique()
+    disputed = labels.index[labels > 1]
+    return {
+        split: int((np.isin(group, disputed) & splits[split]["label"].notna()).sum())
+        for split, group in groups.items()
+    }
+
+
+def _group_texts(splits: Mapping[str, pd.DataFrame]) -> dict[str, np.ndarray]:
+    """Numbers the rows of all splits by `same_text`; returns split -> numbers."""
+    groups = same_text(pd.concat(list(splits.values())))
+    ends = np.cumsum([len(frame) for frame in splits.values()])
+    return dict(zip(splits, np.split(groups, ends[:-1]), strict=True))
 
 
 def same_text(frame: pd.DataFrame) -> np.ndarray:

@@ -1,8 +1,11 @@
 """Reads text files into tables that remember the line of each row."""
 
+import codecs
 import csv
 import io
 import json
+import re
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,15 @@ import pandas as pd
 from cascadebert.core.errors import UserError
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".jsonl": "jsonl"}
+# Byte-order mark -> encoding. That of UTF-32 begins with that of UTF-16, and so comes first.
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8",
+}
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +58,10 @@ class Table:
         if self.has(key):
             return self.cells.iloc[:, key] if isinstance(key, int) else self.cells[key]
         there = ", ".join(map(str, self.cells.columns)) or "none"
+        hint = " (if these are no names, set format.header to false)" if self.unit == "line" else ""
         raise UserError(
             f"{self.origin}: no column {key!r} for the {role}; name one of its columns in the "
-            f"task's `columns`: {there}"
+            f"task's `columns`: {there}{hint}"
         )
 
 
@@ -80,12 +93,15 @@ def parse(
         cells = pd.DataFrame(list(rows.values()), index=list(rows), dtype=object)
         return Table(origin, phrase, "line", cells)
     delimiter = "," if kind == "csv" else "\t"
-    if form.get("quotes", kind == "csv"):
+    quotes = form.get("quotes", kind == "csv")
+    if quotes:
         rows = _quoted_rows(text, origin, delimiter)
     else:
         # str.splitlines would also break lines at characters that texts contain, such as U+0085.
         lines = enumerate(text.split("\n"), 1)
         rows = {place: line.removesuffix("\r").split(delimiter) for place, line in lines}
+        if "quotes" not in form:
+            _check_quotes(rows, origin)
     if form.get("header", True):
         header = rows.pop(1)
         twice = [name for name, count in Counter(header).items() if count > 1]
@@ -108,20 +124,45 @@ def parse(
 
 def _decode(data: bytes, origin: str, encoding: str) -> str:
     try:
-        # utf-8-sig drops a byte-order mark, which is not text.
-        return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+        name = codecs.lookup(encoding).name
+        marked = next((found for mark, found in MARKS.items() if data.startswith(mark)), name)
+        if not name.startswith(marked):
+            raise UserError(
+                f"{origin} begins with the byte-order mark of {marked}; set the task's "
+                f"format.encoding to {marked}"
+            )
+        text = data.decode(name).removeprefix("\ufeff")  # the mark is not text
     except LookupError:
         raise UserError(f"{origin}: format.encoding {encoding!r} is no encoding") from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+    except UnicodeError as error:
+        line = data.count(b"\n", 0, getattr(error, "start", 0)) + 1
         raise UserError(
             f"{origin}, line {line}: not {encoding} text; set the task's format.encoding to the "
             "encoding of the file (such as latin-1)"
         ) from error
+    if (place := text.find("\0")) >= 0:
+        raise UserError(
+            f"{origin}, line {text.count(chr(10), 0, place) + 1}: a NUL character, which no text "
+            "has; set the task's format.encoding to the encoding of the file (such as utf-16), or "
+            "delete the character"
+        )
+    return text
+
+
+def _check_quotes(rows: dict[int, list[str]], origin: str) -> None:
+    """Raises UserError if quotes enclose fields, as pandas writes them, but are read as text."""
+    for place, row in rows.items():
+        is_header = place == 1 and all(map(QUOTED.fullmatch, row))
+        if is_header or any('""' in cell[1:-1] and QUOTED.fullmatch(cell) for cell in row):
+            raise UserError(
+                f"{origin}, line {place}: quotes seem to enclose a field; set the task's "
+                "format.quotes to true if they do, and to false if they are ordinary characters"
+            )
 
 
 def _quoted_rows(text: str, origin: str, delimiter: str) -> dict[int, list[str]]:
     """Returns first line of a record -> fields. A quoted field may span several lines."""
+    csv.field_size_limit(sys.maxsize)  # the csv module's own limit is 131,072 characters
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows, start = {}, 1
     try:
@@ -142,9 +183,27 @@ def _json_rows(text: str, origin: str) -> dict[int, dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            rows[number] = json.loads(line)
-        except json.JSONDecodeError as error:
+            rows[number] = json.loads(line, object_pairs_hook=_make_object)
+        except RecursionError as error:
+            raise UserError(f"{origin}, line {number}: nested too deeply; flatten it") from error
+        except ValueError as error:  # also of numbers with thousands of digits
             raise UserError(f"{origin}, line {number}: no JSON ({error}); correct it") from error
+        try:
+            json.dumps(rows[number], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{origin}, line {number}: half of a surrogate pair (an escape from \\ud800 to "
+                "\\udfff); write both halves, or the character itself"
+            ) from None
         if not isinstance(rows[number], dict):
             raise UserError(f"{origin}, line {number}: no JSON object; one object a line is needed")
     return rows
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the object of these keys and values. Raises ValueError if a key comes twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"key {twice!r} twice")
+    return made

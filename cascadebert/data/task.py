@@ -3,11 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
+from cascadebert.data.splitting import count_contradictory, count_shared
 
 DEV = "dev"
 SPLITS = ("train", DEV, "test", "dev_mismatched", "test_mismatched")
@@ -39,9 +41,14 @@ class Task:
         tests = [split for split in labelled if split.startswith("test")]
         return tests or [split for split in labelled if split.startswith(DEV)]
 
-    def save(self, folder: File) -> None:
-        """Writes <split>.parquet for every split, and task.json, which describes the splits."""
-        description = {
+    def describe(self) -> dict[str, Any]:
+        """Returns what task.json says of the task.
+
+        Of every split: the number of rows, of rows of each class, of rows with a text that is in an
+        earlier split, too, and of rows whose text has another label elsewhere in the task.
+        """
+        shared, contradictory = count_shared(self.splits), count_contradictory(self.splits)
+        return {
             "name": self.name,
             "labels": self.labels,
             "metric": self.metric,
@@ -50,15 +57,24 @@ class Task:
                     "rows": len(table),
                     "labelled": bool(table["label"].notna().all()),
                     "source": self.sources[split],
+                    "classes": {
+                        label: int((table["label"] == number).sum())
+                        for number, label in enumerate(self.labels)
+                    },
+                    "shared": shared[split],
+                    "contradictory": contradictory[split],
                 }
                 for split, table in self.splits.items()
             },
         }
+
+    def save(self, folder: File) -> None:
+        """Writes <split>.parquet for every split, and task.json."""
         with replacing(folder) as draft:
             draft.mkdir()
             for split, table in self.splits.items():
                 table.to_parquet(draft / f"{split}.parquet", index=False)
-            text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(self.describe(), indent=2, ensure_ascii=False) + "\n"
             (draft / "task.json").write_text(text, encoding="utf-8")
 
     @classmethod
@@ -83,3 +99,28 @@ class Task:
             raise UserError(
                 f"{folder} is damaged or no task folder ({error}); delete it and run again"
             ) from error
+
+
+def list_doubts(described: dict[str, Any]) -> list[str]:
+    """Returns sentences about what makes scores on a task doubtful; see `Task.describe`."""
+    name, splits = described["name"], described["splits"]
+    doubts = [
+        f"{name}: {count:,} of {about['rows']:,} rows of {split} have a text that is in {earlier}, "
+        "too, so that scores there are too high"
+        for split, about in splits.items()
+        for earlier, count in about["shared"].items()
+    ]
+    disputed = [
+        f"{about['contradictory']:,} of {split}"
+        for split, about in splits.items()
+        if about["contradictory"]
+    ]
+    if disputed:
+        doubts.append(
+            f"{name}: rows with a text that has another label in another row: {', '.join(disputed)}"
+        )
+    for split, about in splits.items():
+        missing = [label for label, count in about["classes"].items() if not count]
+        if about["labelled"] and missing:
+            doubts.append(f"{name}: no row of {split} is labelled {', '.join(missing)}")
+    return doubts

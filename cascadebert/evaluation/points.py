@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cascadebert.data.scores import compute_percent, compute_score_terms
+from cascadebert.data.scores import compute_percent, compute_score_terms, score
 from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
@@ -19,7 +19,7 @@ CURVE_POINTS = 25
 CURVE = "task system split target_speedup speedup score low high knob"
 POINTS = (
     "task system split target_speedup speedup metric score low high n replicates candidate knob "
-    "note undertrained"
+    "note undertrained majority"
 )
 NOT_RUN = "not run"
 
@@ -37,7 +37,7 @@ def measure_operating_points(
     `tolerance` (relatively) from the target, score and speedup are NaN and the note gives the
     nearest speed-up. A system without a knob has one speed-up. It gets a row for the nearest
     target only, if this target is within the tolerance. `measures.mark_undertrained` fills the
-    column `undertrained`. Returns POINTS.
+    column `undertrained`, `add_majority` the column `majority`. Returns POINTS.
     """
     system, choice = chosen.system, chosen.choice
     on_dev = {target: float(np.mean(speedups)) for target, speedups in choice.speedups.items()}
@@ -96,6 +96,17 @@ def describe_not_run(
         for target in (sorted(targets) if rule.knob else [float("nan")])
     ]
     return pd.DataFrame(rows, columns=POINTS.split())
+
+
+def add_majority(points: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """The operating points; `majority` is the score of one answer to all examples of the split.
+
+    The answer is the most frequent label of the train split.
+    """
+    answer = int(task.splits["train"]["label"].mode()[0])
+    labels = {split: task.splits[split]["label"].to_numpy(dtype=int) for split in points["split"]}
+    scores = {split: score(task.metric, answer, gold) for split, gold in labels.items()}
+    return points.assign(majority=points["split"].map(scores))
 
 
 def trace_curve(

@@ -23,6 +23,8 @@ INCOMPLETE = "no average without all columns"
 ONE_EXAMPLE = "no interval of a single example"
 UNDEFINED = "undefined: no example, or every one, is right"
 MEAN = "its exits read the mean of all tokens' states; those of the others the first token's"
+MAJORITY = "the most frequent label of train, whatever the text"
+NO_MODEL = "no model is run"
 UNDERTRAINED = (
     f"undertrained: an exit lies more than {BELOW} points below a linear probe on its states"
 )
@@ -78,8 +80,11 @@ class Grid:
         self.absent = set(zip(absent["system"], absent["task"], absent["split"], strict=True))
         self.notes = Footnotes()
 
-    def display(self, caption: str) -> Display:
-        """The table for readers; a row with the gain follows a system and the same without DAR."""
+    def display(self, caption: str, majority: bool = False) -> Display:
+        """The table for readers; a row with the gain follows a system and the same without DAR.
+
+        majority: whether the last row is the score of the most frequent class
+        """
         header = self._make_header()
         full_of = {without: full for full, without in self.ablations.items()}
         blocks = []
@@ -96,7 +101,19 @@ class Grid:
                     lines.append([Cell("gain by DAR"), *_make_gain_cells(found, self.notes)])
             first = [Cell(f"{target:g}×"), *[Cell()] * (len(lines) - 1)]
             blocks.append([[label, *line] for label, line in zip(first, lines, strict=True)])
+        if majority:
+            mark = self.notes.mark(MAJORITY)
+            blocks.append(
+                [[Cell("any"), Cell("Majority class", mark=mark), *self._make_chance_cells()]]
+            )
         return Display(caption, header, blocks, labels=2, notes=self.notes)
+
+    def _make_chance_cells(self) -> list[Cell]:
+        scores = self.table.groupby(["task", "split"])["majority"].first()
+        cells = [Cell(f"{scores[place]:.1f}") for place in self.columns]
+        if len(cells) > 1:
+            return [*cells, Cell(f"{scores[self.columns].mean():.1f}")]
+        return [*cells, *[Cell(NOTHING, mark=self.notes.mark(NO_MODEL))] * 2]
 
     def _find(self, target: float, system: str) -> Found:
         return {place: self.rows.get((target, system, *place)) for place in self.columns}

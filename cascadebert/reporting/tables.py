@@ -8,6 +8,7 @@ tokens' states.
 Scores are in percent. Functions have the names of their rules and files.
 """
 
+import json
 from collections.abc import Collection
 
 import pandas as pd
@@ -55,6 +56,8 @@ def table1_data(
         margins = {system: restore_text(chosen.get((name, system))) for system in ablations}
         theirs = {key: value for (of, key), value in published.items() if of == name}
         cells = [_make_size_cell(task, split, theirs, notes) for split in splits]
+        chance = points.loc[points["task"] == name, "majority"]
+        cells.append(Cell(f"{chance.iloc[0]:.1f}" if len(chance) else NOTHING))
         for system, margin in margins.items():
             mark = "" if margin else notes.mark("not run on this task")
             paper = format_paper(theirs.get(system, NO_NUMBER)[0])
@@ -63,7 +66,9 @@ def table1_data(
             if (about := task["splits"].get(split)) is None:
                 continue
             row = {"task": name, "metric": metric, "labels": labels, "split": split}
-            row |= {key: about[key] for key in ("rows", "labelled", "source")}
+            row |= {key: about[key] for key in ("rows", "labelled", "source", "contradictory")}
+            row["classes"] = json.dumps(about["classes"], ensure_ascii=False)
+            row |= {f"shared_with_{of}": about["shared"].get(of, 0) for of in splits[:-1]}
             row["paper_rows"] = theirs.get(split, NO_NUMBER)[0]
             for system, margin in margins.items():
                 row[f"margin_{system}"] = margin
@@ -75,10 +80,12 @@ def table1_data(
     margin_columns = [
         "Margin ε" if len(ablations) == 1 else f"Margin ε\n{titles[system]}" for system in ablations
     ]
-    header = ["Task", "Metric", "Labels", *(f"{split} rows" for split in splits), *margin_columns]
+    sizes = [f"{split} rows" for split in splits]
+    header = ["Task", "Metric", "Labels", *sizes, "Majority class", *margin_columns]
     caption = (
-        "Tasks: number of examples in each split, metric, and the difficulty margin ε that gave "
-        "the best mean score on the development split."
+        "Tasks: number of examples in each split, metric, the score of always answering the most "
+        "frequent label of train, and the difficulty margin ε that gave the best mean score on the "
+        "development split."
     )
     if published:
         caption += " Lines that begin with paper: Table 1 of Li et al. (2021)."
@@ -93,7 +100,14 @@ def _make_size_cell(task: dict, split: str, theirs: dict, notes: Footnotes) -> C
     size, remark = theirs.get(split, NO_NUMBER)
     # The paper rounds its sizes: `393k`.
     paper = "" if pd.isna(size) else f"\npaper {size / 1000:g}k"
-    remarks = [] if about["labelled"] else ["without labels, cannot be scored"]
+    if about["labelled"]:
+        classes = [f"{label} {count:,}" for label, count in about["classes"].items()]
+        remarks = [", ".join(classes)]
+    else:
+        remarks = ["without labels, cannot be scored"]
+    remarks += [f"{count:,} texts are in {of}, too" for of, count in about["shared"].items()]
+    if count := about["contradictory"]:
+        remarks.append(f"{count:,} texts have another label in another row")
     remarks += [f"in the paper {remark}"] if remark else []
     mark = notes.mark("; ".join(remarks)) if remarks else ""
     return Cell(f"{about['rows']:,}{paper}", mark=mark)
@@ -225,7 +239,7 @@ def _tabulate_systems(opening: str, grid: Grid, number: int) -> Table:
         f"{_name_systems('Not near any of these targets', far)}{not_run}"
         f"{describe_paper(table, number)}"
     )
-    return table, grid.display(caption)
+    return table, grid.display(caption, majority=number == 2)
 
 
 def _name_systems(opening: str, systems: list[str]) -> str:

@@ -73,15 +73,37 @@ def test_task_survives_its_folder(films):
 
 def test_task_json(films):
     write(films / "test.csv", [("unlabelled",)], header=("sentence",))
-    load(films, SPEC).save(films / "data")
+    write(films / "dev.csv", [("fine", "bad"), ("new", "bad")])
+    load(films, SPEC | {"unlabelled_test": True}).save(films / "data")
     assert json.loads((films / "data/task.json").read_text()) == {
         "name": "films",
         "labels": ["bad", "good"],
         "metric": "accuracy",
         "splits": {
-            "train": {"rows": 4, "labelled": True, "source": "train.csv"},
-            "dev": {"rows": 4, "labelled": True, "source": "dev.csv"},
-            "test": {"rows": 1, "labelled": False, "source": "test.csv"},
+            "train": {
+                "rows": 4,
+                "labelled": True,
+                "source": "train.csv",
+                "classes": {"bad": 2, "good": 2},
+                "shared": {},
+                "contradictory": 1,
+            },
+            "dev": {
+                "rows": 2,
+                "labelled": True,
+                "source": "dev.csv",
+                "classes": {"bad": 2, "good": 0},
+                "shared": {"train": 1},
+                "contradictory": 1,
+            },
+            "test": {
+                "rows": 1,
+                "labelled": False,
+                "source": "test.csv",
+                "classes": {"bad": 0, "good": 0},
+                "shared": {},
+                "contradictory": 0,
+            },
         },
     }
 
@@ -117,6 +139,7 @@ def test_jsonl_with_pairs_ids_and_label_numbers(tmp_path):
     spec = SPEC | {
         "source": {"files": {split: f"{split}.jsonl" for split in ("train", "dev", "test")}},
         "columns": {"id": "key", "text": "s", "text_pair": "t", "label": "y"},
+        "unlabelled_test": True,
     }
     task = load(tmp_path, spec)
     assert task.splits["train"].values.tolist() == [
@@ -178,7 +201,7 @@ def test_split_takes_shares_of_train(films):
 def test_hold_out_scores_the_official_dev_split(films):
     write(films / "train.csv", many(90))
     write(films / "test.csv", [("unlabelled", "")])
-    task = load(films, SPEC | {"hold_out": 0.1})
+    task = load(films, SPEC | {"hold_out": 0.1, "unlabelled_test": True})
     assert list(task.splits) == ["train", "dev", "test"]
     assert task.sources == {
         "train": "90% of train.csv",
@@ -264,6 +287,12 @@ def test_smaller_subsets_are_part_of_larger(fewer, more, seed):
             b"sentence,label\nfine,good\ncaf\xe9,bad\n",
             r"train\.csv, line 3: not utf-8.*format\.enc",
         ),
+        ("sentence,label\nfine,good\n".encode("utf-16"), r"mark of utf-16; .* to utf-16$"),
+        ("sentence,label\nfine,good\n".encode("utf-32"), r"mark of utf-32; .* to utf-32$"),
+        ("sentence,label\nfine,good\n".encode("utf-16-le"), r"line 1: a NUL character"),
+        ("sentence,label\nfine,good\nna\0me,bad\n", r"line 3: a NUL character"),
+        ("sentence,label\nfine,good\n\u200b\u200b,bad\n", r"line 3: the text is empty"),
+        ("sentence,label\nfine,good\n\u2060 \u00ad,bad\n", r"line 3: the text is empty"),
     ],
 )
 def test_bad_file(films, content, message):
@@ -280,6 +309,13 @@ def test_bad_file(films, content, message):
         ('["fine", "good"]', r"line 2: no JSON object"),
         ('{"sentence": 3, "label": "good"}', r"line 2: the text is empty or not a text"),
         ('{"label": "good"}', r"line 2: the text is empty"),
+        (
+            '{"sentence": "a", "sentence": "b", "label": "good"}',
+            r"line 2: no JSON \(key 'sentence' tw",
+        ),
+        ('{"sentence": "a\\ud800b", "label": "bad"}', r"line 2: half of a surrogate pair"),
+        ('{"sentence": ' + "[" * 100_000, r"line 2: nested too deeply"),
+        ('{"sentence": "a", "label": ' + "9" * 5000 + "}", r"line 2: no JSON \(Exceeds the limit"),
     ],
 )
 def test_bad_json_line(tmp_path, line, message):
@@ -293,6 +329,107 @@ def test_half_labelled_test_split(films):
     write(films / "test.csv", [("fine", "good"), ("odd", "-1")])
     with pytest.raises(UserError, match=r"test\.csv, line 3: no label, but the test split"):
         load(films, SPEC)
+
+
+def test_a_test_split_without_labels_is_said_to_have_none(films):
+    """Else a misspelt column would make dev the split that is scored."""
+    said = SPEC | {"unlabelled_test": True}
+    write(films / "test.csv", [("fine", "good")], header=("sentence", "lable"))
+    with pytest.raises(UserError, match=r"test\.csv: no column 'label' .* unlabelled_test to true"):
+        load(films, SPEC)
+    assert load(films, said).scored_splits == ["dev"]
+    write(films / "test.csv", [("fine", ""), ("odd", "-1")])
+    with pytest.raises(UserError, match=r"test\.csv, line 2: no label, .* unlabelled_test to true"):
+        load(films, SPEC)
+    assert load(films, said).scored_splits == ["dev"]
+    write(films / "test.csv", [("fine", "good")])
+    assert load(films, said).scored_splits == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "first"),
+    [({"text": 0, "label": 1}, "fine,good"), ({"text": 0, "rating": 1}, "fine,1.5")],
+)
+def test_a_first_row_is_not_lost_as_a_header(columns, first, films):
+    for split in ("train", "dev", "test"):
+        (films / f"{split}.csv").write_text(f"{first}\nbad film,{first.split(',')[1]}\n")
+    spec = SPEC | {"columns": columns}
+    with pytest.raises(UserError, match=r"csv, line 1: the header is '.*format\.header to false"):
+        load(films, spec)
+    with pytest.raises(UserError, match=r"if these are no names, set format\.header to false"):
+        load(films, SPEC)
+
+
+def test_quotes_that_pandas_wrote_into_a_tsv_are_no_text(films):
+    texts = ['say "hi"', "a\ttab", "two\nlines", "plain", '"all of it"']
+    table = pd.DataFrame({"sentence": texts, "label": ["good", "bad"] * 2 + ["good"]})
+    spec = SPEC | {"source": {"files": {"train": "train.tsv"}}, "split": {"dev": 0.4}}
+    for rows, message in (
+        (table, "line 2: quotes seem to enclose a field"),
+        (table[1:2], r"line 2: 3 fields, .*quotes"),
+        (table[2:3], r"line 2: 1 fields, .*quotes"),
+    ):
+        rows.to_csv(films / "train.tsv", sep="\t", index=False)
+        with pytest.raises(UserError, match=message):
+            load(films, spec)
+    table.to_csv(films / "train.tsv", sep="\t", index=False)
+    task = load(films, spec | {"format": {"quotes": True}})
+    assert set(pd.concat(task.splits.values())["text"]) == set(texts)
+    table.to_csv(films / "train.tsv", sep="\t", index=False, quoting=1)
+    with pytest.raises(UserError, match="line 1: quotes seem to enclose"):
+        load(films, spec)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [
+        ("utf-8-sig", None),
+        ("utf-8-sig", "utf_8"),
+        ("utf-8-sig", "UTF8"),
+        ("utf-16", "utf-16"),
+        ("utf-16-le", "utf_16_le"),
+        ("utf-32", "utf-32"),
+        ("utf-32-be", "utf-32-be"),
+    ],
+)
+def test_a_byte_order_mark_is_never_text(encoding, named, films):
+    text = "sentence,label\ncafé,good\nbad,bad\n"
+    if encoding.endswith("e"):
+        text = "\ufeff" + text
+    for split in ("train", "dev", "test"):
+        (films / f"{split}.csv").write_bytes(text.encode(encoding))
+    spec = SPEC | ({"format": {"encoding": named}} if named else {})
+    assert load(films, spec).splits["train"]["text"].tolist() == ["café", "bad"]
+
+
+def test_a_text_may_be_long(films):
+    long = "word " * 100_000
+    write(films / "train.csv", [(long, "good"), ("bad", "bad")])
+    assert load(films, SPEC).splits["train"]["text"][0] == long.strip()
+
+
+def test_what_makes_scores_doubtful_is_said_or_refused(films, caplog):
+    write(films / "train.csv", [*many(40), ("A fine film!", "good"), ("a fine film", "bad")])
+    write(films / "dev.csv", [("other", "good"), ("a  FINE film", "good")])
+    write(films / "test.csv", [*many(20), ("Other?", "bad"), ("new", "good")])
+    doubts = [
+        "films: 1 of 2 rows of dev have a text that is in train, too",
+        "films: 20 of 22 rows of test have a text that is in train, too",
+        "films: 1 of 22 rows of test have a text that is in dev, too",
+        "films: rows with a text that has another label in another row: 2 of train, 2 of dev, 1 of",
+        "films: no row of dev is labelled bad",
+    ]
+    load(films, SPEC)
+    said = [record.message for record in caplog.records]
+    assert len(said) == len(doubts)
+    assert all(map(str.startswith, said, doubts))
+    with pytest.raises(UserError) as refused:
+        load(films, SPEC | {"strict": True})
+    assert all(doubt in str(refused.value) for doubt in doubts)
+    write(films / "train.csv", many(40))
+    write(films / "dev.csv", [("other", "good"), ("another", "bad")])
+    write(films / "test.csv", [("new", "good"), ("newer", "bad")])
+    load(films, SPEC | {"strict": True})
 
 
 def test_dev_split_needs_labels(films):

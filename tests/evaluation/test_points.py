@@ -76,7 +76,7 @@ def test_scores_are_means_over_replicates_with_their_own_knobs(metric):
 def test_columns_are_the_contract():
     names = (
         "task system split target_speedup speedup metric score low high n replicates candidate "
-        "knob note undertrained"
+        "knob note undertrained majority"
     )
     for one in (system(CONFIDENCE, (2, 14)), system(LAST, (8,)), system(PATIENCE, LAYERS)):
         assert list(points(one)) == names.split()

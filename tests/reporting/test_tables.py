@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -50,6 +51,15 @@ def frames(tasks=("movies",), split="test", names=NAMES, number=2) -> dict[str, 
     }
 
 
+UNLABELLED = {
+    "labelled": False,
+    "source": "server",
+    "classes": {"negative": 0, "positive": 0},
+    "shared": {},
+    "contradictory": 0,
+}
+
+
 def cells_without_reason(display: Display) -> list[Cell]:
     """What is empty, or a dash without a footnote; labels may stand for the rows below them."""
     return [
@@ -64,6 +74,7 @@ def points_of(rows: list[dict], **common) -> pd.DataFrame:
     base = {"task": "t", "split": "test", "metric": "accuracy", "target_speedup": 2.0}
     base |= {"speedup": 2.0, "low": 70.0, "high": 90.0, "n": 10, "replicates": 1}
     base |= {"candidate": "", "knob": 0.5, "note": "", "undertrained": False}
+    base |= {"majority": 51.25}
     base |= {"paper_score": np.nan, "paper_speedup": np.nan} | common
     return pd.DataFrame([base | row for row in rows])
 
@@ -82,7 +93,7 @@ def test_table2_has_every_operating_point_and_the_columns_others_rely_on():
 
 def test_table2_is_laid_out_in_blocks_by_target_in_the_order_of_the_titles():
     _, display = tables.table2_main(frames()["points"], TITLES)
-    assert [block[0][0].text for block in display.blocks] == ["1×", "2×", "3×", "4×"]
+    assert [block[0][0].text for block in display.blocks] == ["1×", "2×", "3×", "4×", "any"]
     names = [row[1].text for row in display.blocks[2]]
     assert names == ["BERT-4L", "DeeBERT", "PABEE", "CascadeBERT", "CascadeBERT w/o DAR"]
     assert len(set(map(len, [display.header, *display.rows]))) == 1
@@ -98,7 +109,7 @@ def test_bold_is_the_best_score_as_printed_and_ties_share_it():
     titles = {key: key.upper() for key in ("full", "a", "b", "c")}
     _, display = tables.table2_main(points_of(rows), titles)
     bold = {row[1].text: row[2].bold for row in display.rows}
-    assert bold == {"A": True, "B": True, "C": False, "FULL": False}
+    assert bold == {"A": True, "B": True, "C": False, "FULL": False, "Majority class": False}
 
 
 def test_unreachable_targets_get_a_dash_and_their_reason():
@@ -120,7 +131,9 @@ def test_several_tasks_get_columns_and_an_average_only_where_it_is_complete():
     points.loc[missing & (points["target_speedup"] == 2), ["score", "note"]] = [np.nan, "why"]
     _, display = tables.table2_main(points, TITLES)
     assert [c.text for c in display.header[-1:]] == ["Average"]
-    for block in display.blocks:
+    *blocks, [chance] = display.blocks
+    assert [cell.text for cell in chance[1:]] == ["Majority class", "51.2", "51.2", "51.2"]
+    for block in blocks:
         target = float(block[0][0].text[:-1])
         for row in block:
             system = next(key for key, title in TITLES.items() if title == row[1].text)
@@ -284,18 +297,32 @@ def test_table5_marks_the_better_of_the_two_and_less_ece_is_better():
 
 def test_table1_says_sizes_margins_and_what_is_missing():
     plain, mnli = task_description("movies"), task_description("mnli")
-    mnli["splits"]["test_mismatched"] = {"rows": 9000, "labelled": False, "source": "server"}
+    mnli["splits"]["test_mismatched"] = UNLABELLED | {"rows": 9000}
+    plain["splits"]["test"] |= {"shared": {"train": 1200, "dev": 3}, "contradictory": 2}
     table, display = tables.table1_data(
         [plain, mnli], frames(("movies", "mnli"))["points"], TITLES, ABLATIONS, {}
     )
     assert len(table) == 7
     assert set(table["margin_cascadebert"]) == {"0.3"}
     movies, other = display.rows
-    assert [cell.text for cell in movies[3:]] == ["7,000", "800", "800", grid.NOTHING, "0.3"]
+    sizes = ["7,000", "800", "800", grid.NOTHING]
+    assert [cell.text for cell in movies[3:]] == [*sizes, "51.2", "0.3"]
     assert other[6].text == "9,000"
     notes = {mark: note for note, mark in display.notes.items()}
     assert "no such split" in notes[movies[6].mark]
     assert "without labels" in notes[other[6].mark]
+    assert notes[movies[4].mark] == "negative 400, positive 400"
+    assert notes[movies[5].mark] == (
+        "negative 400, positive 400; 1,200 texts are in train, too; 3 texts are in dev, too; "
+        "2 texts have another label in another row"
+    )
+    here = table.set_index(["task", "split"]).loc[("movies", "test")]
+    assert (here["shared_with_train"], here["shared_with_dev"], here["contradictory"]) == (
+        1200,
+        3,
+        2,
+    )
+    assert json.loads(here["classes"]) == {"negative": 400, "positive": 400}
 
 
 def test_signs():
@@ -377,7 +404,7 @@ def test_write_table_writes_all_forms_the_same_way_each_time(tmp_path):
 def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, Table]:
     rows = {key: TITLES[key] for key in ("bert-4l", "pabee", "cascadebert")}
     described = [task_description(task) for task in tasks]
-    described[0]["splits"]["test_mismatched"] = {"rows": 9, "labelled": False, "source": "server"}
+    described[0]["splits"]["test_mismatched"] = UNLABELLED | {"rows": 9}
     points = f["points"]
     return {
         "1": tables.table1_data(described, points, TITLES, ABLATIONS, {}),
@@ -504,6 +531,7 @@ def test_table1_has_the_papers_sizes_and_margins():
         "7,000\npaper 3.7k",
         "800\npaper 0.4k",
         "800\npaper 1.7k",
+        "51.2",
         "0.3\npaper 0.5",
     ]
     assert list(table["paper_rows"]) == [3700, 400, 1700]
@@ -520,7 +548,7 @@ def test_where_the_paper_counts_two_splits_as_one_it_says_so():
     notes = {mark: note for note, mark in display.notes.items()}
     dev = display.rows[0][4]
     assert dev.text == "800\npaper 20k"
-    assert notes[dev.mark] == "in the paper mnli-m and mnli-mm together"
+    assert notes[dev.mark].endswith("; in the paper mnli-m and mnli-mm together")
     assert display.rows[0][-1].text == "0.3"  # no system is called the paper's
 
 
@@ -535,7 +563,8 @@ def test_undertrained_systems_and_what_exits_read_are_marked():
         )
         _, display = tables.table2_main(points, {"a": "A", "b": "B"}, averaging=["b"])
         notes = {mark: note for note, mark in display.notes.items()}
-        a, b = display.rows[-2:]
+        *_, a, b, chance = display.rows
+        assert chance[1].text == "Majority class"
         assert notes[a[2].mark] == grid.UNDERTRAINED
         assert not a[1].mark
         assert not b[2].mark

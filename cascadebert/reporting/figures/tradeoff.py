@@ -28,8 +28,9 @@ def figure_tradeoff(
 
     The legend names the systems with an undertrained exit in one of the panels; the curve is pale
     in such a panel. A system with a single speed-up is a lone marker. The full model's score is a
-    thin line. Without bands, a bar in the corner is as long as the median 95% interval of the drawn
-    operating points.
+    thin line; that of the most frequent class stands above the axes, and is a dotted line if it
+    lies within them. Without bands, a bar in the corner is as long as the median 95% interval of
+    the drawn operating points.
     """
     full = find_full_model(points)
     full_scores = points[points["system"] == full]
@@ -65,6 +66,7 @@ def figure_tradeoff(
                 ax.axhline(score, color="0.4", linewidth=0.6, zorder=2)
             shown = ["score", "low", "high"] if bands else ["score"]
             _set_axes(ax, here, 1.5 * points["target_speedup"].max(), shown)
+            _draw_chance(ax, of_panel["majority"].iloc[0])
             metric = METRICS[of_panel["metric"].iloc[0]]
             ax.set_ylabel(f"{metric[0].upper()}{metric[1:]} (%)")
             ax.set_title(f"{task} ({split})", loc="left")
@@ -72,6 +74,13 @@ def figure_tradeoff(
                 _draw_interval_bar(ax, of_panel)
         add_common_legend(figure, axes[0], list(labels.values()))
     return figure
+
+
+def _draw_chance(ax: Axes, majority: float) -> None:
+    """A dotted line at the score of the most frequent class, and its number above the axes."""
+    if ax.get_ylim()[0] <= majority:
+        ax.axhline(majority, color="0.4", linewidth=0.6, linestyle=":", zorder=2)
+    ax.set_title(f"majority class {majority:.1f}", loc="right", color="0.4", fontsize=7)
 
 
 def _draw_system(ax: Axes, line: pd.DataFrame, look, **common) -> None:
