@@ -4,6 +4,8 @@
 rule summary:
     input:
         **{name: evaluation(name) for name in EVALUATION},
+        data=prepared(),
+        tokens=reference_tokens(),
         claims="<results>/tables/claims.csv",
         figure="<results>/figures/figure_tradeoff.png",
     output:

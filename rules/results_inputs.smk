@@ -29,12 +29,21 @@ def figure_files(name):
 
 
 def label_runs():
-    """The answers behind the difficulty labels; with `only_finished`, as far as they are there."""
+    """The answers behind the difficulty labels."""
     members = product(TASKS, EXPERIMENT.labellers, EXPERIMENT.folds, EXPERIMENT.seeds)
-    files = [held_out_answers(*member) for member in members]
+    return keep_finished([held_out_answers(*member) for member in members])
+
+
+def reference_tokens():
+    """The token ids of the tasks for the reference encoder, which tell what was cut."""
+    return keep_finished([tokens(task, config["reference"]) for task in TASKS])
+
+
+def keep_finished(paths):
+    """All of them; with `only_finished`, those that are there."""
     if not config["only_finished"]:
-        return files
-    return [path for path in files if os.path.exists(path.replace("<results>", EXPERIMENT.results))]
+        return paths
+    return [path for path in paths if os.path.exists(path.replace("<results>", EXPERIMENT.results))]
 
 
 def results_folder(w, input):

@@ -5,6 +5,7 @@ rule table1_data:
     input:
         operating_points=evaluation("operating_points"),
         data=prepared(),
+        tokens=reference_tokens(),
     output:
         **table_files("table1_data"),
     log:

@@ -3,10 +3,12 @@ from frames import frames
 from job import job
 
 from cascadebert.core.files import replacing
+from cascadebert.data.task import list_doubts, read_descriptions
 from cascadebert.reporting.findings import Frames, Subject
 from cascadebert.reporting.summary import write_summary
 
 with job(snakemake):
+    tasks = read_descriptions(snakemake.input.data, snakemake.input.tokens)
     names = ("operating_points", "differences", "exits", "exit_differences")
     points, differences, exits, exit_differences = frames(snakemake, *names)
     page = write_summary(
@@ -23,6 +25,7 @@ with job(snakemake):
             titles=snakemake.params.titles,
             ablations=snakemake.params.ablations,
             missing=snakemake.params.missing,
+            doubts=[doubt for task in tasks for doubt in list_doubts(task)],
         ),
         figure=snakemake.input.figure,
     )

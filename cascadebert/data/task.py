@@ -1,10 +1,12 @@
 """A task as all later rooms see it: tables, labels and metric."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cascadebert.core.errors import UserError
@@ -13,6 +15,7 @@ from cascadebert.data.splitting import count_contradictory, count_shared
 
 DEV = "dev"
 SPLITS = ("train", DEV, "test", "dev_mismatched", "test_mismatched")
+MANY_CUT = 0.05  # a larger share of cut texts is a reason to doubt
 COLUMN_TYPES = {"id": "string", "text": "string", "text_pair": "string", "label": "Int64"}
 
 
@@ -101,8 +104,29 @@ class Task:
             ) from error
 
 
+def read_descriptions(folders: Sequence[File], tokens: Sequence[File] = ()) -> list[dict[str, Any]]:
+    """Returns the descriptions of the tasks in these folders; see `Task.describe`.
+
+    tokens: folders <task>/<encoder> of tokenized splits. A split of such a task has `cut`, too: how
+            many of its texts were longer than `max_length`
+    """
+    described = []
+    token_folders = {Path(folder).parent.name: Path(folder) for folder in tokens}
+    for folder in folders:
+        task = json.loads(Path(folder, "task.json").read_text(encoding="utf-8"))
+        for split, about in task["splits"].items():
+            if task["name"] in token_folders:
+                with np.load(token_folders[task["name"]] / f"{split}.npz") as stored:
+                    about["cut"] = int(stored["cut"].sum())
+        described.append(task)
+    return described
+
+
 def list_doubts(described: dict[str, Any]) -> list[str]:
-    """Returns sentences about what makes scores on a task doubtful; see `Task.describe`."""
+    """Returns phrases about what makes scores on a task doubtful.
+
+    described: an item of `read_descriptions`
+    """
     name, splits = described["name"], described["splits"]
     doubts = [
         f"{name}: {count:,} of {about['rows']:,} rows of {split} have a text that is in {earlier}, "
@@ -123,4 +147,9 @@ def list_doubts(described: dict[str, Any]) -> list[str]:
         missing = [label for label, count in about["classes"].items() if not count]
         if about["labelled"] and missing:
             doubts.append(f"{name}: no row of {split} is labelled {', '.join(missing)}")
+        if (cut := about.get("cut", 0)) > MANY_CUT * about["rows"]:
+            doubts.append(
+                f"{name}: {cut / about['rows']:.0%} of the texts of {split} are longer than "
+                "training.max_length and were cut"
+            )
     return doubts

@@ -36,6 +36,7 @@ class Subject:
     titles:    system -> its name
     ablations: system -> the same without DAR
     missing:   parts of the experiment that were not run, in sentences
+    doubts:    what makes scores doubtful, see `task.list_doubts`
     """
 
     experiment: str
@@ -43,6 +44,7 @@ class Subject:
     titles: dict[str, str]
     ablations: dict[str, str]
     missing: Sequence[str] = ()
+    doubts: Sequence[str] = ()
 
     @property
     def name(self) -> str:

@@ -55,7 +55,8 @@ def write_summary(frames: Frames, subject: Subject, figure: str | os.PathLike | 
     findings = collect_findings(frames, subject)
     places = list_columns(frames.points)
     name = rst_escape(subject.name)
-    parts = [_underline(f"How much faster is {name}, at what loss, and does DAR help?", "=")]
+    question = ", at what loss, and does DAR help?" if subject.plain else ", and at what loss?"
+    parts = [_underline(f"How much faster is {name}{question}", "=")]
     parts.append(f"Experiment *{rst_escape(subject.experiment)}*. {_count_comparisons(findings)}")
     if subject.missing:
         parts.append(
@@ -78,7 +79,8 @@ def write_summary(frames: Frames, subject: Subject, figure: str | os.PathLike | 
     for place in places:
         parts += [_tabulate_pairs(findings, place), _tabulate_dar(findings, place)]
     parts.append(_underline("Before you quote this", "-"))
-    caveats = [*subject.missing, *_describe_method(findings), *_list_exceptions(findings)]
+    doubts = [f"{doubt}." for doubt in subject.doubts]
+    caveats = [*subject.missing, *doubts, *_describe_method(findings), *_list_exceptions(findings)]
     parts += [f"* {rst_escape(text)}" for text in caveats]
     parts.append(STYLE)
     if figure is not None:
@@ -166,7 +168,7 @@ def _describe_dar(findings: Findings, place: Place) -> str:
     """The effect of DAR on the cascade and on the cascade's smallest model."""
     plain = findings.subject.plain
     if plain is None:
-        return "The experiment has no system without DAR to compare with."
+        return ""
     gained = list(select_place(findings.gained, place).itertuples())
     effects = [judge_dar(row.low, row.high) for row in gained]
     sentences = []

@@ -67,6 +67,7 @@ def table1_data(
                 continue
             row = {"task": name, "metric": metric, "labels": labels, "split": split}
             row |= {key: about[key] for key in ("rows", "labelled", "source", "contradictory")}
+            row["cut"] = about.get("cut")
             row["classes"] = json.dumps(about["classes"], ensure_ascii=False)
             row |= {f"shared_with_{of}": about["shared"].get(of, 0) for of in splits[:-1]}
             row["paper_rows"] = theirs.get(split, NO_NUMBER)[0]
@@ -106,6 +107,8 @@ def _make_size_cell(task: dict, split: str, theirs: dict, notes: Footnotes) -> C
     else:
         remarks = ["without labels, cannot be scored"]
     remarks += [f"{count:,} texts are in {of}, too" for of, count in about["shared"].items()]
+    if count := about.get("cut"):
+        remarks.append(f"{count:,} texts were cut at training.max_length")
     if count := about["contradictory"]:
         remarks.append(f"{count:,} texts have another label in another row")
     remarks += [f"in the paper {remark}"] if remark else []

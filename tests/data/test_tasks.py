@@ -15,7 +15,9 @@ from jsonschema import Draft202012Validator
 from cascadebert.core.errors import UserError
 from cascadebert.data.load import load_task
 from cascadebert.data.splitting import draw_rows, draw_splits, same_text
-from cascadebert.data.task import Task
+from cascadebert.data.task import Task, list_doubts, read_descriptions
+from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.loading import load_tokenizer
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "config/tasks.schema.yaml").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -419,7 +421,9 @@ def test_what_makes_scores_doubtful_is_said_or_refused(films, caplog):
         "films: rows with a text that has another label in another row: 2 of train, 2 of dev, 1 of",
         "films: no row of dev is labelled bad",
     ]
-    load(films, SPEC)
+    load(films, SPEC).save(films / "data/films")
+    [described] = read_descriptions([films / "data/films"])
+    assert all(map(str.startswith, list_doubts(described), doubts))
     said = [record.message for record in caplog.records]
     assert len(said) == len(doubts)
     assert all(map(str.startswith, said, doubts))
@@ -430,6 +434,23 @@ def test_what_makes_scores_doubtful_is_said_or_refused(films, caplog):
     write(films / "dev.csv", [("other", "good"), ("another", "bad")])
     write(films / "test.csv", [("new", "good"), ("newer", "bad")])
     load(films, SPEC | {"strict": True})
+
+
+def test_cut_texts_are_counted_and_many_are_a_doubt(films, encoders):
+    write(films / "train.csv", [("film " * 30, "good"), *many(9)])
+    write(films / "dev.csv", [("film " * 30, "good"), *many(29)])
+    task = load(films, SPEC)
+    task.save(films / "data/films")
+    tokenizer = load_tokenizer(encoders["bert-4"])
+    for split, table in task.splits.items():
+        tokenize(table, tokenizer, 16).save(films / f"tokens/films/bert-4/{split}.npz")
+    [described] = read_descriptions([films / "data/films"], [films / "tokens/films/bert-4"])
+    cut = {split: about["cut"] for split, about in described["splits"].items()}
+    assert cut == {"train": 1, "dev": 1, "test": 0}
+    [doubt] = [doubt for doubt in list_doubts(described) if "cut" in doubt]
+    assert doubt == (
+        "films: 10% of the texts of train are longer than training.max_length and were cut"
+    )
 
 
 def test_dev_split_needs_labels(films):

@@ -37,11 +37,20 @@ CLAIMS = table_claims(
 
 
 def page(
-    f, titles=TITLES, ablations=ABLATIONS, proposed="cascadebert", claims=CLAIMS, missing=(), **out
+    f,
+    titles=TITLES,
+    ablations=ABLATIONS,
+    proposed="cascadebert",
+    claims=CLAIMS,
+    missing=(),
+    doubts=(),
+    **out,
 ) -> str:
     names = ("points", "differences", "exits", "exit_differences")
     frames = Frames(**{name: f[name] for name in names}, claims=claims)
-    return write_summary(frames, Subject("run", proposed, titles, ablations, missing), **out)
+    return write_summary(
+        frames, Subject("run", proposed, titles, ablations, missing, doubts), **out
+    )
 
 
 def as_report(text: str) -> str:
@@ -171,10 +180,19 @@ def test_odd_names_come_through_docutils_and_jinja():
     assert "DeeBERT {{x}} *a* `b` |c| _d_::" in as_report(page(frames(), odd))
 
 
-def test_without_a_system_without_dar_it_says_so():
+def test_without_a_system_without_dar_it_does_not_ask_about_it():
     f = made_up()
-    text = as_report(page(f, NAMES, {}, "cascade"))
-    assert "no system without DAR" in text
+    assert "DAR" in as_report(page(f, NAMES, {"cascade": "plain"}, "cascade"))
+    text = as_report(page(f, NAMES | {"plain": "Plain"}, {}, "cascade", claims=CLAIMS[:0]))
+    assert "How much faster is Cascade, and at what loss?" in text
+    assert "DAR" not in text
+
+
+def test_doubts_about_the_data_stand_before_the_method():
+    doubt = "films: 9 of 80 rows of test have a text that is in train, too"
+    text = as_report(page(made_up(), NAMES, {}, "cascade", doubts=[doubt]))
+    _, caveats = text.split("Before you quote this")
+    assert caveats.index(f"{doubt}.") < caveats.index("Scores are means")
 
 
 def test_a_rival_that_stands_at_speed_one_only_is_no_rival_at_equal_speed():
