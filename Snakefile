@@ -79,6 +79,7 @@ if not config["only_finished"]:
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/dar.smk"
 include: "rules/appendix.smk"
 include: "rules/report.smk"
 include: "rules/provenance.smk"
@@ -94,12 +95,8 @@ localrules:
     all,
     table1_data,
     table2_main,
-    table4_dar,
-    table5_calibration,
     claims,
     figure_tradeoff,
-    figure_reliability,
-    figure_confidence,
     summary,
 
 

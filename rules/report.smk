@@ -18,10 +18,11 @@ rule summary:
         "../environment.yml"
     params:
         titles=CATALOGUE.titles,
-        ablations=EXPERIMENT.ablations,
+        ablations=CATALOGUE.ablations,
         proposed=config["proposed"],
         experiment=EXPERIMENT.name,
         missing=CATALOGUE.missing,
+        left_out=CATALOGUE.left_out,
     message:
         "the report's first page"
     script:

@@ -55,50 +55,6 @@ for table, systems in CATALOGUE.rows.items():
             "../workflow_scripts/table_of_systems.py"
 
 
-rule table4_dar:
-    input:
-        operating_points=evaluation("operating_points"),
-        differences=evaluation("differences"),
-    output:
-        **table_files("table4_dar"),
-    log:
-        "<logs>/table4_dar.log",
-    benchmark:
-        "<benchmarks>/table4_dar.tsv"
-    conda:
-        "../environment.yml"
-    params:
-        titles=CATALOGUE.titles,
-        ablations=EXPERIMENT.ablations,
-        published=CATALOGUE.published,
-    message:
-        "Table 4: with and without DAR"
-    script:
-        "../workflow_scripts/table4_dar.py"
-
-
-rule table5_calibration:
-    input:
-        exits=evaluation("exits"),
-        exit_differences=evaluation("exit_differences"),
-    output:
-        **table_files("table5_calibration"),
-    log:
-        "<logs>/table5_calibration.log",
-    benchmark:
-        "<benchmarks>/table5_calibration.tsv"
-    conda:
-        "../environment.yml"
-    params:
-        titles=CATALOGUE.titles,
-        ablations=EXPERIMENT.ablations,
-        published=CATALOGUE.published,
-    message:
-        "Table 5: DIS, accuracy and ECE"
-    script:
-        "../workflow_scripts/table5_calibration.py"
-
-
 rule probes:
     input:
         probes=evaluation("probes"),

@@ -25,7 +25,8 @@ with job(snakemake):
             titles=snakemake.params.titles,
             ablations=snakemake.params.ablations,
             missing=snakemake.params.missing,
-            doubts=[doubt for task in tasks for doubt in list_doubts(task)],
+            doubts=[f"{doubt}." for task in tasks for doubt in list_doubts(task)],
+            left_out=snakemake.params.left_out,
         ),
         figure=snakemake.input.figure,
     )

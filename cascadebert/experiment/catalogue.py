@@ -44,6 +44,10 @@ FIGURES = {
 }
 
 
+# Of systems with and without difficulty-aware regularisation.
+OF_DAR = ("table4_dar", "table5_calibration", "figure_reliability", "figure_confidence")
+
+
 class Catalogue:
     """The tables and figures that the finished part of an experiment can show."""
 
@@ -60,6 +64,8 @@ class Catalogue:
         left_out = SYSTEM_TABLES.keys() - self.rows.keys()
         if not self.extensions:
             left_out.add("appendix_c")
+        if not self.ablations:
+            left_out.update(OF_DAR)
         return {table: label for table, label in TABLES.items() if table not in left_out}
 
     @cached_property
@@ -70,6 +76,7 @@ class Catalogue:
             "figure3_dis": self.layered_tasks,
             "figure4_representations": self.represented_tasks,
             "figure5_tradeoff": self.extended_tasks,
+            **dict.fromkeys(OF_DAR, self.ablations),
         }
         return {name: label for name, label in FIGURES.items() if shown_on.get(name, self.tasks)}
 
@@ -102,9 +109,15 @@ class Catalogue:
         return {longer: shorter for longer, shorter in pairs if self.tasks_with([longer, shorter])}
 
     @cached_property
+    def ablations(self) -> dict[str, str]:
+        """The pairs of `Experiment.ablations` that were run on at least one task."""
+        pairs = self.experiment.ablations.items()
+        return {full: without for full, without in pairs if self.tasks_with([full, without])}
+
+    @cached_property
     def ablated(self) -> list[str]:
         """Systems with DAR, and the same without."""
-        return [*self.experiment.ablations, *self.experiment.ablations.values()]
+        return [*self.ablations, *self.ablations.values()]
 
     @cached_property
     def extended(self) -> list[str]:
@@ -193,6 +206,17 @@ class Catalogue:
             f"{name} without {', '.join(absent)}: not all that they compare was run there."
             for name, shown_on, wanted in figures
             if wanted and (absent := [task for task in self.tasks if task not in shown_on])
+        ]
+
+    @cached_property
+    def left_out(self) -> list[str]:
+        """Why tables and figures that every experiment has room for are not there, in sentences."""
+        if self.ablations:
+            return []
+        return [
+            "Tables 4 and 5, the reliability diagrams and the figure of confidence are left out: "
+            "they compare a system with and without difficulty-aware regularisation, and no such "
+            "pair was run."
         ]
 
     def tasks_with(self, systems: Iterable[str]) -> list[str]:

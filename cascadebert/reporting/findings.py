@@ -36,7 +36,8 @@ class Subject:
     titles:    system -> its name
     ablations: system -> the same without DAR
     missing:   parts of the experiment that were not run, in sentences
-    doubts:    what makes scores doubtful, see `task.list_doubts`
+    doubts:    what makes scores doubtful, in sentences
+    left_out:  why tables or figures are not there, in sentences
     """
 
     experiment: str
@@ -45,6 +46,7 @@ class Subject:
     ablations: dict[str, str]
     missing: Sequence[str] = ()
     doubts: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
     @property
     def name(self) -> str:

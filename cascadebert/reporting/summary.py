@@ -79,8 +79,13 @@ def write_summary(frames: Frames, subject: Subject, figure: str | os.PathLike | 
     for place in places:
         parts += [_tabulate_pairs(findings, place), _tabulate_dar(findings, place)]
     parts.append(_underline("Before you quote this", "-"))
-    doubts = [f"{doubt}." for doubt in subject.doubts]
-    caveats = [*subject.missing, *doubts, *_describe_method(findings), *_list_exceptions(findings)]
+    caveats = [
+        *subject.missing,
+        *subject.doubts,
+        *_describe_method(findings),
+        *_list_exceptions(findings),
+        *subject.left_out,
+    ]
     parts += [f"* {rst_escape(text)}" for text in caveats]
     parts.append(STYLE)
     if figure is not None:
