@@ -100,6 +100,10 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
+        run("scancel", "--me")  # a job would outlive the daemons
+        end = time.monotonic() + 10
+        while run("squeue", "--noheader") and time.monotonic() < end:
+            time.sleep(0.2)
         for daemon in reversed(self.daemons):
             daemon.terminate()
         for daemon in self.daemons:

@@ -174,7 +174,7 @@ class Campaign:
         """Runs on a disk that is too small, then on the same made larger."""
         disk = self.folder / "disk"
         disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
         try:
             workflow = Workflow(disk / "full", self.config, self.targets)
             workflow.log = self.folder / "full.txt"

@@ -13,7 +13,7 @@ from tests.workflow.cluster import Cluster, missing, run, wait
 from tests.workflow.command import ROOT
 from tests.workflow.conftest import read_all, write
 
-TRAINS = re.compile("rule_(train|label_runs)")
+TRAINS = re.compile("rule_train")
 
 
 @pytest.fixture(scope="module")
