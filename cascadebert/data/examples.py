@@ -10,6 +10,8 @@ from cascadebert.core.errors import UserError
 from cascadebert.data.tables import Table
 from cascadebert.data.task import COLUMN_TYPES
 
+INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Zs"}  # Unicode's categories, such as spaces of no width
+
 
 def make_examples(
     table: Table,
@@ -88,9 +90,7 @@ def _check_header(table: Table, columns: dict[str, str | int], labels: list[str]
 def _text(cell: object) -> str:
     """Returns the text without outer spaces, "" for a cell without a text that can be seen."""
     text = cell.strip() if isinstance(cell, str) else ""
-    # Such as spaces of no width.
-    is_seen = any(unicodedata.category(character)[0] not in "CZ" for character in text[:1000])
-    return text if is_seen else ""
+    return text if any(unicodedata.category(c) not in INVISIBLE for c in text) else ""
 
 
 def _word(cell: object) -> str:

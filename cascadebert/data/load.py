@@ -92,7 +92,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
     order = sorted(splits, key=SPLITS.index)
     splits, sources = ({split: parts[split] for split in order} for parts in (splits, sources))
     task = Task(name, labels, metric, splits, sources)
-    doubts = list_doubts(task.describe())
+    doubts = list_doubts(task.description)
     if doubts and spec.get("strict"):
         raise UserError(
             "\n".join(doubts) + f"\nCorrect the files, or take `strict` from task {name}"

@@ -1,7 +1,7 @@
 """Draws random splits with no text in two of them, and finds texts that a user's splits share."""
 
 from collections.abc import Mapping
-from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,44 +42,27 @@ def draw_rows(frame: pd.DataFrame, rows: int, seed: int) -> pd.DataFrame:
     return frame.iloc[np.sort(chosen)].reset_index(drop=True)
 
 
-def count_shared(splits: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, int]]:
-    """Counts the rows whose texts are in an earlier split, too, by the rule of `same_text`.
+def compare_splits(splits: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """Counts what makes scores doubtful; texts are the same by the rule of `same_text`.
 
-    Returns split -> earlier split -> rows, where there are any.
+    Returns of every split:
+    shared:        earlier split -> rows with a text that is there, too, if there are any
+    contradictory: rows with a text that has another label in another row of any split
     """
-    groups = _group_texts(splits)
-    shared = {split: {} for split in splits}
-    for earlier, later in combinations(splits, 2):
-        if count := int(np.isin(groups[later], groups[earlier]).sum()):
-            shared[later][earlier] = count
-    return shared
-
-
-def count_contradictory(splits: Mapping[str, pd.DataFrame]) -> dict[str, int]:
-    """Counts the rows whose texts have another label elsewhere in the task.
-
-    Returns split -> rows.
-    """
-    groups = _group_texts(splits)
-    every = pd.DataFrame(
-        {
-            "group": np.concatenate(list(groups.values())),
-            "label": pd.concat([frame["label"] for frame in splits.values()]).to_numpy(),
+    every = pd.concat(splits, names=["split"])
+    every["group"] = same_text(every)
+    disputed = every.groupby("group")["label"].transform("nunique") > 1
+    counted: dict[str, dict[str, Any]] = {}
+    for split, rows in every.groupby("split", sort=False):
+        shared = {
+            earlier: int(rows["group"].isin(every.loc[earlier, "group"]).sum())
+            for earlier in counted
         }
-    )
-    labels = every.dropna().groupby("group")["label"].nunique()
-    disputed = labels.index[labels > 1]
-    return {
-        split: int((np.isin(group, disputed) & splits[split]["label"].notna()).sum())
-        for split, group in groups.items()
-    }
-
-
-def _group_texts(splits: Mapping[str, pd.DataFrame]) -> dict[str, np.ndarray]:
-    """Numbers the rows of all splits by `same_text`; returns split -> numbers."""
-    groups = same_text(pd.concat(list(splits.values())))
-    ends = np.cumsum([len(frame) for frame in splits.values()])
-    return dict(zip(splits, np.split(groups, ends[:-1]), strict=True))
+        counted[str(split)] = {
+            "shared": {earlier: count for earlier, count in shared.items() if count},
+            "contradictory": int((disputed[split] & rows.loc[split, "label"].notna()).sum()),
+        }
+    return counted
 
 
 def same_text(frame: pd.DataFrame) -> np.ndarray:

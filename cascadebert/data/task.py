@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
-from cascadebert.data.splitting import count_contradictory, count_shared
+from cascadebert.data.splitting import compare_splits
 
 DEV = "dev"
 SPLITS = ("train", DEV, "test", "dev_mismatched", "test_mismatched")
@@ -44,13 +45,14 @@ class Task:
         tests = [split for split in labelled if split.startswith("test")]
         return tests or [split for split in labelled if split.startswith(DEV)]
 
-    def describe(self) -> dict[str, Any]:
-        """Returns what task.json says of the task.
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What task.json says of the task.
 
         Of every split: the number of rows, of rows of each class, of rows with a text that is in an
         earlier split, too, and of rows whose text has another label elsewhere in the task.
         """
-        shared, contradictory = count_shared(self.splits), count_contradictory(self.splits)
+        compared = compare_splits(self.splits)
         return {
             "name": self.name,
             "labels": self.labels,
@@ -64,8 +66,7 @@ class Task:
                         label: int((table["label"] == number).sum())
                         for number, label in enumerate(self.labels)
                     },
-                    "shared": shared[split],
-                    "contradictory": contradictory[split],
+                    **compared[split],
                 }
                 for split, table in self.splits.items()
             },
@@ -77,7 +78,7 @@ class Task:
             draft.mkdir()
             for split, table in self.splits.items():
                 table.to_parquet(draft / f"{split}.parquet", index=False)
-            text = json.dumps(self.describe(), indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(self.description, indent=2, ensure_ascii=False) + "\n"
             (draft / "task.json").write_text(text, encoding="utf-8")
 
     @classmethod
@@ -105,7 +106,7 @@ class Task:
 
 
 def read_descriptions(folders: Sequence[File], tokens: Sequence[File] = ()) -> list[dict[str, Any]]:
-    """Returns the descriptions of the tasks in these folders; see `Task.describe`.
+    """Returns the descriptions of the tasks in these folders; see `Task.description`.
 
     tokens: folders <task>/<encoder> of tokenized splits. A split of such a task has `cut`, too: how
             many of its texts were longer than `max_length`

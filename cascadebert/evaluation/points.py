@@ -104,8 +104,10 @@ def add_majority(points: pd.DataFrame, task: Task) -> pd.DataFrame:
     The answer is the most frequent label of the train split.
     """
     answer = int(task.splits["train"]["label"].mode()[0])
-    labels = {split: task.splits[split]["label"].to_numpy(dtype=int) for split in points["split"]}
-    scores = {split: score(task.metric, answer, gold) for split, gold in labels.items()}
+    scores = {
+        split: score(task.metric, answer, task.splits[split]["label"].to_numpy(dtype=int))
+        for split in points["split"].unique()
+    }
     return points.assign(majority=points["split"].map(scores))
 
 

@@ -13,6 +13,7 @@ from tests.workflow.cluster import Cluster, missing, run, wait
 from tests.workflow.command import ROOT
 from tests.workflow.conftest import read_all, write
 
+# Trainings that label difficulty are often over before Slurm takes their job away.
 TRAINS = re.compile("rule_train")
 
 
