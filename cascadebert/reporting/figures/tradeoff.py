@@ -139,4 +139,6 @@ def _draw_interval_bar(ax: Axes, points: pd.DataFrame) -> None:
     ax.errorbar(
         [0.05], [middle], [length / 2], transform=of_axes, color="0.3", elinewidth=0.8, capsize=2
     )
-    ax.text(0.08, middle, "95% interval\n(median)", transform=of_axes, va="center", color="0.3")
+    # A bar that is longer than the axes is cut at their end.
+    height = min(middle, (bottom + top) / 2)
+    ax.text(0.08, height, "95% interval\n(median)", transform=of_axes, va="center", color="0.3")
