@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.12")  # path variables
@@ -22,6 +23,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
 from cascadebert.experiment.catalogue import SYSTEM_TABLES, Catalogue
 from cascadebert.experiment.configuration import load_experiment
+from cascadebert.experiment.consistency import list_doubts, refuse_contradictions
 from cascadebert.experiment.extent import find_extent
 from cascadebert.data.load import list_source_files
 from cascadebert.reporting.submission import find_submitted_tasks
@@ -47,10 +49,14 @@ try:
         override=given,
         files=workflow.config_settings.configfiles,
     )
+    refuse_contradictions(EXPERIMENT)
     EXTENT = find_extent(EXPERIMENT)
     SUBMITTED = {} if EXPERIMENT.config["only_finished"] else find_submitted_tasks(EXPERIMENT)
 except UserError as error:
     raise WorkflowError(str(error))
+if workflow.is_main_process:
+    for doubt in list_doubts(EXPERIMENT):
+        logger.warning(doubt)
 CATALOGUE = Catalogue(EXPERIMENT, EXTENT)
 config = EXPERIMENT.config  # a new name: a calling workflow keeps its own configuration
 

@@ -18,6 +18,7 @@ rule fetch_encoder:
         "../environment.yml"
     params:
         model=hub_model,
+        revision=hub_revision,
     message:
         "fetching {params.model} from the hub"
     script:
@@ -47,6 +48,7 @@ rule prepare_task:
 rule tokenize_task:
     input:
         encoder=named_encoder,
+        sharers=sharing_encoders,
         data="<results>/data/{task}",
     output:
         tokens=directory("<results>/tokens/{task}/{encoder}"),
@@ -58,6 +60,7 @@ rule tokenize_task:
         "../environment.yml"
     params:
         encoder=named_encoder_folder,
+        sharers=sharing_encoder_folders,
         max_length=config["training"]["max_length"],
     message:
         "{wildcards.task}: token ids for {wildcards.encoder}"

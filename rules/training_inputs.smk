@@ -23,7 +23,11 @@ def tokens(task, encoder):
 
 
 def hub_model(w):
-    return EXPERIMENT.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"]
+    return EXPERIMENT.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"].name
+
+
+def hub_revision(w):
+    return EXPERIMENT.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"].revision
 
 
 def named_encoder(w):
@@ -32,6 +36,16 @@ def named_encoder(w):
 
 def named_encoder_folder(w, input):
     return staged_folder(EXPERIMENT.encoder(w.encoder), input.encoder)
+
+
+def sharing_encoders(w):
+    """The files of the other encoders that read an encoder's tokens."""
+    return [path for name in EXPERIMENT.list_sharers(w.encoder) for path in encoder_files(name)]
+
+
+def sharing_encoder_folders(w, input):
+    folders = map(EXPERIMENT.encoder, EXPERIMENT.list_sharers(w.encoder))
+    return [staged_folder(folder, input.sharers) for folder in folders]
 
 
 def labeller_encoder(w):

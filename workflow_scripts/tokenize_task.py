@@ -9,4 +9,5 @@ with job(snakemake):
         snakemake.params.encoder,
         snakemake.params.max_length,
         snakemake.output.tokens,
+        snakemake.params.sharers,
     )

@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cascadebert.core.files import File
 
@@ -17,6 +19,26 @@ class UserError(Exception):
 
     Scripts print it without a traceback.
     """
+
+
+class Mistakes:
+    """The mistakes of an input, collected so that the user is told all of them at once."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Adds the message of a UserError that the block raises, and goes on after the block."""
+        try:
+            yield
+        except UserError as error:
+            self.found.append(str(error))
+
+    def raise_all(self) -> None:
+        """Raises UserError with one line for each mistake; does nothing without mistakes."""
+        if self.found:
+            raise UserError("\n".join(dict.fromkeys(self.found)))
 
 
 def explain_error(error: BaseException, folder: File) -> str | None:

@@ -19,6 +19,22 @@ from cascadebert.data.task import SPLITS, Task, list_doubts
 log = logging.getLogger(__name__)
 
 
+def complete_entry(spec: dict[str, Any]) -> dict[str, Any]:
+    """Returns an entry of the configuration with all that is known of a GLUE task."""
+    source = spec["source"]
+    glue = identify_glue_task(source)
+    if not glue:
+        return spec
+    known = GLUE[glue]
+    columns = known.hub_columns if "hub" in source else known.file_columns
+    of_glue: dict[str, Any] = {
+        "columns": name_glue_columns(columns),
+        "labels": list(known.labels),
+        "metric": known.metric,
+    }
+    return of_glue | spec
+
+
 def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")) -> Task:
     """Returns the task that an entry of the configuration describes.
 
@@ -28,18 +44,9 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
 
     Raises UserError if something is wrong with the entry or with the data.
     """
+    spec = complete_entry(spec)
     source = spec["source"]
     glue = identify_glue_task(source)
-    if glue:
-        known = GLUE[glue]
-        of_glue: dict[str, Any] = {
-            "columns": name_glue_columns(
-                known.hub_columns if "hub" in source else known.file_columns
-            ),
-            "labels": list(known.labels),
-            "metric": known.metric,
-        }
-        spec = of_glue | spec
     for key in ("columns", "labels"):
         if key not in spec:
             raise UserError(f"task {name}: `{key}` is missing; only a GLUE task may leave it out")

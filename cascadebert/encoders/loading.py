@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,17 +22,20 @@ READS_PAIRS = "reads_pairs"  # in the config.json of a trained classifier: wheth
 # Functions import transformers: it takes seconds, and planning a workflow imports this module.
 
 
-def load_config(encoder: File) -> "PreTrainedConfig":
+# `revision` is a branch, tag or commit of a model on the hub.
+
+
+def load_config(encoder: File, revision: str = "main") -> "PreTrainedConfig":
     """Returns the encoder's Hugging Face configuration. Raises UserError if there is none."""
     from transformers import AutoConfig
 
-    return _from_pretrained(AutoConfig, encoder)
+    return _from_pretrained(AutoConfig, encoder, revision=revision)
 
 
-def load_tokenizer(encoder: File) -> "PreTrainedTokenizerBase":
+def load_tokenizer(encoder: File, revision: str = "main") -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
-    return _from_pretrained(AutoTokenizer, encoder)
+    return _from_pretrained(AutoTokenizer, encoder, revision=revision)
 
 
 def check_family(encoder: File, config: "PreTrainedConfig") -> None:
@@ -49,23 +53,38 @@ def check_family(encoder: File, config: "PreTrainedConfig") -> None:
         )
 
 
-def count_local_layers(encoder: File) -> int | None:
-    """Returns the number of layers in a local folder's config.json; None without one.
+@dataclass(frozen=True)
+class Shape:
+    """The part of an encoder's configuration that its cost follows from."""
+
+    num_hidden_layers: int
+    hidden_size: int
+    intermediate_size: int | None
+
+
+def read_shape(encoder: File) -> Shape | None:
+    """Returns the shape that a local folder's config.json tells; None if it tells none.
 
     Planning a workflow uses this function, since it cannot wait for transformers.
     """
     try:
         config = json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8"))
-        return int(config.get("num_hidden_layers") or config["n_layers"])  # DistilBERT's name
+        # DistilBERT has names of its own.
+        layers = config.get("num_hidden_layers") or config["n_layers"]
+        width = config.get("hidden_size") or config["dim"]
+        inner = config.get("intermediate_size") or config.get("hidden_dim")
+        return Shape(int(layers), int(width), int(inner) if inner else None)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def load_encoder(encoder: File, layers: int | None = None) -> "PreTrainedModel":
+def load_encoder(
+    encoder: File, layers: int | None = None, revision: str = "main"
+) -> "PreTrainedModel":
     """Returns the encoder without a head, with its first `layers` layers (all, if None)."""
     from transformers import AutoModel
 
-    return _load_weights(AutoModel, encoder, cut_config(encoder, layers))
+    return _load_weights(AutoModel, encoder, cut_config(encoder, layers, revision), revision)
 
 
 def load_classifier(
@@ -80,7 +99,7 @@ def load_classifier(
     return _load_weights(AutoModelForSequenceClassification, encoder, config)
 
 
-def fetch(model: str, folder: File) -> None:
+def fetch(model: str, revision: str, folder: File) -> None:
     """Writes a model of the hub and its tokenizer to a folder, as safetensors.
 
     Trainings then need no network. The folder's file HUB names the model and its commit.
@@ -88,22 +107,23 @@ def fetch(model: str, folder: File) -> None:
     from huggingface_hub import try_to_load_from_cache
 
     torch.manual_seed(0)  # for weights that the hub's files lack, such as a pooler
-    encoder = load_encoder(model)
+    encoder = load_encoder(model, revision=revision)
     # The hub's cache names its folders by commit.
-    commit = Path(str(try_to_load_from_cache(model, "config.json"))).parent.name
+    cached = try_to_load_from_cache(model, "config.json", revision=revision)
+    commit = Path(str(cached)).parent.name
     about = {"model": model, "commit": commit}
     with replacing(folder) as draft:
         encoder.save_pretrained(draft)
-        load_tokenizer(model).save_pretrained(draft)
+        load_tokenizer(model, revision).save_pretrained(draft)
         (draft / HUB).write_text(json.dumps(about) + "\n")
 
 
-def cut_config(encoder: File, layers: int | None) -> "PreTrainedConfig":
+def cut_config(encoder: File, layers: int | None, revision: str = "main") -> "PreTrainedConfig":
     """Returns the configuration of the encoder's first `layers` layers (all, if None).
 
     Raises UserError if the encoder has fewer layers.
     """
-    config = load_config(encoder)
+    config = load_config(encoder, revision)
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
             raise UserError(
@@ -148,7 +168,7 @@ def label_names(config: "PreTrainedConfig") -> list[str]:
     return list((config.id2label or {}).values())
 
 
-def count_layer_flops(config: "PreTrainedConfig", tokens: int) -> float:
+def count_layer_flops(config: "PreTrainedConfig | Shape", tokens: int) -> float:
     """Returns the floating-point operations of one encoder layer for a text of `tokens` tokens.
 
     A multiply-add counts as two. Every token needs four projections and two feed-forward matrices.
@@ -172,7 +192,9 @@ def compute_layer_cost(encoder: File, reference: File, tokens: int) -> float:
     )
 
 
-def _load_weights(auto_class: type, encoder: File, config: "PreTrainedConfig") -> Any:
+def _load_weights(
+    auto_class: type, encoder: File, config: "PreTrainedConfig", revision: str = "main"
+) -> Any:
     """Loads weights in full precision: files may have fp16 weights only to be small."""
     # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
@@ -180,6 +202,7 @@ def _load_weights(auto_class: type, encoder: File, config: "PreTrainedConfig") -
         auto_class,
         encoder,
         config=config,
+        revision=revision,
         dtype=torch.float32,
         attn_implementation=attention,
         use_safetensors=True,

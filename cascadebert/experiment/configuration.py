@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from cascadebert.core.errors import UserError
+from cascadebert.core.errors import Mistakes, UserError
 from cascadebert.core.files import File
-from cascadebert.encoders.loading import count_local_layers
+from cascadebert.data.load import complete_entry
+from cascadebert.encoders.loading import read_shape
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
 from cascadebert.systems.method import Candidate, Run
@@ -28,6 +29,12 @@ REPLACED = (
     "representations",
     "submission",
 )
+
+
+# The keys of the section `pretraining` that name a model.
+PRETRAINED = (("teacher", "model"), ("vocabulary", "from"))
+
+WIDEST_OF_TWO_CLASSES = 0.5  # the largest difference of two confidences between 0.5 and 1
 
 
 def resolve(default: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +64,14 @@ def load_experiment(
     config = resolve(yaml.safe_load(Path(default).read_text(encoding="utf-8")), override)
     # Snakemake passes `--config only_finished=true` on as text.
     config["only_finished"] = yaml.safe_load(str(config["only_finished"]))
-    return Experiment(config)
+    return Experiment(config, override)
+
+
+class HubModel(NamedTuple):
+    """A model of the Hugging Face hub; the revision is a branch, tag or commit."""
+
+    name: str
+    revision: str
 
 
 @dataclass(frozen=True)
@@ -93,12 +107,16 @@ class System:
 class Experiment:
     """A checked configuration, and the systems and runs that follow from it.
 
-    Raises UserError with the path of the wrong key and what is allowed there.
+    override: what the user gave, which lies over the default in `config`; None where the whole
+              configuration is the user's
+
+    Raises UserError with the path of each wrong key and what is allowed there.
     """
 
-    def __init__(self, config: dict[str, Any]):
-        check_configuration(config)
+    def __init__(self, config: dict[str, Any], override: dict[str, Any] | None = None):
+        check_configuration(config, override)
         self.config = config
+        self.has_default_encoders = override is not None and "encoders" not in override
         self.name: str = config["experiment"]
         self.results = f"results/{self.name}"
         self.tasks: list[str] = list(config["tasks"])
@@ -106,11 +124,15 @@ class Experiment:
         self.replicates = range(config["replicates"])
         self.folds = range(config["difficulty"]["folds"])
         self.seeds = range(config["difficulty"]["seeds"])
-        self.systems = {
-            key: self._system(key, dict(entry)) for key, entry in config["systems"].items()
-        }
+        self.margins = self._distinct_margins()
+        mistakes = Mistakes()
+        self.systems: dict[str, System] = {}
+        for key, entry in config["systems"].items():
+            with mistakes.collected():
+                self.systems[key] = self._system(key, dict(entry))
         # Name -> run: all trainings for a task, and the trainings of models that label difficulty.
-        self.runs = self._all_runs()
+        self.runs = self._all_runs(mistakes)
+        mistakes.raise_all()
         self.labellers = self._all_labellers()
 
     def _system(self, key: str, entry: dict[str, Any]) -> System:
@@ -120,13 +142,26 @@ class Experiment:
         module = load_method(method)
         if "pooling" in module.OPTIONS["properties"] and (pooling := self._pooling(entry)):
             entry.setdefault("pooling", pooling)
-        candidates = module.candidates(entry, self.config["difficulty"]["margins"])
+        candidates = module.candidates(entry, self.margins)
         if training:
             candidates = [
                 replace(c, runs=tuple(self._trained_with(key, run, training) for run in c.runs))
                 for c in candidates
             ]
         return System(key, title, module.EXIT_RULE, tuple(candidates), **related)
+
+    def _distinct_margins(self) -> list[float]:
+        """Returns the margins that give different trainings.
+
+        With two classes, confidence lies between 0.5 and 1. Every pair of examples then falls short
+        of a margin of 0.5 or more, so that all such margins give the same gradient.
+        """
+        margins = self.config["difficulty"]["margins"]
+        entries = map(complete_entry, self.config["tasks"].values())
+        if any(len(entry.get("labels", ())) != 2 for entry in entries):
+            return margins
+        wide = [margin for margin in margins if margin >= WIDEST_OF_TWO_CLASSES]
+        return [margin for margin in margins if margin not in wide[1:]]
 
     def _pooling(self, entry: dict[str, Any]) -> str | None:
         """Returns the `pooling` of the entry's encoder, if the encoder has one."""
@@ -144,41 +179,56 @@ class Experiment:
 
     def encoder(self, name: str) -> str:
         """Returns the folder of an encoder."""
+        return self._locate(self._model(name))
+
+    def _model(self, name: str) -> HubModel:
+        """Returns what the configuration calls an encoder, on the hub or not."""
         entry = self.config["encoders"][name]
-        return self.located(entry if isinstance(entry, str) else entry["model"])
+        if isinstance(entry, str):
+            return HubModel(entry, "main")
+        return HubModel(entry["model"], entry.get("revision", "main"))
 
-    def located(self, model: str) -> str:
+    def _locate(self, model: HubModel) -> str:
         """Returns the folder of a model: a local folder, or the one for a model of the hub."""
-        return self._local(model) or f"{self.results}/encoders/{model.replace('/', '--')}"
+        if local := self._find_local(model.name):
+            return local
+        name = model.name if model.revision == "main" else "@".join(model)
+        return f"{self.results}/encoders/{name.replace('/', '--')}"
 
-    def _local(self, model: str) -> str | None:
+    def _find_local(self, name: str) -> str | None:
         """Returns a local model's folder; None for a model of the hub.
 
-        The folder is relative to the working directory, or lies in this repository.
+        The folder is relative to the working directory, or lies in this repository. The default
+        configuration's encoders are those of this repository, wherever Snakemake is started.
         """
         family = self.config.get("pretraining", {}).get("family")
-        if Path(model).is_dir() or (family and model.startswith(f"{family}-")):
-            return model
-        embedded = REPOSITORY / model
-        return str(embedded) if embedded.is_dir() else None
+        if family and name.startswith(f"{family}-"):
+            return name
+        here, embedded = Path(name), REPOSITORY / name
+        if not embedded.is_dir():
+            return name if here.is_dir() else None
+        if here.is_dir() and (not self.has_default_encoders or here.samefile(embedded)):
+            return name
+        return str(embedded)
 
     @cached_property
-    def on_hub(self) -> dict[str, str]:
+    def on_hub(self) -> dict[str, HubModel]:
         """Folder -> the model of the hub that is put into it."""
         pretraining = self.config.get("pretraining", {})
-        entries = list(self.config["encoders"].values())
-        models = [entry if isinstance(entry, str) else entry["model"] for entry in entries]
-        models += [pretraining.get("teacher", {}).get("model")]
-        models += [pretraining.get("vocabulary", {}).get("from")]
-        return {self.located(name): name for name in models if name and not self._local(name)}
+        models = [self._model(name) for name in self.config["encoders"]]
+        for part, key in PRETRAINED:
+            if key in pretraining.get(part, {}):
+                models.append(HubModel(pretraining[part][key], "main"))
+        return {self._locate(model): model for model in models if not self._find_local(model.name)}
 
     @cached_property
     def pretraining(self) -> dict[str, Any]:
         """The section `pretraining`, with the folders of the models that it names."""
         section = dict(self.config["pretraining"])
-        for part, key in (("teacher", "model"), ("vocabulary", "from")):
+        for part, key in PRETRAINED:
             if key in section.get(part, {}):
-                section[part] = {**section[part], key: self.located(section[part][key])}
+                folder = self._locate(HubModel(section[part][key], "main"))
+                section[part] = {**section[part], key: folder}
         return section
 
     @cached_property
@@ -205,7 +255,12 @@ class Experiment:
         entry = self.config["encoders"][name]
         return name if isinstance(entry, str) else entry.get("tokenizer", name)
 
-    def _all_runs(self) -> dict[str, Run]:
+    def list_sharers(self, name: str) -> list[str]:
+        """Returns the other encoders that are trained on this one's tokens."""
+        trained = dict.fromkeys(run.encoder for run in self.runs.values())
+        return [other for other in trained if other != name and self.tokenizer(other) == name]
+
+    def _all_runs(self, mistakes: Mistakes) -> dict[str, Run]:
         found: dict[str, Run] = {}
 
         def add(run: Run) -> None:
@@ -223,7 +278,8 @@ class Experiment:
 
         for entry in self.systems.values():
             for run in entry.runs:
-                add(run)
+                with mistakes.collected():
+                    add(run)
         return found
 
     def _all_labellers(self) -> dict[str, Run]:
@@ -239,7 +295,8 @@ class Experiment:
         An encoder that is on the hub or not yet made is checked by the job that loads it.
         """
         layers, folder = run.option("layers", 1), self.encoder(run.encoder)
-        present = count_local_layers(folder) or layers
+        shape = read_shape(folder)
+        present = shape.num_hidden_layers if shape else layers
         if layers > present:
             raise UserError(
                 f"configuration, systems: {run.name} has the first {layers} layers of "

@@ -1,8 +1,10 @@
 """Checks a configuration against the schemas in config/, before any job starts."""
 
 import math
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
@@ -13,10 +15,15 @@ from referencing.jsonschema import DRAFT202012
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
+from cascadebert.core.text import join_words
 from cascadebert.experiment import published
 from cascadebert.systems import find_methods, load_method
 
 SCHEMAS = Path(__file__).parents[2] / "config"
+
+# These keys change how a run works, and no result.
+HARMLESS = {"only_finished", "pack", "save_seconds", "gpu_slots"}
+OF_ENCODERS = ("epochs", "learning_rate", "max_length")  # depend on the encoders' size and the data
 
 # YAML has .nan and .inf, which no bound of a schema refuses.
 NUMBERS = Draft202012Validator.TYPE_CHECKER
@@ -54,11 +61,12 @@ def refuse_repeated_keys(path: File) -> None:
                 )
 
 
-def check_configuration(config: dict[str, Any]) -> None:
-    """Raises UserError for the first mistake in the configuration."""
-    schemas = {path.name: yaml.safe_load(path.read_text()) for path in SCHEMAS.glob("*schema.yaml")}
-    for schema in schemas.values():
-        del schema["$schema"]  # jsonschema would follow it to a validator that accepts .nan
+def check_configuration(config: dict[str, Any], override: dict[str, Any] | None = None) -> None:
+    """Raises UserError with all mistakes in the configuration, one a line.
+
+    override: the user's part of it; None if all of it is the user's
+    """
+    schemas = _read_schemas()
     registry = Registry().with_resources(
         (name, Resource.from_contents(contents, DRAFT202012)) for name, contents in schemas.items()
     )
@@ -71,22 +79,28 @@ def check_configuration(config: dict[str, Any]) -> None:
         "published method": published.list_methods(),
         "published task": published.list_tasks(),
     }
+    checker = FormatChecker(formats=())
+    for name, allowed in known.items():
+        # Without allowed names, the section of these names is wrong, not this reference.
+        checker.checks(name)(lambda value, allowed=allowed: not allowed or value in allowed)
+
+    mistakes: list[Mistake] = []
 
     def validate(value: Any, schema: dict[str, Any], path: tuple[str, ...]) -> None:
-        checker = FormatChecker(formats=())
-        for name, allowed in known.items():
-            # Without allowed names, the section of these names is wrong, not this reference.
-            checker.checks(name)(lambda value, allowed=allowed: not allowed or value in allowed)
         validator = Validator(schema, registry=registry, format_checker=checker)
-        error = best_match(validator.iter_errors(value))
-        if error is not None:
-            where = ".".join(map(str, (*path, *error.absolute_path))) or "top level"
-            raise UserError(f"configuration, {where}: {_explain(error, known)}")
+        for error in validator.iter_errors(value):
+            cause = best_match([error])  # of a choice, the branch that was probably meant
+            if cause is not None:
+                mistakes.append(Mistake((*path, *cause.absolute_path), _explain(cause, known)))
 
     validate(config, schemas["complete.schema.yaml"], ())
-    for key, entry in config["systems"].items():
-        options = load_method(entry["method"]).OPTIONS
-        common = schema["properties"]["systems"]["additionalProperties"]
+    common = schema["properties"]["systems"]["additionalProperties"]
+    systems = config.get("systems")
+    for key, entry in systems.items() if isinstance(systems, dict) else ():
+        method = entry.get("method") if isinstance(entry, dict) else None
+        if method not in known["method"]:
+            continue  # the schema said so
+        options = load_method(method).OPTIONS
         whole = {
             "$defs": schema["$defs"],
             "type": "object",
@@ -95,6 +109,68 @@ def check_configuration(config: dict[str, Any]) -> None:
             "properties": common["properties"] | options["properties"],
         }
         validate(entry, whole, ("systems", key))
+    sentences = [*_find_missing_keys(override), *_tell_apart(mistakes, override)]
+    if sentences:
+        raise UserError("\n".join(f"configuration, {said}" for said in dict.fromkeys(sentences)))
+
+
+@cache
+def _read_schemas() -> dict[str, dict[str, Any]]:
+    schemas = {path.name: yaml.safe_load(path.read_text()) for path in SCHEMAS.glob("*schema.yaml")}
+    for schema in schemas.values():
+        del schema["$schema"]  # jsonschema would follow it to a validator that accepts .nan
+    return schemas
+
+
+class Mistake(NamedTuple):
+    """path: the keys that lead to it"""
+
+    path: tuple[str | int, ...]
+    said: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.path)) or 'top level'}: {self.said}"
+
+
+def _find_missing_keys(override: dict[str, Any] | None) -> Iterator[str]:
+    """What an override must say itself, since the default's values belong to the default's data."""
+    if not override or not override.keys() - HARMLESS:
+        return
+    if "experiment" not in override:
+        yield (
+            "top level: `experiment` is missing, which names the folder of the results; without it "
+            "they would lie among those of config.yaml"
+        )
+    training = override.get("training")
+    given = training if isinstance(training, dict) else {}
+    lacking = [f"training.{key}" for key in OF_ENCODERS if key not in given]
+    if "encoders" in override and lacking:
+        yield (
+            f"encoders: your encoders need settings of their own, since config.yaml's are those of "
+            f"encoders of width 128; add {join_words(lacking)}. Usual for BERT-base are 3 "
+            "epochs, learning_rate 2.0e-5 and max_length 128"
+        )
+
+
+def _tell_apart(mistakes: list[Mistake], override: dict[str, Any] | None) -> Iterator[str]:
+    """Yields the mistakes; those of a section that is the default's in one sentence.
+
+    The user did not write such a section. It does not fit to one that the user wrote.
+    """
+    of_default: dict[str | int, list[Mistake]] = {}
+    for mistake in mistakes:
+        section = mistake.path[0] if mistake.path else ""
+        if override is None or not section or section in override:
+            yield str(mistake)
+        else:
+            of_default.setdefault(section, []).append(mistake)
+    for section, found in of_default.items():
+        others = len(set(found)) - 1
+        more = f" (and {others} more like it)" if others else ""
+        advice = f"write `{section}` into your configuration"
+        if section == "systems":
+            advice += ", and `proposed`, which names one of them"
+        yield f"{found[0]}{more}; this is config.yaml's `{section}`: {advice}"
 
 
 def _explain(error: ValidationError, known: dict[str, list[str]]) -> str:
@@ -115,6 +191,13 @@ def _suggest(error: ValidationError) -> str:
     schema = error.schema if isinstance(error.schema, dict) else {}
     if error.validator in ("additionalProperties", "propertyNames"):
         keys = schema.get("properties", {})
+        for key in error.instance:
+            section, dot, inside = str(key).partition(".")
+            if dot and section in keys:
+                return (
+                    f"; a key inside a section is written `{section}: {{{inside}: ...}}`, on the "
+                    f"command line --config '{section}={{{inside}: ...}}'"
+                )
         return f"; allowed keys: {', '.join(keys)}" if keys else ""
     description = schema.get("description")
     return f" ({description})" if description else ""

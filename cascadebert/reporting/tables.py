@@ -15,6 +15,7 @@ import pandas as pd
 
 from cascadebert.core.text import join_words
 from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.experiment.configuration import WIDEST_OF_TWO_CLASSES
 from cascadebert.reporting.grid import (
     METRICS,
     NOTHING,
@@ -60,6 +61,8 @@ def table1_data(
         cells.append(Cell(f"{chance.iloc[0]:.1f}" if len(chance) else NOTHING))
         for system, margin in margins.items():
             mark = "" if margin else notes.mark("not run on this task")
+            if margin and labels == 2 and float(margin) >= WIDEST_OF_TWO_CLASSES:
+                mark = notes.mark("with two classes, all margins of 0.5 and more train the same")
             paper = format_paper(theirs.get(system, NO_NUMBER)[0])
             cells.append(Cell(f"{margin or NOTHING}{paper}", mark=mark))
         for split in splits:

@@ -1,6 +1,8 @@
 """The texts of a task as token ids, one file a split."""
 
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,16 +15,25 @@ from cascadebert.encoders.loading import check_family, load_config, load_tokeniz
 log = logging.getLogger(__name__)
 
 
-def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> None:
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")  # any of these files makes one
+
+
+def tokenize_task(
+    task: Task, encoder: File, max_length: int, folder: File, sharers: Sequence[File] = ()
+) -> None:
     """Writes <folder>/<split>.npz for every split, and logs how many texts were cut.
 
-    Raises UserError if the encoder cannot read these texts, or none of `max_length` tokens.
+    sharers: the folders of other encoders that will read these tokens
+
+    Raises UserError if one of the encoders cannot read these texts, or none of `max_length` tokens.
     """
     config = load_config(encoder)
     check_family(encoder, config)
     tokenizer = load_tokenizer(encoder)
     if tokenizer.pad_token_id is None:
         raise UserError(f"the tokenizer of {encoder} has no padding token; name another encoder")
+    for sharer in sharers:
+        check_vocabulary(encoder, sharer)
     longest = min(
         tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_length)
     )
@@ -46,3 +57,21 @@ def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> N
                 max_length,
             )
             data.save(draft / f"{split}.npz")
+
+
+def check_vocabulary(encoder: File, sharer: File) -> None:
+    """Raises UserError if an encoder that shares another one's tokens knows them by other numbers.
+
+    A folder without a tokenizer cannot contradict.
+    """
+    if not any(Path(sharer, name).exists() for name in TOKENIZERS):
+        return
+    ours, theirs = (load_tokenizer(folder).get_vocab() for folder in (encoder, sharer))
+    for word in sorted({**ours, **theirs}):
+        if ours.get(word) != theirs.get(word):
+            said = [f"token {v[word]}" if word in v else "no token" for v in (ours, theirs)]
+            raise UserError(
+                f"{sharer} shares the tokens of {encoder}, but has another vocabulary: {word!r} is "
+                f"{said[0]} of {encoder} and {said[1]} of {sharer}. Delete `tokenizer` from its "
+                "entry in `encoders`; it then gets tokens of its own"
+            )

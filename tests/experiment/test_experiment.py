@@ -166,7 +166,7 @@ def test_two_trainings_of_one_name_are_refused():
 def test_more_layers_than_a_local_encoder_has_are_refused(name, tmp_path):
     config = changed("encoders.bert-12", str(tmp_path))
     assert "finetune-bert-12-layers6" in Experiment(config).runs  # not there yet
-    (tmp_path / "config.json").write_text(f'{{"{name}": 5}}')
+    (tmp_path / "config.json").write_text(f'{{"{name}": 5, "hidden_size": 128}}')
     with pytest.raises(UserError, match=r"first 6 layers of bert-12, but .* has 5; ask for fewer"):
         Experiment(config)
 

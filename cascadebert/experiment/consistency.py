@@ -1,0 +1,220 @@
+"""Finds what a valid configuration cannot mean, before any job starts."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.text import join_words
+from cascadebert.encoders.loading import count_layer_flops, read_shape
+from cascadebert.experiment.configuration import REPOSITORY, Experiment, System
+from cascadebert.systems.method import Run
+
+# The names that huggingface_hub accepts: `model` or `owner/model`.
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def refuse_contradictions(experiment: Experiment) -> None:
+    """Raises UserError with all that makes a table wrong or empty, or two results one file."""
+    found = [
+        *_find_equal_names(experiment),
+        *_find_equal_titles(experiment),
+        *_find_pointless_comparisons(experiment),
+    ]
+    if not experiment.config["only_finished"]:  # encoders may be on another machine by then
+        found += [
+            *_find_missing_folders(experiment),
+            *_find_shrinking_cascades(experiment),
+            *_find_unreachable_targets(experiment),
+        ]
+    if found:
+        raise UserError("\n".join(f"configuration, {sentence}" for sentence in found))
+
+
+def list_doubts(experiment: Experiment) -> list[str]:
+    """Returns what is probably not meant: a sentence each."""
+    found = [*_find_models_above_reference(experiment), *_find_targets_out_of_reach(experiment)]
+    return [f"configuration, {sentence}" for sentence in found]
+
+
+def _find_equal_names(experiment: Experiment) -> Iterator[str]:
+    """Names are those of files, and some file systems do not tell `Pairs` from `pairs`."""
+    for section in ("tasks", "encoders", "systems"):
+        first: dict[str, str] = {}
+        for name in experiment.config[section]:
+            if (earlier := first.setdefault(name.lower(), name)) != name:
+                yield (
+                    f"{section}: {earlier} and {name} differ only in capital letters, so some "
+                    "file systems would give both one folder; rename one of them"
+                )
+
+
+def _find_missing_folders(experiment: Experiment) -> Iterator[str]:
+    """A mistyped folder must not be looked up on the hub."""
+    for name in experiment.config["encoders"]:
+        on_hub = experiment.on_hub.get(experiment.encoder(name))
+        if on_hub is None:
+            continue
+        model = on_hub.name
+        if neighbours := _list_neighbours(Path(model)):
+            close = difflib.get_close_matches(model, neighbours, n=3, cutoff=0)
+            yield f"encoders.{name}: there is no folder {model}; there is {join_words(close)}"
+        elif not HUB_NAME.fullmatch(model):
+            yield (
+                f"encoders.{name}: there is no folder {model}, and a model of the hub has a name "
+                "such as google-bert/bert-base-uncased; correct the path"
+            )
+
+
+def _list_neighbours(model: Path) -> list[str]:
+    """Returns the models in the folder in which this one would be, here or in this repository."""
+    if model.parent == Path("."):
+        return []
+    places = (model.parent, REPOSITORY / model.parent)
+    found = {path.parent.name for place in places for path in place.glob("*/config.json")}
+    return sorted(str(model.parent / name) for name in found)
+
+
+def _find_equal_titles(experiment: Experiment) -> Iterator[str]:
+    titles = Counter(system.title for system in experiment.systems.values())
+    for title, count in titles.items():
+        if count > 1:
+            keys = [key for key, system in experiment.systems.items() if system.title == title]
+            yield (
+                f"systems: {join_words(keys)} have one title, {title!r}, so that tables could not "
+                "tell them apart; give each a title of its own"
+            )
+
+
+def _find_pointless_comparisons(experiment: Experiment) -> Iterator[str]:
+    systems = experiment.systems
+    proposed = experiment.config["proposed"]
+    if not systems[proposed].rule.knob:
+        yield (
+            f"proposed: {proposed} has one exit, so it has one speed-up; name a system that exits "
+            "early, such as a cascade"
+        )
+    for relation in ("ablation_of", "extends"):
+        others = {key: getattr(system, relation) for key, system in systems.items()}
+        for key, other in others.items():
+            if other == key:
+                yield f"systems.{key}.{relation}: {key} is this system itself; name another one"
+    for full, keys in _group_by_ablated(systems.values()).items():
+        if len(keys) > 1:
+            yield (
+                f"systems: {join_words(keys)} are all an `ablation_of` {full}, and the tables show "
+                "one; delete `ablation_of` from the others"
+            )
+        elif full not in keys and not _has_dar(systems[full]):
+            yield (
+                f"systems.{keys[0]}.ablation_of: {full} has no difficulty-aware regularisation "
+                "(`dar: true`), so there is nothing to compare; name a system that has it"
+            )
+        elif full not in keys and _has_dar(systems[keys[0]]):
+            yield (
+                f"systems.{keys[0]}: it has difficulty-aware regularisation as {full} has, whose "
+                "ablation it shall be; delete `dar` from it"
+            )
+
+
+def _group_by_ablated(systems: Iterable[System]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for system in systems:
+        if system.ablation_of:
+            found.setdefault(system.ablation_of, []).append(system.key)
+    return found
+
+
+def _has_dar(system: System) -> bool:
+    return any(run.labeller for run in system.runs)
+
+
+def _find_shrinking_cascades(experiment: Experiment) -> Iterator[str]:
+    for key, system in experiment.systems.items():
+        runs = system.candidates[0].runs
+        for run, following in pairwise(runs):
+            costs = _compute_cost(experiment, run), _compute_cost(experiment, following)
+            if None not in costs and costs[0] > costs[1]:
+                yield (
+                    f"systems.{key}: {run.encoder} costs more than {following.encoder}, which "
+                    "comes after it; order the members from the smallest to the largest"
+                )
+
+
+def _find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
+    """A target above the highest speed-up of all systems."""
+    fastest = {key: _find_highest_speedup(experiment, key) for key in experiment.systems}
+    known = {key: speedup for key, speedup in fastest.items() if speedup is not None}
+    if len(known) < len(fastest):
+        return
+    best = max(known, key=lambda key: known[key])
+    for target in _list_missed(experiment, known[best]):
+        yield (
+            f"evaluation.targets: no system has a speed-up of {target}x; the highest is "
+            f"{known[best]:.2f}x, of {best} where all inputs leave at its first exit. Lower the "
+            "target, or add a smaller model"
+        )
+
+
+def _find_targets_out_of_reach(experiment: Experiment) -> Iterator[str]:
+    proposed = experiment.config["proposed"]
+    highest = _find_highest_speedup(experiment, proposed)
+    if highest is not None and (missed := _list_missed(experiment, highest)):
+        yield (
+            f"{proposed} cannot be {join_words([f'{target}x' for target in missed], last='or')} as "
+            f"fast as {experiment.config['reference']}: where all inputs leave at its first exit, "
+            f"its speed-up is {highest:.2f}x. Tables have no row of it there"
+        )
+
+
+def _find_models_above_reference(experiment: Experiment) -> Iterator[str]:
+    reference = experiment.config["reference"]
+    full = _compute_cost(experiment, Run("finetune", reference))
+    if full is None:
+        return
+    encoders = dict.fromkeys(run.encoder for run in experiment.runs_of(experiment.systems))
+    costs = {name: _compute_cost(experiment, Run("finetune", name)) for name in encoders}
+    if larger := [name for name, cost in costs.items() if cost is not None and cost > full]:
+        yield (
+            f"the reference, {reference}, is smaller than {join_words(larger)}: the larger model "
+            "has a speed-up below 1x. Speed-ups usually refer to the largest model"
+        )
+
+
+def _list_missed(experiment: Experiment, highest: float) -> list[float]:
+    """Returns the targets that a system of this highest speed-up misses by more than allowed."""
+    settings = experiment.config["evaluation"]
+    nearest = 1 - settings["tolerance"]
+    return [target for target in settings["targets"] if highest < target * nearest]
+
+
+def _find_highest_speedup(experiment: Experiment, key: str) -> float | None:
+    """Returns the speed-up of a system where all inputs leave at its first exit.
+
+    None if an encoder's shape is not known yet, as before it is fetched from the hub.
+    """
+    system = experiment.systems[key]
+    full = _compute_cost(experiment, Run("finetune", experiment.config["reference"]))
+    costs = []
+    for candidate in system.candidates:
+        first = candidate.runs[0]
+        inside = system.rule.knob and len(candidate.runs) == 1  # exits after each layer
+        costs.append(_compute_cost(experiment, first, layers=1 if inside else None))
+    if full is None or None in costs:
+        return None
+    return full / min(cost for cost in costs if cost is not None)
+
+
+def _compute_cost(experiment: Experiment, run: Run, layers: int | None = None) -> float | None:
+    """Returns the operations of a run's first `layers` layers (all, if None).
+
+    None if the encoder's shape is not known.
+    """
+    shape = read_shape(experiment.encoder(run.encoder))
+    if shape is None:
+        return None
+    layers = layers or run.option("layers", shape.num_hidden_layers)
+    return layers * count_layer_flops(shape, experiment.config["training"]["max_length"])

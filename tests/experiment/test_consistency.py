@@ -1,0 +1,267 @@
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascadebert.core.errors import UserError
+from cascadebert.experiment.catalogue import Catalogue
+from cascadebert.experiment.configuration import Experiment, load_experiment, resolve
+from cascadebert.experiment.consistency import list_doubts, refuse_contradictions
+from cascadebert.experiment.extent import plan_all
+from tests.experiment.test_experiment import DEFAULT, ROOT, changed
+
+CASCADE = DEFAULT["systems"]["cascadebert"]
+TRAINING = {"epochs": 3, "learning_rate": 2e-5, "max_length": 128}
+
+
+def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
+    for path in [ROOT / "config.yaml", *sorted((ROOT / "config").glob("[!.]*.yaml"))]:
+        if path.name.endswith("schema.yaml"):
+            continue
+        monkeypatch.chdir(tmp_path)
+        override = yaml.safe_load(path.read_text()) if path.parent != ROOT else {}
+        for entry in override.get("encoders", {}).values():
+            model = entry if isinstance(entry, str) else entry["model"]
+            if model.startswith("local/"):
+                (tmp_path / model).mkdir(parents=True, exist_ok=True)
+        experiment = Experiment(resolve(DEFAULT, override), override)
+        refuse_contradictions(experiment)
+        assert list_doubts(experiment) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "systems.Deebert",
+            {**DEFAULT["systems"]["deebert"], "title": "D"},
+            "systems: deebert and",
+        ),
+        ("tasks.Movies", DEFAULT["tasks"]["movies"], "tasks: movies and Movies differ only in cap"),
+        ("systems.deebert.title", "PABEE", "systems: deebert and pabee have one title, 'PABEE'"),
+        ("proposed", "bert-12l", "proposed: bert-12l has one exit"),
+        ("systems.cascadebert.ablation_of", "cascadebert", "is this system itself"),
+        (
+            "systems.cascadebert.extends",
+            "cascadebert",
+            "extends: cascadebert is this system itself",
+        ),
+        ("systems.cascadebert-without-dar.dar", True, "it has difficulty-aware regularisation as"),
+        ("systems.cascadebert.dar", False, "cascadebert has no difficulty-aware regularisation"),
+        ("systems.cascade-distilled.ablation_of", "cascadebert", "are all an `ablation_of` casc"),
+        (
+            "systems.cascadebert.members",
+            ["bert-12", "bert-2"],
+            "systems.cascadebert: bert-12 costs more than bert-2, which comes after it",
+        ),
+        ("evaluation.targets", [2, 40], "no system has a speed-up of 40x; the highest is 12.00x"),
+        (
+            "encoders.bert-2.model",
+            "models/bert-2x182",
+            "there is no folder models/bert-2x182; there is ",
+        ),
+        (
+            "encoders.bert-2.model",
+            "/models/bert",
+            "encoders.bert-2: there is no folder /models/bert, and",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused(path, value, message):
+    experiment = Experiment(changed(path, value))
+    with pytest.raises(UserError) as refused:
+        refuse_contradictions(experiment)
+    assert message in str(refused.value)
+
+
+def test_all_contradictions_are_told_at_once():
+    config = changed("proposed", "bert-12l")
+    config["systems"]["deebert"]["title"] = "PABEE"
+    config["encoders"]["bert-2"]["model"] = "models/bert-2x182"
+    with pytest.raises(UserError) as refused:
+        refuse_contradictions(Experiment(config))
+    lines = str(refused.value).splitlines()
+    assert [line.split(": ")[0].split(", ")[1] for line in lines] == [
+        "systems",
+        "proposed",
+        "encoders.bert-2",
+    ]
+
+
+def test_a_name_that_may_be_on_the_hub_is_no_missing_folder():
+    for name in ("bert-base-uncased", "google/bert_uncased_L-2_H-768_A-12"):
+        refuse_contradictions(Experiment(changed("encoders.bert-2.model", name)))
+
+
+def test_what_is_probably_not_meant_is_a_doubt():
+    larger, out_of_reach = list_doubts(Experiment(changed("reference", "bert-2")))
+    assert "bert-2, is smaller than bert-12" in larger
+    assert "cascadebert cannot be 2x, 3x or 4x as fast as bert-2" in out_of_reach
+    config = changed("evaluation.targets", [2, 8])
+    config["systems"]["cascadebert"]["members"] = [{"encoder": "bert-12", "layers": 6}, "bert-12"]
+    config["systems"]["cascadebert-without-dar"]["members"] = ["bert-2", "bert-12"]
+    [slow] = list_doubts(Experiment(config))
+    assert "cascadebert cannot be 8x as fast" in slow
+    assert "2.00x" in slow
+
+
+def test_encoders_of_other_widths_are_compared_by_their_cost(tmp_path):
+    """Two wide layers cost more than four narrow ones."""
+    wide = {"num_hidden_layers": 4, "hidden_size": 768, "intermediate_size": 3072}
+    (tmp_path / "config.json").write_text(json.dumps(wide))
+    config = changed("encoders.wide", str(tmp_path))
+    config["systems"]["cascadebert"]["members"] = ["wide", "bert-12"]
+    with pytest.raises(UserError, match="wide costs more than bert-12"):
+        refuse_contradictions(Experiment(config))
+
+
+def load(override: dict) -> Experiment:
+    return load_experiment(ROOT / "config.yaml", override)
+
+
+def told(override: dict) -> list[str]:
+    with pytest.raises(UserError) as refused:
+        load(override)
+    return str(refused.value).splitlines()
+
+
+def test_an_override_needs_a_name_of_its_own():
+    [line] = told({"replicates": 1})
+    assert "`experiment` is missing" in line
+    assert "among those of config.yaml" in line
+    assert load({"only_finished": "true", "pack": 2}).name == "movies"
+
+
+def test_new_encoders_are_told_all_that_follows():
+    lines = told({"experiment": "mine", "encoders": {"small": "models/bert-2x128", "large": "b"}})
+    told_of = {line.split(": ")[0].removeprefix("configuration, ") for line in lines}
+    assert told_of == {"encoders", "reference", "systems.bert-12l.encoder"}
+    assert any(
+        "add training.epochs, training.learning_rate and training.max_length" in line
+        for line in lines
+    )
+    [systems] = [line for line in lines if "systems." in line]
+    assert "'bert-12' is none of small, large (and " in systems
+    assert (
+        "this is config.yaml's `systems`: write `systems` into your configuration, and `pro"
+        in systems
+    )
+    [reference] = [line for line in lines if "reference" in line]
+    assert reference.endswith(
+        "this is config.yaml's `reference`: write `reference` into your configuration"
+    )
+
+
+def test_all_mistakes_are_told_at_once():
+    lines = told(
+        {
+            "experiment": "mine",
+            "replicates": 0,
+            "training": {"epochs": "3", "speed": 1},
+            "difficulty": {"folds": 1},
+            "evaluation": {"targets": []},
+        }
+    )
+    places = ("replicates", "training", "training.epochs", "difficulty.folds", "evaluation.targets")
+    assert sorted(line.split(": ")[0] for line in lines) == sorted(
+        f"configuration, {place}" for place in places
+    )
+
+
+def test_a_dotted_key_is_told_how_to_write_it():
+    [line] = told({"experiment": "mine", "training.epochs": 3})
+    assert "--config 'training={epochs: ...}'" in line
+
+
+def test_models_of_the_default_are_those_of_this_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models/bert-2x128").mkdir(parents=True)
+    assert load({}).encoder("bert-2") == str(ROOT / "models/bert-2x128")
+    mine = load({"experiment": "m", "encoders": DEFAULT["encoders"], "training": TRAINING})
+    assert mine.encoder("bert-2") == "models/bert-2x128"
+
+
+def test_a_revision_is_another_model():
+    config = changed("encoders.bert-2", {"model": "a/b", "revision": "v1", "tokenizer": "bert-12"})
+    config["encoders"]["bert-3"] = {"model": "a/b", "tokenizer": "bert-12"}
+    experiment = Experiment(config)
+    folders = [Path(experiment.encoder(name)).name for name in ("bert-2", "bert-3")]
+    assert folders == ["a--b@v1", "a--b"]
+    assert [experiment.on_hub[experiment.encoder(n)].revision for n in ("bert-2", "bert-3")] == [
+        "v1",
+        "main",
+    ]
+
+
+def test_margins_that_train_the_same_are_trained_once():
+    config = changed("difficulty.margins", [0.1, 0.5, 0.7, 1])
+    assert Experiment(config).margins == [0.1, 0.5]
+    config["tasks"]["three"] = copy.deepcopy(config["tasks"]["movies"])
+    config["tasks"]["three"]["labels"] = ["a", "b", "c"]
+    assert Experiment(config).margins == [0.1, 0.5, 0.7, 1]
+    glue = {"rte": {"source": {"glue": "RTE", "folder": "RTE"}}}
+    assert Experiment({**config, "tasks": glue}).margins == [0.1, 0.5]
+
+
+EVERYTHING = yaml.safe_load((ROOT / "config/everything.yaml").read_text())
+KEYS = [*EVERYTHING, *DEFAULT, "epochs", "encoder", "layers", "margin", "title", "bert-12", "x"]
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+) | st.sampled_from([*EVERYTHING["systems"], *EVERYTHING["encoders"], "mean", 0.5, "2e-5", ""])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(KEYS) | st.integers() | st.text(max_size=5), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def mutated(draw) -> dict:
+    """config/everything.yaml with one to three values replaced, deleted, doubled or renamed."""
+    config = copy.deepcopy(EVERYTHING)
+    for _ in range(draw(st.integers(1, 3))):
+        section, key = config, None
+        while isinstance(section, dict | list) and section:
+            places = list(section) if isinstance(section, dict) else list(range(len(section)))
+            parent, key = section, draw(st.sampled_from(places))
+            section = parent[key]
+            if draw(st.integers(0, 2)) == 0:
+                break
+        if key is None:
+            break
+        kind = draw(st.sampled_from(["replace", "delete", "add", "other's"]))
+        if kind == "delete":
+            del parent[key]
+        elif kind == "add" and isinstance(parent, dict):
+            parent[draw(st.sampled_from(KEYS) | st.integers())] = draw(VALUES)
+        elif kind == "other's":
+            parent[key] = copy.deepcopy(draw(st.sampled_from([*config.values()] or [None])))
+        else:
+            parent[key] = draw(VALUES)
+    return config
+
+
+@given(mutated())
+def test_any_mutation_of_a_configuration_is_planned_or_refused_with_its_place(override):
+    try:
+        experiment = load(override)
+        refuse_contradictions(experiment)
+    except UserError as error:
+        lines = str(error).splitlines()
+        assert lines
+        assert all(line.startswith("configuration, ") for line in lines), lines
+        return
+    list_doubts(experiment)
+    catalogue = Catalogue(experiment, plan_all(experiment))
+    assert catalogue.tables
+    assert catalogue.figures
+    assert experiment.comparisons

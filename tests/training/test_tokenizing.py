@@ -1,0 +1,45 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cascadebert.core.errors import UserError
+from cascadebert.training.tokenizing import check_vocabulary, tokenize_task
+
+
+@pytest.fixture
+def permuted(encoders, tmp_path) -> Path:
+    """An encoder whose vocabulary has the same size, with two words in each other's place."""
+    folder = tmp_path / "permuted"
+    shutil.copytree(encoders["bert-2"], folder)
+    path = folder / "tokenizer.json"
+    about = json.loads(path.read_text())
+    words = about["model"]["vocab"]
+    first, second = sorted(words)[-2:]
+    words[first], words[second] = words[second], words[first]
+    path.write_text(json.dumps(about))
+    return folder
+
+
+def test_a_permuted_vocabulary_is_not_shared(encoders, permuted, task, tmp_path):
+    with pytest.raises(UserError, match=r"has another vocabulary: '\w+' is token \d+ of .* and to"):
+        tokenize_task(task, encoders["bert-4"], 64, tmp_path / "tokens", [permuted])
+    assert not (tmp_path / "tokens").exists()
+    tokenize_task(task, encoders["bert-4"], 64, tmp_path / "tokens", [encoders["bert-2"]])
+    assert sorted(path.stem for path in (tmp_path / "tokens").iterdir()) == sorted(task.splits)
+
+
+def test_a_word_that_one_vocabulary_lacks_is_named(encoders, permuted):
+    path = permuted / "tokenizer.json"
+    about = json.loads(path.read_text())
+    lost = sorted(about["model"]["vocab"])[-2]
+    del about["model"]["vocab"][lost]
+    path.write_text(json.dumps(about))
+    with pytest.raises(UserError, match=rf"'{lost}' is token .* and no token of"):
+        check_vocabulary(encoders["bert-4"], permuted)
+
+
+def test_an_encoder_without_a_tokenizer_may_share_any(encoders, permuted):
+    (permuted / "tokenizer.json").unlink()
+    check_vocabulary(encoders["bert-4"], permuted)
