@@ -119,3 +119,14 @@ onstart:
     with replacing(f"{EXPERIMENT.results}/config.yaml") as draft:
         draft.write_text(yaml.safe_dump(config, sort_keys=False))
     stop_job_rate_limit(workflow)
+
+
+onsuccess:
+    logger.info(f"Tables and figures are in {EXPERIMENT.results}; `make run` makes the report, too.")
+
+
+onerror:
+    logger.info(
+        "What was finished is kept. To go on, run the same command again; if Snakemake itself was "
+        "killed, first once with --unlock."
+    )

@@ -15,7 +15,8 @@ wildcard_constraints:
 
 
 TASKS = CATALOGUE.tasks
-EVALUATION = ["operating_points", "curves", "exits", "probes", "differences", "exit_differences"]
+EVALUATION = ["operating_points", "curves", "exits", "probes", "classes"]
+EVALUATION += ["differences", "exit_differences"]
 
 
 def split_packs(members):

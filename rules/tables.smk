@@ -75,6 +75,28 @@ rule probes:
         "../workflow_scripts/probes.py"
 
 
+if CATALOGUE.multiclass_tasks:
+
+    rule classes:
+        input:
+            classes=evaluation("classes", CATALOGUE.multiclass_tasks),
+        output:
+            **table_files("classes"),
+        log:
+            "<logs>/classes.log",
+        benchmark:
+            "<benchmarks>/classes.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            titles=CATALOGUE.titles,
+            proposed=config["proposed"],
+        message:
+            "F1 of each class"
+        script:
+            "../workflow_scripts/classes.py"
+
+
 rule claims:
     input:
         operating_points=evaluation("operating_points"),

@@ -1,6 +1,4 @@
-import logging
-
-from job import job
+from job import job, log
 
 from cascadebert.core.files import replacing
 from cascadebert.data.task import Task
@@ -9,6 +7,6 @@ from cascadebert.training.difficulty import combine_answers
 with job(snakemake):
     ids = Task.load(snakemake.input.data).splits["train"]["id"].to_numpy(dtype=str)
     table = combine_answers(snakemake.input.runs, ids)
-    logging.info("%.1f%% of %d examples are difficult", 100 * table["difficult"].mean(), len(table))
+    log.info("%.1f%% of %d examples are difficult", 100 * table["difficult"].mean(), len(table))
     with replacing(snakemake.output.labels) as draft:
         table.to_parquet(draft, index=False)

@@ -5,6 +5,7 @@ from cascadebert.core.files import replacing
 from cascadebert.data.predictions import PROBES
 from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import ChosenSystem, choose
+from cascadebert.evaluation.classes import measure_classes
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained, measure_exits
@@ -32,10 +33,11 @@ with job(snakemake):
         choice.save(path)
         chosen[key], probes[key] = ChosenSystem(system, choice), ChosenSystem(of_probes, choice)
 
-    points = pd.concat(
-        measure_operating_points(each, splits, resampling, params.tolerance)
-        for each in chosen.values()
-    )
+    points_of = {
+        key: measure_operating_points(each, splits, resampling, params.tolerance)
+        for key, each in chosen.items()
+    }
+    points = pd.concat(points_of.values())
     absent = [
         describe_not_run(
             task,
@@ -59,6 +61,9 @@ with job(snakemake):
         "exits": pd.concat(measure_exits(each, splits, resampling) for each in chosen.values()),
         "differences": compare_systems(
             chosen, points=points, pairs=pairs, splits=splits, resampling=resampling
+        ),
+        "classes": pd.concat(
+            measure_classes(each, points_of[key], task.labels) for key, each in chosen.items()
         ),
         "exit_differences": compare_exits(chosen, ablations, splits, resampling),
     }

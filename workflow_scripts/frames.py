@@ -2,16 +2,15 @@
 
 import pandas as pd
 
+# They stay text, even if it reads as a number or as nothing: a candidate "", a label "NA".
+NAMES = dict.fromkeys(("task", "system", "split", "candidate", "label"), str)
+
 
 def frames(snakemake, *names: str) -> list[pd.DataFrame]:
     """Each named input of the rule, over all tasks."""
     return [
         pd.concat(
-            # A candidate is a label, "0.3" or "", and CSV cannot tell "" from nothing.
-            [
-                pd.read_csv(path, dtype={"candidate": str}).fillna({"candidate": ""})
-                for path in snakemake.input[name]
-            ],
+            [pd.read_csv(path, converters=NAMES) for path in snakemake.input[name]],
             ignore_index=True,
         )
         for name in names

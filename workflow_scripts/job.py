@@ -22,15 +22,20 @@ from cascadebert.core.checksums import Ledger
 from cascadebert.core.errors import UserError, explain_error
 from cascadebert.training.gpus import take_slot
 
+log = logging.getLogger("job")
+
 
 @contextmanager
 def job(snakemake):
     """Logs to the rule's log and the terminal; ends with one paragraph if the input was bad."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    # Other libraries tell only what is wrong: fontTools alone would name every glyph of a figure.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    for name in ("cascadebert", log.name):
+        logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # an error of the log must not hide the job's error
-    # A scheduler's warning: leave as from an error, so that nothing half written stays.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))
+    for which in (signal.SIGTERM, signal.SIGINT):  # a scheduler's warning, and Ctrl-C
+        signal.signal(which, stop)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(snakemake.threads)
     results = Path("results", snakemake.config["experiment"])
@@ -46,27 +51,33 @@ def job(snakemake):
                 ledger.record(path)
     except Exception as error:
         if said := explain_error(error, results):
-            logging.error("Error: %s", said)
+            log.error("Error: %s", said)
         else:
-            logging.exception("Unexpected error")
+            log.exception("Unexpected error")
         sys.exit(1)
 
 
+def stop(*_):
+    """Leaves as from an error, so that nothing half written stays."""
+    log.info("asked to stop: the same command does this job again")
+    sys.exit(os.EX_TEMPFAIL)
+
+
 @contextmanager
-def once_at_a_time(log: Path):
-    """Waits while another process does this very job, then logs to `log`.
+def once_at_a_time(path: Path):
+    """Waits while another process does this very job, then logs to `path`.
 
     A scheduler that was killed leaves its jobs running, and the next one starts them again.
     """
-    lock = FileLock(log.with_name(f".{log.name}.lock"))
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        logging.info("another process is at this job; waiting for it (%s)", lock.lock_file)
+        log.info("another process is at this job; waiting for it (%s)", lock.lock_file)
         lock.acquire()
     except NotImplementedError:
-        logging.warning("%s: this file system has no locks", log.parent)
-    handler = logging.FileHandler(log, "w")
+        log.warning("%s: this file system has no locks", path.parent)
+    handler = logging.FileHandler(path, "w")
     handler.setFormatter(logging.getLogger().handlers[0].formatter)
     logging.getLogger().addHandler(handler)
     try:

@@ -72,10 +72,11 @@ class Ledger:
     def discard_damaged(self, path: File) -> str | None:
         """Deletes a damaged `path`, so that it is made again; returns the damage, or None.
 
-        A path without checksums passes: no job made it.
+        A job that ends records the checksums of all that it made, so a path without them is
+        damaged, too. A path outside the experiment's folder passes: no job made it.
         """
         entry = self._entry(path)
-        if entry is None or not entry.exists() or not Path(path).exists():
+        if entry is None or not Path(path).exists():
             return None
         found = find_damage(path, entry, self.results)
         if found:

@@ -35,6 +35,11 @@ def complete_entry(spec: dict[str, Any]) -> dict[str, Any]:
     return of_glue | spec
 
 
+def list_labels(spec: dict[str, Any]) -> list[str]:
+    """Returns the labels of an entry of the configuration; none where they are missing."""
+    return complete_entry(spec).get("labels", [])
+
+
 def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")) -> Task:
     """Returns the task that an entry of the configuration describes.
 

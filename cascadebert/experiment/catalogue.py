@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from cascadebert.data.load import list_labels
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.experiment.extent import Extent
 from cascadebert.systems.method import Run
@@ -20,6 +21,7 @@ TABLES = {
     "table6_backbone": "6: without a pre-trained small model",
     "table7_fastbert": "7: against FastBERT",
     "appendix_c": "C: one more model, expected and measured",
+    "classes": "F1 of each class, where there are more than two",
     "probes": "Every exit beside a linear probe: is it trained to the end?",
     "claims": "The paper's claims, one by one",
     "provenance": "what the results were made from and by",
@@ -66,6 +68,8 @@ class Catalogue:
             left_out.add("appendix_c")
         if not self.ablations:
             left_out.update(OF_DAR)
+        if not self.multiclass_tasks:
+            left_out.add("classes")
         return {table: label for table, label in TABLES.items() if table not in left_out}
 
     @cached_property
@@ -187,6 +191,12 @@ class Catalogue:
         systems = [self.experiment.systems[key] for key in self.represented]
         runs = [candidate.runs[0] for system in systems for candidate in system.candidates]
         return list(dict.fromkeys(runs))
+
+    @cached_property
+    def multiclass_tasks(self) -> list[str]:
+        """The tasks of more than two classes."""
+        entries = self.experiment.config["tasks"]
+        return [task for task in self.tasks if len(list_labels(entries[task])) > 2]
 
     @cached_property
     def extended_tasks(self) -> list[str]:

@@ -10,7 +10,7 @@ import yaml
 
 from cascadebert.core.errors import Mistakes, UserError
 from cascadebert.core.files import File
-from cascadebert.data.load import complete_entry
+from cascadebert.data.load import list_labels
 from cascadebert.encoders.loading import read_shape
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
@@ -157,8 +157,7 @@ class Experiment:
         of a margin of 0.5 or more, so that all such margins give the same gradient.
         """
         margins = self.config["difficulty"]["margins"]
-        entries = map(complete_entry, self.config["tasks"].values())
-        if any(len(entry.get("labels", ())) != 2 for entry in entries):
+        if any(len(list_labels(entry)) != 2 for entry in self.config["tasks"].values()):
             return margins
         wide = [margin for margin in margins if margin >= WIDEST_OF_TWO_CLASSES]
         return [margin for margin in margins if margin not in wide[1:]]

@@ -37,7 +37,7 @@ from cascadebert.pretraining.vocabulary import (
     train_wordpiece,
     write_sentences,
 )
-from cascadebert.training.checkpoint import Checkpoint, stopping_on_sigterm
+from cascadebert.training.checkpoint import Checkpoint, stopping_when_asked
 
 Settings = dict[str, Any]  # parts of the section `pretraining` of the configuration
 
@@ -159,7 +159,7 @@ def make_encoder(
     tokenizer = load_tokenizer(job.tokenizer)
     lesson = _read_lesson(job, tokenizer)
     trained = _start_student(job, lesson, tokenizer)
-    with stopping_on_sigterm():
+    with stopping_when_asked():
         progress = loop.train(
             trained.to(name_device()),
             lesson,

@@ -33,7 +33,7 @@ class Checkpoint:
     """A file with the state of one training.
 
     It is written at most every `seconds`, less often if writing takes long, and once more when the
-    process is asked to stop (`stopping_on_sigterm`). A damaged file is as good as none: the
+    process is asked to stop (`stopping_when_asked`). A damaged file is as good as none: the
     training starts over.
     """
 
@@ -139,10 +139,11 @@ _asked_to_stop = False
 
 
 @contextmanager
-def stopping_on_sigterm() -> Iterator[None]:
-    """Within it SIGTERM, a scheduler's warning, makes a training save its state and stop.
+def stopping_when_asked() -> Iterator[None]:
+    """Within it SIGTERM and SIGINT make a training save its state and stop.
 
-    Other work goes on to its end before the process stops.
+    SIGTERM is a scheduler's warning, SIGINT is Ctrl-C. Other work goes on to its end before the
+    process stops.
     """
 
     def ask(signum: int, frame: FrameType | None) -> None:
@@ -152,10 +153,11 @@ def stopping_on_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say what a signal does
         return
-    before = signal.signal(signal.SIGTERM, ask)
+    before = {which: signal.signal(which, ask) for which in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for which, handler in before.items():
+            signal.signal(which, handler)
     if _asked_to_stop:
         raise SystemExit(GO_ON_LATER)

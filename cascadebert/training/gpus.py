@@ -73,6 +73,11 @@ def _free_slot(slots: int, gpus: list[str]) -> tuple[str, FileLock] | None:
     """Locks a slot of the GPU with the most free ones; None if there is no free slot."""
     folder = Path(tempfile.gettempdir(), f"cascadebert-gpus-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise UserError(
+            f"{folder}, where the locks of GPUs lie, belongs to another user; set TMPDIR to a "
+            "folder of your own"
+        )
     # Counting takes the locks for a moment, which another process must not see.
     with FileLock(folder / "counting.lock"):
         free: dict[str, list[FileLock]] = {}

@@ -20,7 +20,7 @@ import transformers
 from cascadebert.core.checksums import find_damage, hash_file, list_visible, remove, write_checksums
 from cascadebert.core.files import File, replacing
 from cascadebert.core.sources import LIBRARY, find_sources
-from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_on_sigterm
+from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_when_asked
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Store:
         if not kept.exists():
             state = Path(self.folder, f"{key}.state.safetensors")
             checkpoint = Checkpoint(state, self.save_seconds)
-            with stopping_on_sigterm():
+            with stopping_when_asked():
                 with replacing(kept) as draft:
                     draft.mkdir()
                     make(draft / "made", checkpoint)

@@ -48,7 +48,7 @@ def small(encoders: dict[str, str], task: Task) -> dict:
         },
         "replicates": 2,
         "difficulty": {"folds": 2, "seeds": 2, "margins": [0.1, 0.5]},
-        "training": {"epochs": 2, "learning_rate": 3.0e-3, "batch_size": 16},
+        "training": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 16, "max_length": 64},
         "evaluation": {"targets": [1.5, 2], "resamples": 200},
     }
 

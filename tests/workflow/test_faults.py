@@ -1,9 +1,10 @@
 import os
 import signal
+import time
 
 import pytest
 
-from tests.workflow.faults import RESULTS, Campaign
+from tests.workflow.faults import RESULTS, Campaign, Workflow
 
 # One training that labels difficulty, one that needs the labels, one that starts from another.
 TARGETS = [
@@ -19,6 +20,24 @@ def test_what_breaks_is_made_good(tmp_path, config, finished):
     campaign.corrupt(4)
     assert campaign.tried.total() == 9
     assert campaign.survived == campaign.tried
+
+
+def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
+    longer = {**config, "training": {**config["training"], "epochs": 200}, "save_seconds": 1e6}
+    workflow = Workflow(tmp_path, longer, TARGETS[:1])
+    process = workflow.start()
+    while "epoch 2:" not in workflow.log.read_text():
+        assert process.poll() is None, workflow.log.read_text()
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.wait() != 0
+    said = workflow.log.read_text()
+    assert "asked to stop: the state is in" in said
+    assert "To go on, run the same command again" in said
+    assert "Traceback" not in said
+    states = list((tmp_path / RESULTS / "store").rglob("*.safetensors"))
+    assert states
+    assert workflow.run("--dry-run") == 0, workflow.log.read_text()  # it left no lock
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")

@@ -48,7 +48,7 @@ def made(tmp_path_factory, encoders):
         },
         "proposed": "cascade",
         "replicates": 1,
-        "training": {"epochs": 1, "batch_size": 16, "max_length": 16},
+        "training": {"epochs": 1, "learning_rate": 2e-4, "batch_size": 16, "max_length": 16},
         "evaluation": {"targets": [1.5, 2], "resamples": 100},
     }
     path = folder / "leaking.yaml"

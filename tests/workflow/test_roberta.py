@@ -41,7 +41,7 @@ def finished(encoders, task, tmp_path_factory):
         "proposed": "cascade",
         "replicates": 1,
         "difficulty": {"folds": 2, "seeds": 1, "margins": [0.3]},
-        "training": {"epochs": 5, "learning_rate": 3.0e-3, "batch_size": 16},
+        "training": {"epochs": 5, "learning_rate": 3.0e-3, "batch_size": 16, "max_length": 64},
         "evaluation": {"targets": [1.5], "resamples": 100},
     }
     path = folder / "roberta.yaml"

@@ -47,7 +47,7 @@ def config(tmp_path, encoders):
         },
         "proposed": "plain",
         "replicates": 2,
-        "training": {"epochs": 1, "learning_rate": 3.0e-3},
+        "training": {"epochs": 1, "learning_rate": 3.0e-3, "max_length": 64},
         "evaluation": {"targets": [1, 1.5], "resamples": 100},
         "submission": {"system": "plain", "speedup": 1.5},
     }
