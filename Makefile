@@ -12,8 +12,11 @@ CORES ?= 2
 CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
-OVERRIDE := $(if $(CONFIG),--configfile $(CONFIG))
-EXPERIMENT = $(shell sed -n 's/^experiment: *\([^ \#]*\).*/\1/p' $(or $(CONFIG),config.yaml))
+OVERRIDE := $(if $(CONFIG),--configfile '$(CONFIG)')
+EXPERIMENT = $(shell $(BIN)/python -c 'import sys, yaml; \
+	files = [yaml.safe_load(open(name)) for name in sys.argv[1:]]; \
+	print(next(file["experiment"] for file in files if "experiment" in file))' \
+	$(if $(CONFIG),'$(CONFIG)') config.yaml)
 REPORT = results/$(EXPERIMENT)/report.html
 
 .PHONY: run test test-fast bench faults showcase

@@ -64,9 +64,15 @@ def test_damaged_checksums_are_damage(results):
         assert Ledger(results).discard_damaged(results / "labels.parquet")
 
 
-def test_what_no_job_made_passes(results, tmp_path):
+def test_what_lies_outside_the_results_passes(results, tmp_path):
     (tmp_path / "corpus.txt").write_text("a user's own file")
     assert Ledger(results).discard_damaged(tmp_path / "corpus.txt") is None
-    (results / "new").write_text("not recorded")
-    assert Ledger(results).discard_damaged(results / "new") is None
     assert (tmp_path / "corpus.txt").exists()
+
+
+def test_a_path_whose_checksums_are_missing_is_damaged(results):
+    ledger = Ledger(results)
+    (results / "new").write_text("not recorded")
+    assert "new.sha256 is missing" in ledger.discard_damaged(results / "new")
+    assert not (results / "new").exists()
+    assert ledger.discard_damaged(results / "new") is None  # nothing is there to be damaged

@@ -29,7 +29,7 @@ def without(experiment: Experiment, task: str, system: str) -> Catalogue:
 def test_the_default_has_no_section_for_the_other_tables_and_figures():
     of_default = experiment()
     catalogue = Catalogue(of_default, plan_all(of_default))
-    assert set(catalogue.tables) == set(TABLES) - OF_EVERYTHING
+    assert set(catalogue.tables) == set(TABLES) - OF_EVERYTHING - {"classes"}
     assert all(name.partition("_")[0] == "figure" for name in catalogue.figures)
     assert list(catalogue.rows["table2_main"]) == list(of_default.systems)
     assert catalogue.missing == []
@@ -38,7 +38,7 @@ def test_the_default_has_no_section_for_the_other_tables_and_figures():
 def test_the_whole_paper_has_all():
     whole = experiment("everything")
     catalogue = Catalogue(whole, plan_all(whole))
-    assert list(catalogue.tables) == list(TABLES)
+    assert list(catalogue.tables) == [table for table in TABLES if table != "classes"]
     assert list(catalogue.figures) == list(FIGURES)
     assert catalogue.complete == ["complete-2", "complete-4", "complete-6", "bert-12l"]
     assert catalogue.table6_encoders == ["bert-12"]
@@ -46,6 +46,13 @@ def test_the_whole_paper_has_all():
         "linear"
     }
     assert {run.encoder for run in catalogue.represented_runs} == {"bert-2", "bert-12"}
+
+
+def test_tasks_of_more_than_two_classes_have_a_table_of_classes():
+    paper = experiment("paper")
+    catalogue = Catalogue(paper, plan_all(paper))
+    assert catalogue.multiclass_tasks == ["mnli"]
+    assert "classes" in catalogue.tables
 
 
 def test_a_figure_is_of_the_tasks_on_which_all_its_systems_were_run():

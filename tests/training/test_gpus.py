@@ -190,3 +190,13 @@ import cascadebert.pretraining.family
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder to another user takes root")
+def test_another_users_folder_of_locks_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpus.tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"cascadebert-gpus-{os.getuid()}"
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+    with pytest.raises(UserError, match="belongs to another user; set TMPDIR"):
+        gpus.take_slot(1, ["GPU-0"])
