@@ -122,7 +122,9 @@ onstart:
 
 
 onsuccess:
-    logger.info(f"Tables and figures are in {EXPERIMENT.results}; `make run` makes the report, too.")
+    logger.info(
+        f"Tables and figures are in {EXPERIMENT.results}; `make run` makes the report, too."
+    )
 
 
 onerror:

@@ -34,7 +34,7 @@ def measure_classes(
             )[:3]
             for of_replicate in answers
         ]
-        precision, recall, f1 = 100 * np.mean(measured, axis=0)
+        precision, recall, f1 = 100 * np.array(measured).mean(axis=0)
         rows.append(
             pd.DataFrame(
                 {

@@ -136,8 +136,8 @@ def _find_shrinking_cascades(experiment: Experiment) -> Iterator[str]:
     for key, system in experiment.systems.items():
         runs = system.candidates[0].runs
         for run, following in pairwise(runs):
-            costs = _compute_cost(experiment, run), _compute_cost(experiment, following)
-            if None not in costs and costs[0] > costs[1]:
+            cost, next_cost = (_compute_cost(experiment, each) for each in (run, following))
+            if cost is not None and next_cost is not None and cost > next_cost:
                 yield (
                     f"systems.{key}: {run.encoder} costs more than {following.encoder}, which "
                     "comes after it; order the members from the smallest to the largest"

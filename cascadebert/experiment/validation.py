@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
@@ -191,7 +191,7 @@ def _suggest(error: ValidationError) -> str:
     schema = error.schema if isinstance(error.schema, dict) else {}
     if error.validator in ("additionalProperties", "propertyNames"):
         keys = schema.get("properties", {})
-        for key in error.instance:
+        for key in cast(dict[str, Any], error.instance):
             section, dot, inside = str(key).partition(".")
             if dot and section in keys:
                 return (
