@@ -7,4 +7,4 @@ from job import job
 from cascadebert.encoders.loading import fetch
 
 with job(snakemake):
-    fetch(snakemake.params.model, snakemake.params.revision, snakemake.output.model)
+    fetch(snakemake.params.model, snakemake.output.model, snakemake.params.revision)

@@ -99,7 +99,7 @@ def load_classifier(
     return _load_weights(AutoModelForSequenceClassification, encoder, config)
 
 
-def fetch(model: str, revision: str, folder: File) -> None:
+def fetch(model: str, folder: File, revision: str = "main") -> None:
     """Writes a model of the hub and its tokenizer to a folder, as safetensors.
 
     Trainings then need no network. The folder's file HUB names the model and its commit.

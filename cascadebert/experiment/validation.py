@@ -176,7 +176,8 @@ def _tell_apart(mistakes: list[Mistake], override: dict[str, Any] | None) -> Ite
 def _explain(error: ValidationError, known: dict[str, list[str]]) -> str:
     """Returns what is wrong, and what the user may write instead."""
     if error.validator == "format":
-        return f"{error.instance!r} is none of {', '.join(known[str(error.validator_value)])}"
+        allowed = known[str(error.validator_value)]
+        return f"{error.instance!r} is none of {', '.join(map(str, allowed))}"
     return f"{error.message}{_suggest(error)}"
 
 

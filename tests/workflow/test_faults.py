@@ -24,7 +24,7 @@ def test_what_breaks_is_made_good(tmp_path, config, finished):
 
 def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     longer = {**config, "training": {**config["training"], "epochs": 200}, "save_seconds": 1e6}
-    workflow = Workflow(tmp_path, longer, TARGETS[:1])
+    workflow = Workflow(tmp_path / "interrupted", longer, TARGETS[:1])
     process = workflow.start()
     while "epoch 2:" not in workflow.log.read_text():
         assert process.poll() is None, workflow.log.read_text()
@@ -35,7 +35,7 @@ def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     assert "asked to stop: the state is in" in said
     assert "To go on, run the same command again" in said
     assert "Traceback" not in said
-    states = list((tmp_path / RESULTS / "store").rglob("*.safetensors"))
+    states = list((workflow.folder / RESULTS / "store").rglob("*.safetensors"))
     assert states
     assert workflow.run("--dry-run") == 0, workflow.log.read_text()  # it left no lock
 

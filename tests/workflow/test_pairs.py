@@ -85,10 +85,24 @@ def test_cut_texts_and_the_score_of_guessing_stand_in_the_tables(made):
     assert "Majority class" in (results / "tables/table2_main.md").read_text()
 
 
+def test_each_class_has_a_score(made):
+    results = made / "results/leaking"
+    classes = pd.read_csv(results / "evaluation/pairs/classes.csv")
+    points = pd.read_csv(results / "evaluation/pairs/operating_points.csv")
+    assert classes["label"].nunique() == 3
+    # Weighted by the classes' sizes, recall is accuracy.
+    of = ["system", "split", "target_speedup"]
+    recalled = (classes["recall"] * classes["n"]).groupby([classes[key] for key in of]).sum()
+    scores = points.dropna(subset="score").set_index(of)[["score", "n"]]
+    accuracy = recalled / scores["n"]
+    assert accuracy.to_numpy() == pytest.approx(scores["score"].loc[accuracy.index].to_numpy())
+    assert "F1 (percent) of each class" in (results / "tables/classes.md").read_text()
+
+
 def test_where_nothing_tries_dar_nothing_asks_about_it(made):
     results = made / "results/leaking"
     names = {path.stem for path in (results / "tables").iterdir()}
-    assert names == {"table1_data", "table2_main", "probes", "claims", "provenance"}
+    assert names == {"table1_data", "table2_main", "classes", "probes", "claims", "provenance"}
     assert {path.stem for path in (results / "figures").iterdir()} == {"figure_tradeoff"}
     page = (results / "summary.rst").read_text()
     assert "How much faster is Cascade, and at what loss?" in page

@@ -225,6 +225,7 @@ reference: bert
 proposed: deep
 systems:
   deep: {{method: finetune, title: Deep, encoder: bert, layers: 3}}
+training: {{epochs: 1, learning_rate: 1.0e-4, max_length: 64}}
 """
 
 
@@ -236,6 +237,7 @@ systems:
             ["training: Additional properties are not allowed ('epoch'", "epochs, learning_rate"],
         ),
         ("seed: 1\nseed: 2", ["wrong.yaml, line 3: the key 'seed' is there in line 2 too"]),
+        ("proposed: bert-12l", ["proposed: bert-12l has one exit"]),
         (DEEP, ["finetune-bert-layers3 has the first 3 layers of bert", "has 2; ask for fewer"]),
     ],
 )
