@@ -13,18 +13,16 @@ CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 OVERRIDE := $(if $(CONFIG),--configfile '$(CONFIG)')
-EXPERIMENT = $(shell $(BIN)/python -c 'import sys, yaml; \
-	files = [yaml.safe_load(open(name)) for name in sys.argv[1:]]; \
-	print(next(file["experiment"] for file in files if "experiment" in file))' \
-	$(if $(CONFIG),'$(CONFIG)') config.yaml)
-REPORT = results/$(EXPERIMENT)/report.html
+CHECK = $(BIN)/python -m cascadebert.experiment.check $(if $(CONFIG),'$(CONFIG)')
+RESULTS = $(shell $(CHECK) 2> /dev/null)
 
 .PHONY: run test test-fast bench faults showcase
 
 run: $(VENV)/installed
+	@$(CHECK) > /dev/null
 	$(BIN)/snakemake --cores $(CORES) $(OVERRIDE)
-	$(BIN)/snakemake --quiet all --report $(REPORT) $(OVERRIDE)
-	@echo "The report is $(REPORT)"
+	$(BIN)/snakemake --quiet all --report $(RESULTS)/report.html $(OVERRIDE)
+	@echo "The report is $(RESULTS)/report.html"
 
 test: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -45,8 +43,8 @@ faults: $(VENV)/installed
 	$(BIN)/python -m tests.workflow.faults
 
 showcase:
-	mkdir -p docs/$(EXPERIMENT)
-	cp results/$(EXPERIMENT)/tables/*.md results/$(EXPERIMENT)/figures/*.png docs/$(EXPERIMENT)
+	mkdir -p docs/$(notdir $(RESULTS))
+	cp $(RESULTS)/tables/*.md $(RESULTS)/figures/*.png docs/$(notdir $(RESULTS))
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
