@@ -19,7 +19,7 @@ from cascadebert.experiment.consistency import list_doubts, refuse_contradiction
 
 
 def read_override(path: File) -> dict[str, Any]:
-    """Returns what a file of JSON or YAML says. Raises UserError, with the line, if it is neither."""
+    """Returns what a JSON or YAML file says. Raises UserError, with the line, if it is neither."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
