@@ -129,7 +129,9 @@ class Mistake(NamedTuple):
     said: str
 
     def __str__(self) -> str:
-        return f"{'.'.join(map(str, self.path)) or 'top level'}: {self.said}"
+        said = f"{'.'.join(map(str, self.path)) or 'top level'}: {self.said}"
+        # It has one line, whatever a key is made of.
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in said)
 
 
 def _find_missing_keys(override: dict[str, Any] | None) -> Iterator[str]:
@@ -178,6 +180,9 @@ def _explain(error: ValidationError, known: dict[str, list[str]]) -> str:
     if error.validator == "format":
         allowed = known[str(error.validator_value)]
         return f"{error.instance!r} is none of {', '.join(map(str, allowed))}"
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    if error.validator == "pattern" and "description" in schema:
+        return f"{error.instance!r} does not fit: {schema['description']}"  # no regular expression
     return f"{error.message}{_suggest(error)}"
 
 

@@ -15,6 +15,7 @@ from tests.workflow.conftest import read_all, write
 
 # Trainings that label difficulty are often over before Slurm takes their job away.
 TRAINS = re.compile("rule_train")
+SAVES = re.compile("rule_(train|label_runs)")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +65,11 @@ def a_training_job(cluster, results, process) -> tuple[str, str]:
     """Waits for a job that is in the middle of a training; its id and node."""
     while True:
         assert process.poll() is None, "the workflow ended before a training could be interrupted"
-        running = [job for job in cluster.running() if TRAINS.match(job.comment)]
+        # A state does not say whose it is, so every job that will have one has to have one.
+        with_state = [job for job in cluster.running() if SAVES.match(job.comment)]
+        running = [job for job in with_state if TRAINS.match(job.comment)]
         fresh = [age for age in ages(results / "store") if age < 0.5]
-        if len(running) == len(fresh) > 0:
+        if running and len(with_state) == len(fresh):
             return running[0].id, running[0].node
         time.sleep(0.02)
 
