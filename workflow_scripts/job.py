@@ -34,8 +34,6 @@ def job(snakemake):
         logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # an error of the log must not hide the job's error
-    for which in (signal.SIGTERM, signal.SIGINT):  # a scheduler's warning, and Ctrl-C
-        signal.signal(which, stop)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(snakemake.threads)
     results = Path("results", snakemake.config["experiment"])
@@ -61,6 +59,11 @@ def stop(*_):
     """Leaves as from an error, so that nothing half written stays."""
     log.info("asked to stop: the same command does this job again")
     sys.exit(os.EX_TEMPFAIL)
+
+
+# A scheduler's warning, and Ctrl-C. Set here, since importing the libraries takes seconds.
+for which in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(which, stop)
 
 
 @contextmanager

@@ -197,8 +197,8 @@ class Experiment:
     def _find_local(self, name: str) -> str | None:
         """Returns a local model's folder; None for a model of the hub.
 
-        The folder is relative to the working directory, or lies in this repository. The default
-        configuration's encoders are those of this repository, wherever Snakemake is started.
+        The folder lies in this repository, or is relative to the working directory. Where both have
+        it, this repository's is meant: the default configuration names its encoders from anywhere.
         """
         family = self.config.get("pretraining", {}).get("family")
         if family and name.startswith(f"{family}-"):
@@ -206,9 +206,7 @@ class Experiment:
         here, embedded = Path(name), REPOSITORY / name
         if not embedded.is_dir():
             return name if here.is_dir() else None
-        if here.is_dir() and (not self.has_default_encoders or here.samefile(embedded)):
-            return name
-        return str(embedded)
+        return name if here.is_dir() and here.samefile(embedded) else str(embedded)
 
     @cached_property
     def on_hub(self) -> dict[str, HubModel]:

@@ -27,6 +27,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
     if not experiment.config["only_finished"]:  # encoders may be on another machine by then
         found += [
             *_find_missing_folders(experiment),
+            *_find_ambiguous_folders(experiment),
             *_find_shrinking_cascades(experiment),
             *_find_unreachable_targets(experiment),
         ]
@@ -66,6 +67,20 @@ def _find_missing_folders(experiment: Experiment) -> Iterator[str]:
             yield (
                 f"encoders.{name}: there is no folder {model}, and a model of the hub has a name "
                 "such as google-bert/bert-base-uncased; correct the path"
+            )
+
+
+def _find_ambiguous_folders(experiment: Experiment) -> Iterator[str]:
+    """A user's model must not be taken for the one of the same name in this repository."""
+    if experiment.has_default_encoders:
+        return
+    for name, entry in experiment.config["encoders"].items():
+        model = Path(entry if isinstance(entry, str) else entry["model"])
+        embedded = REPOSITORY / model
+        if model.is_dir() and embedded.is_dir() and not model.samefile(embedded):
+            yield (
+                f"encoders.{name}: {model} is a folder here and in {REPOSITORY}; write the whole "
+                "path of the one that you mean"
             )
 
 

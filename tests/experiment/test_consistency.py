@@ -182,7 +182,12 @@ def test_models_of_the_default_are_those_of_this_repository(tmp_path, monkeypatc
     (tmp_path / "models/bert-2x128").mkdir(parents=True)
     assert load({}).encoder("bert-2") == str(ROOT / "models/bert-2x128")
     mine = load({"experiment": "m", "encoders": DEFAULT["encoders"], "training": TRAINING})
-    assert mine.encoder("bert-2") == "models/bert-2x128"
+    with pytest.raises(
+        UserError, match=r"encoders\.bert-2: models/bert-2x128 is a folder here and"
+    ):
+        refuse_contradictions(mine)
+    whole = changed("encoders.bert-2.model", str(tmp_path / "models/bert-2x128"))
+    assert Experiment(whole).encoder("bert-2") == str(tmp_path / "models/bert-2x128")
 
 
 def test_a_revision_is_another_model():
