@@ -21,9 +21,9 @@ from cascadebert.data.scores import score
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.experiment.configuration import resolve
+from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, Settings, predict, train
-from cascadebert.training.models import new_model
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,10 +19,10 @@ import yaml
 from cascadebert.data.load import load_task
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint
 from cascadebert.training.loop import Examples, Settings, train
-from cascadebert.training.models import new_model
 
 ROOT = Path(__file__).parent.parent
 TOKENIZER = str(ROOT / "models/bert-12x128")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         difficulty_inversion_score,
         expected_calibration_error,
     )
-    from cascadebert.systems.shared.exits import first_confident, first_patient, speedup
+    from cascadebert.systems.exits import first_confident, first_patient, speedup
     from cascadebert.training.losses import difficulty_margin_loss
 
 __version__ = "0.1.0"
@@ -33,9 +33,9 @@ _MODULES = {
     "difficulty_inversion_score": "cascadebert.evaluation.metrics",
     "difficulty_margin_loss": "cascadebert.training.losses",
     "expected_calibration_error": "cascadebert.evaluation.metrics",
-    "first_confident": "cascadebert.systems.shared.exits",
-    "first_patient": "cascadebert.systems.shared.exits",
-    "speedup": "cascadebert.systems.shared.exits",
+    "first_confident": "cascadebert.systems.exits",
+    "first_patient": "cascadebert.systems.exits",
+    "speedup": "cascadebert.systems.exits",
 }
 
 

@@ -17,9 +17,9 @@ from hypothesis import settings
 from cascadebert.data.task import Task
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Settings
-from cascadebert.training.models import new_model
 
 torch.set_num_threads(1)
 # A machine that is busy with other tests takes its time.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cascadebert.data.predictions import Predictions
-from cascadebert.systems.shared import exits
+from cascadebert.systems import exits
 
 RULES = {rule.name: rule for rule in vars(exits).values() if isinstance(rule, exits.ExitRule)}
 

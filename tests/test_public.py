@@ -33,6 +33,19 @@ def test_importing_loads_no_other_library():
     assert loaded == {"cascadebert"}
 
 
+@pytest.mark.parametrize("room", ["experiment", "systems", "evaluation", "reporting"])
+def test_planning_and_making_tables_load_no_torch(room):
+    """Every job and every command pays for what it imports: torch takes a second and a half."""
+    code = f"""if True:
+        import sys, pkgutil, importlib, cascadebert.{room} as room
+        for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
+            importlib.import_module(module.name)
+        print("torch" in sys.modules, "transformers" in sys.modules)
+    """
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout == "False False\n", found.stderr
+
+
 @pytest.mark.parametrize("name", cascadebert.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(cascadebert, name) is not None

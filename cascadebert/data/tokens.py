@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
 # Examples are shuffled, then sorted by length within pools of this many batches. A batch then needs
@@ -64,8 +64,10 @@ class TokenizedSplit:
             cut=self.cut[rows],
         )
 
-    def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    def batch(self, rows: np.ndarray) -> "dict[str, torch.Tensor]":
         """Returns the encoder's inputs for these rows, `[rows, longest row]`, right-padded."""
+        import torch
+
         pieces = [slice(self.offsets[row], self.offsets[row + 1]) for row in rows]
         width = max(piece.stop - piece.start for piece in pieces)
         inputs = {

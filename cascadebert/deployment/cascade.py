@@ -25,7 +25,7 @@ from cascadebert.encoders.loading import (
 )
 from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.systems.shared.exits import CONFIDENCES
+from cascadebert.systems.exits import CONFIDENCES
 from cascadebert.training.loop import choose_device
 
 if TYPE_CHECKING:

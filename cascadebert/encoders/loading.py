@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
-
 from cascadebert.core.errors import UserError, explain_error
 from cascadebert.core.files import File, replacing
 from cascadebert.core.hub import limit_waiting, shorten_error
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
 READS_PAIRS = "reads_pairs"  # in the config.json of a trained classifier: whether texts are pairs
 
-# Functions import transformers: it takes seconds, and planning a workflow imports this module.
+# Functions import torch and transformers: both take seconds, and planning a workflow imports this
+# module.
 
 
 # `revision` is a branch, tag or commit of a model on the hub.
@@ -104,6 +104,7 @@ def fetch(model: str, folder: File, revision: str = "main") -> None:
 
     Trainings then need no network. The folder's file HUB names the model and its commit.
     """
+    import torch
     from huggingface_hub import try_to_load_from_cache
 
     torch.manual_seed(0)  # for weights that the hub's files lack, such as a pooler
@@ -136,7 +137,7 @@ def cut_config(encoder: File, layers: int | None, revision: str = "main") -> "Pr
 
 def count_words(model: "PreTrainedModel") -> int:
     """Returns how many token ids the model has an embedding for."""
-    return cast(torch.nn.Embedding, model.get_input_embeddings()).num_embeddings
+    return cast("torch.nn.Embedding", model.get_input_embeddings()).num_embeddings
 
 
 def list_untrained(model: "PreTrainedModel") -> list[str]:
@@ -146,6 +147,8 @@ def list_untrained(model: "PreTrainedModel") -> list[str]:
 
 def count_positions(model: "PreTrainedModel") -> int | None:
     """Returns how many tokens the model can read; None if no table of positions limits it."""
+    import torch
+
     for name, part in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
             # RoBERTa counts positions from after the one that stands for padding.
@@ -153,7 +156,7 @@ def count_positions(model: "PreTrainedModel") -> int | None:
     return None
 
 
-def check_finite(name: File, model: torch.nn.Module) -> None:
+def check_finite(name: File, model: "torch.nn.Module") -> None:
     """Raises UserError if a weight is infinite or no number."""
     for parameter, weight in model.named_parameters():
         if not weight.isfinite().all():
@@ -196,6 +199,8 @@ def _load_weights(
     auto_class: type, encoder: File, config: "PreTrainedConfig", revision: str = "main"
 ) -> Any:
     """Loads weights in full precision: files may have fp16 weights only to be small."""
+    import torch
+
     # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model, loaded = _from_pretrained(

@@ -14,7 +14,7 @@ from cascadebert.core.files import replacing
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import compute_percent, compute_score_terms
 from cascadebert.data.task import DEV
-from cascadebert.systems.shared.exits import ExitRule, Knob, speedup
+from cascadebert.systems.exits import ExitRule, Knob, speedup
 
 # With several thresholds, speed-ups that differ by less than this ratio count as equally near.
 NEAR = 0.01

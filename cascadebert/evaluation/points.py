@@ -13,7 +13,7 @@ from cascadebert.data.scores import compute_percent, compute_score_terms, score
 from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
-from cascadebert.systems.shared.exits import ExitRule, Knob
+from cascadebert.systems.exits import ExitRule, Knob
 
 CURVE_POINTS = 25
 CURVE = "task system split target_speedup speedup score low high knob"

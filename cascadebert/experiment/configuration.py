@@ -14,8 +14,8 @@ from cascadebert.data.load import list_labels
 from cascadebert.encoders.loading import read_shape
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
+from cascadebert.systems.exits import ExitRule
 from cascadebert.systems.method import Candidate, Run
-from cascadebert.systems.shared.exits import ExitRule
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from cascadebert.core.checksums import hash_file
 from cascadebert.core.errors import UserError
@@ -121,6 +120,8 @@ def _find_installed(name: str) -> str | None:
 
 def describe_machine() -> dict:
     """The machine that runs this process."""
+    import torch  # takes seconds, which every command that plans the workflow would pay
+
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {

@@ -2,20 +2,8 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
-
-from cascadebert.core.files import File
-from cascadebert.encoders.loading import load_classifier
-from cascadebert.systems.method import Candidate, Inputs, Options, Run
-from cascadebert.systems.shared.exits import ENTROPY
-from cascadebert.systems.shared.heads import (
-    EXIT_OPTIONS,
-    JointExits,
-    make_off_ramps,
-    pooling_option,
-)
+from cascadebert.systems.exits import ENTROPY
+from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, pooling_option
 
 EXIT_RULE = ENTROPY
 OPTIONS = EXIT_OPTIONS
@@ -24,31 +12,3 @@ OPTIONS = EXIT_OPTIONS
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     run = Run("berxit", options["encoder"], pooling_option(options))
     return [Candidate(label="", runs=(run,))]
-
-
-class Model(JointExits):
-    """An off-ramp after every layer but the last, where the model's own classifier is."""
-
-    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
-        classifier = load_classifier(encoder, labels)
-        super().__init__(run, classifier, added=classifier.config.num_hidden_layers - 1)
-        self.classifier = classifier
-        self.ramps = make_off_ramps(classifier, len(labels))
-
-    def forward(self, inputs: Inputs) -> torch.Tensor:
-        outputs = self.classifier(**inputs, output_hidden_states=True)
-        layers = outputs.hidden_states[1:-1]  # the first are the embeddings
-        states = self.exit_states(layers, inputs["attention_mask"])
-        logits = [ramp(state) for ramp, state in zip(self.ramps, states, strict=True)]
-        return torch.stack([*logits, outputs.logits], dim=1).float()
-
-    def objective(
-        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """In turns, the last exit's cross-entropy alone and the sum of all exits'."""
-        logits = self(inputs)
-        losses = [cross_entropy(logits[:, exit], gold) for exit in range(len(self.depths))]
-        return logits, losses[-1] if step % 2 == 0 else sum(losses, logits.new_zeros(()))
-
-    def added_exits(self) -> list[nn.Module]:
-        return [self.ramps]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cascadebert.systems import load_method
+from cascadebert.systems.exits import CONFIDENCES
 from cascadebert.systems.method import ENCODER, Candidate, Options, Run
-from cascadebert.systems.shared.exits import CONFIDENCES
 
 EXIT_RULE = CONFIDENCES
 OPTIONS = {

@@ -2,16 +2,8 @@
 
 from collections.abc import Sequence
 
-from cascadebert.core.files import File
-from cascadebert.encoders.loading import load_classifier
-from cascadebert.systems.method import Candidate, Options, Run
-from cascadebert.systems.shared.exits import ENTROPY
-from cascadebert.systems.shared.heads import (
-    EXIT_OPTIONS,
-    FrozenExits,
-    make_off_ramps,
-    pooling_option,
-)
+from cascadebert.systems.exits import ENTROPY
+from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, pooling_option
 
 EXIT_RULE = ENTROPY
 OPTIONS = EXIT_OPTIONS
@@ -22,18 +14,3 @@ def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     backbone = Run("finetune", options["encoder"])
     run = Run("deebert", options["encoder"], pooling_option(options), (backbone,), frozen=True)
     return [Candidate(label="", runs=(run,))]
-
-
-class Model(FrozenExits):
-    """Stage two: an off-ramp (pooler, dropout, classifier) after every layer but the last.
-
-    The objective is the authors': the sum of the off-ramps' cross-entropies. The authors train
-    them for as many epochs as the backbone and at its learning rate, which leaves the early ones
-    far below a linear probe; `head_training` trains them until they stop improving.
-    """
-
-    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
-        backbone = load_classifier(parents[0], labels)
-        pooling = run.option("pooling", "first")
-        ramps = make_off_ramps(backbone, len(labels))
-        super().__init__(backbone, ramps, backbone.config.num_hidden_layers, pooling)

@@ -2,13 +2,8 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch.nn.functional import cross_entropy
-
-from cascadebert.core.files import File
-from cascadebert.encoders.loading import label_names, load_classifier
-from cascadebert.systems.method import ENCODER, Candidate, ExitModel, Inputs, Options, Run
-from cascadebert.systems.shared.exits import LAST
+from cascadebert.systems.exits import LAST
+from cascadebert.systems.method import ENCODER, Candidate, Options, Run
 
 EXIT_RULE = LAST
 OPTIONS = {
@@ -23,29 +18,3 @@ OPTIONS = {
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     layers = (("layers", options["layers"]),) if "layers" in options else ()
     return [Candidate(label="", runs=(Run("finetune", options["encoder"], layers),))]
-
-
-class Model(ExitModel):
-    """The encoder's own classification head on its last layer."""
-
-    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
-        super().__init__()
-        self.classifier = load_classifier(encoder, labels, run.option("layers"))
-        self.depths = [self.classifier.config.num_hidden_layers]
-        self.pooling = "first"
-
-    def forward(self, inputs: Inputs) -> torch.Tensor:
-        return self.classifier(**inputs).logits[:, None].float()
-
-    def objective(
-        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = self(inputs)
-        return logits, cross_entropy(logits[:, 0], gold)
-
-    def save(self, folder: File) -> None:
-        """A model that `AutoModelForSequenceClassification.from_pretrained` reads."""
-        self.classifier.save_pretrained(folder)
-
-    def load(self, folder: File) -> None:
-        self.classifier = load_classifier(folder, label_names(self.classifier.config))

@@ -7,13 +7,8 @@ training is a convex problem, which is solved exactly and takes a second.
 
 from collections.abc import Sequence
 
-from torch import nn
-
-from cascadebert.core.files import File
-from cascadebert.encoders.loading import load_classifier
-from cascadebert.systems.method import ENCODER, Candidate, Options, Run
-from cascadebert.systems.shared.exits import ENTROPY
-from cascadebert.systems.shared.heads import POOLING, FrozenExits
+from cascadebert.systems.exits import ENTROPY
+from cascadebert.systems.method import ENCODER, POOLING, Candidate, Options, Run
 
 EXIT_RULE = ENTROPY
 OPTIONS = {
@@ -30,15 +25,3 @@ def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     pooling = (("pooling", options.get("pooling", "mean")),)
     run = Run("linear", options["encoder"], pooling, (backbone,), frozen=True)
     return [Candidate(label="", runs=(run,))]
-
-
-class Model(FrozenExits):
-    """A linear layer after every layer but the last, where the model's own classifier is."""
-
-    def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
-        backbone = load_classifier(parents[0], labels)
-        config = backbone.config
-        exits = nn.ModuleList(
-            nn.Linear(config.hidden_size, len(labels)) for _ in range(config.num_hidden_layers - 1)
-        )
-        super().__init__(backbone, exits, config.num_hidden_layers, run.option("pooling"))

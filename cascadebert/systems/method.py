@@ -1,21 +1,21 @@
 """The interface of a method: the runs to train, and the model that every training ends in."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import torch
-from torch import nn
-
-from cascadebert.core.files import File
-from cascadebert.encoders.weights import load_weights, save_weights
-from cascadebert.systems.shared.exits import ExitRule
+from cascadebert.systems.exits import ExitRule
 
 ENCODER = {"type": "string", "format": "encoder"}  # an option that names an encoder
+POOLING = {
+    "enum": ["first", "mean"],
+    "description": "the state that an added exit reads: the first token's, as in the paper, or "
+    "the mean of all tokens' states; default: the encoder's `pooling`",
+}
+# The options of most methods with exits of their own.
+EXIT_OPTIONS = {"required": ["encoder"], "properties": {"encoder": ENCODER, "pooling": POOLING}}
 
 Options = dict[str, Any]  # a system's entry in the configuration, less what all systems have
-Inputs = dict[str, torch.Tensor]  # a batch as the encoder reads it
 
 
 @dataclass(frozen=True)
@@ -90,65 +90,15 @@ class Candidate:
     runs: tuple[Run, ...]
 
 
-class ExitModel(nn.Module, ABC):
-    """A model with one or more exits.
-
-    depths:  the number of layers executed up to each exit
-    pooling: what a linear probe of these layers reads, see `heads.pool`
-    """
-
-    depths: list[int]
-    pooling: str
-
-    @abstractmethod
-    def forward(self, inputs: Inputs) -> torch.Tensor:
-        """Logits of all exits, float32 `[batch, exits, labels]`."""
-
-    @abstractmethod
-    def objective(
-        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The logits, and the loss that training minimises in this step.
-
-        gold: labels, int64 `[batch]`
-        step: from 0 to steps - 1
-        """
-
-    def added_exits(self) -> Sequence[nn.Module]:
-        """The parts that the method adds to the encoder; `training.exit_rate` is theirs."""
-        return ()
-
-    def save(self, folder: File) -> None:
-        """Writes the trained parts: by default all weights."""
-        save_weights(self, folder)
-
-    def load(self, folder: File) -> None:
-        """Reads the trained parts from a folder that `save` wrote."""
-        load_weights(self, folder)
-
-
-class BuildModel(Protocol):
-    """Makes a run's model, ready to be trained; a `heads.FrozenExits` where the run is frozen."""
-
-    def __call__(
-        self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]
-    ) -> ExitModel:
-        """encoder, parents: the folders of the encoder and of the run's trained parents"""
-        ...
-
-
 class Method(Protocol):
     """A module of `cascadebert.systems`, named as the method.
 
     EXIT_RULE: picks an exit; one of `exits`, or a rule of the method's own
     OPTIONS:   JSON schema of the options that an entry in the configuration may set
-    Model:     makes the models of the runs that name this method; a method whose runs are all
-               other methods' (`cascade`) has none
     """
 
     EXIT_RULE: ExitRule
     OPTIONS: dict[str, Any]
-    Model: BuildModel
 
     def candidates(self, options: Options, margins: Sequence[float]) -> list[Candidate]:
         """All that has to be trained; several candidates leave a choice.
@@ -156,3 +106,9 @@ class Method(Protocol):
         margins: of difficulty-aware regularisation, for methods that have it
         """
         ...
+
+
+def pooling_option(options: Options) -> tuple[tuple[str, Any], ...]:
+    """The option of a `Run` that says where its exits look; none for the first token."""
+    pooling = options.get("pooling", "first")
+    return () if pooling == "first" else (("pooling", pooling),)

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.progress import Progress
 from cascadebert.data.tokens import TokenizedSplit, make_shuffled_batches, make_sorted_batches
-from cascadebert.systems.shared.heads import FrozenExits
+from cascadebert.models.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import (
     Batches,

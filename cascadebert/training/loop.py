@@ -13,7 +13,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.progress import Progress
 from cascadebert.data.scores import score
 from cascadebert.data.tokens import make_shuffled_batches, make_sorted_batches
-from cascadebert.systems.method import ExitModel, Inputs
+from cascadebert.models.base import ExitModel, Inputs
 from cascadebert.training.checkpoint import (
     Checkpoint,
     Tensors,

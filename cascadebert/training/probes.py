@@ -16,10 +16,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
-from cascadebert.systems.method import ExitModel, Inputs
-from cascadebert.systems.shared.heads import JointExits, Scaling, pool
+from cascadebert.models.base import ExitModel, Inputs
+from cascadebert.models.building import find_encoder
+from cascadebert.models.heads import JointExits, Scaling, pool
 from cascadebert.training.loop import predict
-from cascadebert.training.models import find_encoder
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty
 EXAMPLES = 10_000  # a probe of more would say the same

@@ -4,15 +4,12 @@ import hashlib
 import json
 import platform
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from cascadebert.core.checksums import hash_file
 from cascadebert.core.sources import LIBRARY
-from cascadebert.training.loop import choose_device, choose_dtype
-from cascadebert.training.store import package_versions
 
 MACHINE = "machine.json"  # in the folder of a trained model; no part of its fingerprint
 ORIGIN = "origin.json"  # in a folder of predictions
@@ -23,6 +20,11 @@ def describe_machine(precision: str) -> dict[str, Any]:
 
     precision: as in the configuration; the machine's choice for `auto` is noted
     """
+    # Tables import this module and cannot wait for torch.
+    import torch
+
+    from cascadebert.training.loop import choose_device, choose_dtype
+
     where = choose_device()
     return {
         "cpu": name_processor(),
@@ -52,6 +54,11 @@ def name_processor() -> str:
     lines = about.read_text().splitlines() if about.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return next(iter(models), platform.processor() or platform.machine())
+
+
+def package_versions() -> str:
+    """The packages whose code decides what a training gives."""
+    return f"torch {version('torch')} transformers {version('transformers')}"
 
 
 @cache

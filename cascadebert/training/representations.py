@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
-from cascadebert.systems.method import ExitModel
+from cascadebert.models.base import ExitModel
+from cascadebert.models.building import find_encoder
 from cascadebert.training.loop import choose_device
-from cascadebert.training.models import find_encoder
 from cascadebert.training.stages import Job
 
 EXAMPLES = 1000  # more would not be told apart on paper

@@ -15,14 +15,15 @@ from cascadebert.data.predictions import PROBES, Predictions
 from cascadebert.data.task import DEV, Task
 from cascadebert.data.tokens import TokenizedSplit, has_pairs
 from cascadebert.encoders.loading import READS_PAIRS, compute_layer_cost, load_tokenizer
-from cascadebert.systems import method_module
-from cascadebert.systems.method import ExitModel, Run
-from cascadebert.systems.shared.heads import FrozenExits
+from cascadebert.models import model_module
+from cascadebert.models.base import ExitModel
+from cascadebert.models.building import check_reads, find_encoder, new_model
+from cascadebert.models.heads import FrozenExits
+from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.difficulty import assign_folds
 from cascadebert.training.head_training import train_heads
 from cascadebert.training.loop import Examples, Regularisation, Settings, predict, train
-from cascadebert.training.models import check_reads, find_encoder, new_model
 from cascadebert.training.probes import predict_with_probes, scale_exits
 from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
 from cascadebert.training.store import Store, fingerprint
@@ -114,7 +115,7 @@ def _fingerprint(
         {"names": [*names, *numbers, job.seed], "settings": vars(job.settings)},
         [*examples, job.encoder, *files],
         # The method's own module is found by name, so that no import of this one leads there.
-        modules=[__name__, method_module(job.run.method)],
+        modules=[__name__, model_module(job.run.method)],
     )
 
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-
 from cascadebert.core.checksums import find_damage, hash_file, list_visible, remove, write_checksums
 from cascadebert.core.files import File, replacing
 from cascadebert.core.sources import LIBRARY, find_sources
 from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_when_asked
+from cascadebert.training.records import package_versions
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +76,6 @@ class Store:
                 shutil.copytree(made, draft, copy_function=_link)
             else:
                 _link(made, draft)
-
-
-def package_versions() -> str:
-    """The packages whose code decides what a training gives."""
-    return f"torch {torch.__version__} transformers {transformers.__version__}"
 
 
 def _link(source: File, target: File) -> None:

@@ -17,10 +17,10 @@ from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.encoders.loading import READS_PAIRS, load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
+from cascadebert.models.building import new_model
+from cascadebert.systems.exits import CONFIDENCE, first_confident, speedup
 from cascadebert.systems.method import Run
-from cascadebert.systems.shared.exits import CONFIDENCE, first_confident, speedup
 from cascadebert.training.loop import Examples, predict, train
-from cascadebert.training.models import new_model
 from tests.conftest import BAD, GOOD, NEUTRAL, SETTINGS
 
 

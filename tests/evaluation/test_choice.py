@@ -15,7 +15,7 @@ from cascadebert.evaluation.choice import (
     choose_knob,
     sweep,
 )
-from cascadebert.systems.shared.exits import (
+from cascadebert.systems.exits import (
     CONFIDENCE,
     CONFIDENCES,
     ENTROPY,

@@ -8,7 +8,7 @@ from cascadebert.evaluation.classes import CLASSES, measure_classes
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.reporting.class_table import table_classes
-from cascadebert.systems.shared.exits import CONFIDENCES, LAST
+from cascadebert.systems.exits import CONFIDENCES, LAST
 from tests import simulation
 
 LABELS = ["bad", "NA", "2"]

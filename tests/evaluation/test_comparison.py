@@ -8,7 +8,7 @@ from cascadebert.evaluation.comparison import compare_exits, compare_systems, es
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import measure_exits
 from cascadebert.evaluation.points import measure_operating_points
-from cascadebert.systems.shared.exits import CONFIDENCE, LAST
+from cascadebert.systems.exits import CONFIDENCE, LAST
 from tests.synthetic import predictions
 
 RESAMPLING = Resampling(0, 300)

@@ -16,7 +16,7 @@ from cascadebert.evaluation.points import (
     measure_operating_points,
     trace_curve,
 )
-from cascadebert.systems.shared.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE
+from cascadebert.systems.exits import CONFIDENCE, ENTROPY, LAST, PATIENCE
 from tests.synthetic import RULES, predictions
 
 LAYERS = tuple(range(1, 13))

@@ -17,7 +17,7 @@ from cascadebert.evaluation.choice import choose
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.reporting.submission import check_zip, find_submitted_tasks, write_submission
-from cascadebert.systems.shared.exits import CONFIDENCES
+from cascadebert.systems.exits import CONFIDENCES
 from tests.experiment.test_experiment import DEFAULT
 
 SOURCES = {

@@ -14,13 +14,14 @@ from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.systems import kd, pkd
+from cascadebert.models import kd
+from cascadebert.systems import load_method
 from cascadebert.training.loop import Examples, Regularisation, train
 from tests.conftest import SETTINGS, perturb, untrained
 
 
-def run_of(module, **options):
-    [candidate] = module.candidates(options, [])
+def run_of(method, **options):
+    [candidate] = load_method(method).candidates(options, [])
     [run] = candidate.runs
     return run
 
@@ -70,7 +71,7 @@ def test_the_student_learns_what_the_teacher_answers(
     options, weight, temperature, layers, encoders, batch, tmp_path
 ):
     inputs, gold = batch
-    run = run_of(kd, teacher="bert-4", **options)
+    run = run_of("kd", teacher="bert-4", **options)
     model = untrained(run, encoders, tmp_path)
     assert model.depths == [layers]
     # While the student trains with dropout, the teacher answers as the classifier that it is.
@@ -89,7 +90,7 @@ def test_the_student_learns_what_the_teacher_answers(
 def test_a_student_is_a_member_of_a_cascade_and_takes_dar(encoders, task, tmp_path):
     tokenizer = load_tokenizer(encoders["bert-4"])
     data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
-    run = run_of(kd, encoder="bert-4", layers=1, teacher="bert-4")
+    run = run_of("kd", encoder="bert-4", layers=1, teacher="bert-4")
     difficult = np.random.default_rng(0).random(len(data["train"])) < 0.3
 
     def fit(regularisation=None):
@@ -125,12 +126,12 @@ def test_runs_of_other_teachers_and_options_have_other_names():
         {"encoder": "a", "teacher": "b", "temperature": 2},
         {"encoder": "a", "teacher": "b", "weight": 0.5},
     ]
-    names = [run_of(kd, **entry).name for entry in entries]
+    names = [run_of("kd", **entry).name for entry in entries]
     assert names[:3] == ["kd-a-teacherb", "kd-a-teacherc", "kd-a-layers2-teacherb"]
     assert len(set(names)) == len(entries)
-    assert run_of(kd, layers=2, teacher="b", encoder="a") == run_of(kd, **entries[2])
-    assert run_of(pkd, encoder="a", layers=4).name == "pkd-a-layers4"
-    assert run_of(pkd, encoder="a", layers=4, beta=10).name == "pkd-a-beta10-layers4"
+    assert run_of("kd", layers=2, teacher="b", encoder="a") == run_of("kd", **entries[2])
+    assert run_of("pkd", encoder="a", layers=4).name == "pkd-a-layers4"
+    assert run_of("pkd", encoder="a", layers=4, beta=10).name == "pkd-a-beta10-layers4"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_patient_students_learn_equally_spaced_states(
     encoder, layers, pairs, encoders, batch, tmp_path
 ):
     inputs, gold = batch
-    run = run_of(pkd, encoder=encoder, layers=layers, beta=500, temperature=5, weight=0.5)
+    run = run_of("pkd", encoder=encoder, layers=layers, beta=500, temperature=5, weight=0.5)
     model = untrained(run, encoders, tmp_path).eval()
     perturb(model)
     logits, loss = model.objective(inputs, gold, 0, 10)
@@ -169,7 +170,7 @@ def test_patient_students_learn_equally_spaced_states(
 
 
 def test_a_patient_student_starts_from_the_pre_trained_layers(encoders, tmp_path):
-    model = untrained(run_of(pkd, encoder="bert-4", layers=2), encoders, tmp_path)
+    model = untrained(run_of("pkd", encoder="bert-4", layers=2), encoders, tmp_path)
     start = AutoModelForSequenceClassification.from_pretrained(encoders["bert-4"])
     for i in range(2):
         for one, other in zip(
@@ -182,4 +183,4 @@ def test_a_patient_student_starts_from_the_pre_trained_layers(encoders, tmp_path
 
 def test_layers_without_equally_spaced_ones_are_refused(encoders, tmp_path):
     with pytest.raises(UserError, match=r"pkd-bert-4-layers3: .*has to divide 4"):
-        untrained(run_of(pkd, encoder="bert-4", layers=3), encoders, tmp_path)
+        untrained(run_of("pkd", encoder="bert-4", layers=3), encoders, tmp_path)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.stats import entropy as scipy_entropy
 
 from cascadebert.data.predictions import Predictions
-from cascadebert.systems.shared.exits import (
+from cascadebert.systems.exits import (
     CONFIDENCE,
     CONFIDENCES,
     ENTROPY,

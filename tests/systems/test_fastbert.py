@@ -12,7 +12,8 @@ from cascadebert.encoders.loading import (
     load_encoder,
     load_tokenizer,
 )
-from cascadebert.systems.fastbert import Head, candidates
+from cascadebert.models.fastbert import Head
+from cascadebert.systems.fastbert import candidates
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, train
 from tests.conftest import SETTINGS, perturb, untrained

@@ -12,10 +12,10 @@ from torch.nn.functional import cross_entropy
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import TokenizedSplit, tokenize
 from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.models.heads import FrozenExits, pool
+from cascadebert.models.theseus import stack
 from cascadebert.systems import load_method
-from cascadebert.systems.shared.exits import ENTROPY
-from cascadebert.systems.shared.heads import FrozenExits, pool
-from cascadebert.systems.theseus import stack
+from cascadebert.systems.exits import ENTROPY
 from cascadebert.training import head_training
 from cascadebert.training.head_training import (
     FrozenStates,

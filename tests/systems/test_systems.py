@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
-from cascadebert import systems
+from cascadebert import models, systems
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
@@ -20,14 +20,15 @@ from cascadebert.encoders.loading import (
     load_config,
     load_tokenizer,
 )
+from cascadebert.models.base import ExitModel
+from cascadebert.models.building import new_model
+from cascadebert.models.heads import FrozenExits
 from cascadebert.systems import find_methods, load_method
 from cascadebert.systems.cascade import candidates as cascade_candidates
-from cascadebert.systems.method import Candidate, ExitModel, Run
-from cascadebert.systems.shared.exits import ExitRule
-from cascadebert.systems.shared.heads import FrozenExits
+from cascadebert.systems.exits import ExitRule
+from cascadebert.systems.method import Candidate, Run
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import Examples, train
-from cascadebert.training.models import new_model
 from tests.conftest import SETTINGS, untrained
 
 LABELS = ["negative", "positive"]
@@ -56,13 +57,18 @@ def test_every_system_says_what_it_has_to():
         assert isinstance(method.EXIT_RULE, ExitRule)
         assert set(method.OPTIONS["required"]) <= set(method.OPTIONS["properties"])
         assert callable(method.candidates)
-        assert hasattr(method, "Model") == (name in TRAINED)
 
 
 def test_the_interface_and_what_methods_share_are_no_methods():
     folder = Path(systems.__file__).parent
     there = {module.name for module in pkgutil.iter_modules([str(folder)])}
-    assert there - set(find_methods()) == {"method", "shared"}
+    assert there - set(find_methods()) == {"method", "exits"}
+
+
+def test_every_method_with_runs_of_its_own_has_a_model():
+    folder = Path(models.__file__).parent
+    there = {module.name for module in pkgutil.iter_modules([str(folder)])}
+    assert there == {"base", "building", "heads", *TRAINED}
 
 
 @pytest.mark.parametrize("encoder", ["bert-2", "bert-4", "roberta-3", "electra-4", "distilbert-4"])

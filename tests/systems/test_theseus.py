@@ -11,7 +11,8 @@ from transformers import AlbertConfig, AlbertModel, AutoModelForSequenceClassifi
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.systems.theseus import candidates, replacing_rate, stack
+from cascadebert.models.theseus import replacing_rate, stack
+from cascadebert.systems.theseus import candidates
 from cascadebert.training.loop import Examples, train
 from tests.conftest import SETTINGS, perturb, untrained
 

@@ -12,10 +12,10 @@ from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choos
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained
 from cascadebert.evaluation.points import measure_operating_points
+from cascadebert.models.heads import pool
 from cascadebert.systems import find_methods, load_method
+from cascadebert.systems.exits import ENTROPY
 from cascadebert.systems.method import Run
-from cascadebert.systems.shared.exits import ENTROPY
-from cascadebert.systems.shared.heads import pool
 from cascadebert.training.loop import predict
 from cascadebert.training.probes import EXAMPLES, predict_with_probes, read_exits
 from tests.conftest import untrained

@@ -5,8 +5,8 @@ import torch
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import load_encoder
+from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
-from cascadebert.training.models import new_model
 from cascadebert.training.representations import (
     EXAMPLES,
     States,

@@ -23,8 +23,8 @@ from cascadebert.core.errors import UserError
 from cascadebert.data.task import Task
 from cascadebert.data.tokens import TokenizedSplit, tokenize
 from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.models.building import check_reads, new_model
 from cascadebert.systems.method import Run
-from cascadebert.training.models import check_reads, new_model
 from cascadebert.training.tokenizing import tokenize_task
 from tests.conftest import untrained
 

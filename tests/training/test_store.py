@@ -72,10 +72,11 @@ def test_whatever_goes_in_changes_the_fingerprint(tmp_path, monkeypatch):
         ("training/loop.py", True),
         ("training/losses.py", True),
         ("training/stages.py", True),
-        ("systems/pkd.py", True),
-        ("systems/kd.py", True),  # PKD is built on it
+        ("models/pkd.py", True),
+        ("models/kd.py", True),  # PKD is built on it
         ("encoders/loading.py", True),
-        ("systems/theseus.py", False),
+        ("models/theseus.py", False),
+        ("systems/pkd.py", False),
         ("evaluation/points.py", False),
         ("reporting/tables.py", False),
         ("experiment/configuration.py", False),
@@ -90,7 +91,7 @@ def test_only_code_that_a_training_runs_changes_its_fingerprint(
     shutil.copytree(LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(store, "LIBRARY", copy)
     monkeypatch.setattr(store, "find_sources", partial(find_sources, library=copy))
-    modules = ["cascadebert.training.stages", "cascadebert.systems.pkd"]
+    modules = ["cascadebert.training.stages", "cascadebert.models.pkd"]
     before = fingerprint({}, [], modules)
     with (copy / changed).open("a") as file:
         file.write("# another comment\n")
@@ -113,4 +114,4 @@ def test_a_training_job_is_named_by_its_method_and_the_stages(
         replicate=0,
     )
     assert job.key == ""
-    assert seen == ["cascadebert.training.stages", "cascadebert.systems.kd"]
+    assert seen == ["cascadebert.training.stages", "cascadebert.models.kd"]

@@ -7,6 +7,7 @@ import torch
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import (
@@ -17,7 +18,6 @@ from cascadebert.training.loop import (
     predict,
     train,
 )
-from cascadebert.training.models import new_model
 from tests.conftest import BAD, GOOD, SETTINGS
 
 RUN = Run("finetune", "bert-2")

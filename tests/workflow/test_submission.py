@@ -9,7 +9,7 @@ import yaml
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
 from cascadebert.evaluation.choice import Choice
-from cascadebert.systems.shared.exits import CONFIDENCES
+from cascadebert.systems.exits import CONFIDENCES
 from tests.conftest import sentences
 from tests.workflow.command import planned, snakemake
 

@@ -1,6 +1,8 @@
 """The model of a run before training, and whether it can read the texts of a task."""
 
+import importlib
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from transformers import PreTrainedModel
@@ -9,8 +11,9 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import check_family, count_positions, count_words, load_config
-from cascadebert.systems import load_method
-from cascadebert.systems.method import ExitModel, Run
+from cascadebert.models import model_module
+from cascadebert.models.base import BuildModel, ExitModel
+from cascadebert.systems.method import Run
 
 
 def new_model(
@@ -22,7 +25,8 @@ def new_model(
     """
     check_family(encoder, load_config(encoder))
     torch.manual_seed(seed)
-    model = load_method(run.method).Model(run, encoder, labels, parents)
+    build = cast(BuildModel, importlib.import_module(model_module(run.method)).Model)
+    model = build(run, encoder, labels, parents)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(
             f"{run.name}: {encoder} has too few layers (num_hidden_layers) for {run.method}, which "

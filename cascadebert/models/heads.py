@@ -1,7 +1,7 @@
 """What methods add to an encoder: pooling, off-ramps, and exits on a tuned or a frozen model."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -10,24 +10,11 @@ from torch.nn.functional import cross_entropy
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import list_untrained
 from cascadebert.encoders.weights import load_weights, save_weights
-from cascadebert.systems.method import ENCODER, ExitModel, Inputs, Options, Run
+from cascadebert.models.base import ExitModel, Inputs
+from cascadebert.systems.method import Run
 
-if TYPE_CHECKING:  # planning a workflow imports this module and cannot wait for transformers
+if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
-
-POOLING = {
-    "enum": ["first", "mean"],
-    "description": "the state that an added exit reads: the first token's, as in the paper, or "
-    "the mean of all tokens' states; default: the encoder's `pooling`",
-}
-# The options of most methods with exits of their own.
-EXIT_OPTIONS = {"required": ["encoder"], "properties": {"encoder": ENCODER, "pooling": POOLING}}
-
-
-def pooling_option(options: Options) -> tuple[tuple[str, Any], ...]:
-    """The option of a `Run` that says where its exits look; none for the first token."""
-    pooling = options.get("pooling", "first")
-    return () if pooling == "first" else (("pooling", pooling),)
 
 
 def pool(states: torch.Tensor, attention_mask: torch.Tensor, pooling: str) -> torch.Tensor:

@@ -1,0 +1,61 @@
+"""The interface of a model with exits."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from cascadebert.core.files import File
+from cascadebert.encoders.weights import load_weights, save_weights
+from cascadebert.systems.method import Run
+
+Inputs = dict[str, torch.Tensor]  # a batch as the encoder reads it
+
+
+class ExitModel(nn.Module, ABC):
+    """A model with one or more exits.
+
+    depths:  the number of layers executed up to each exit
+    pooling: what a linear probe of these layers reads, see `heads.pool`
+    """
+
+    depths: list[int]
+    pooling: str
+
+    @abstractmethod
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Logits of all exits, float32 `[batch, exits, labels]`."""
+
+    @abstractmethod
+    def objective(
+        self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The logits, and the loss that training minimises in this step.
+
+        gold: labels, int64 `[batch]`
+        step: from 0 to steps - 1
+        """
+
+    def added_exits(self) -> Sequence[nn.Module]:
+        """The parts that the method adds to the encoder; `training.exit_rate` is theirs."""
+        return ()
+
+    def save(self, folder: File) -> None:
+        """Writes the trained parts: by default all weights."""
+        save_weights(self, folder)
+
+    def load(self, folder: File) -> None:
+        """Reads the trained parts from a folder that `save` wrote."""
+        load_weights(self, folder)
+
+
+class BuildModel(Protocol):
+    """Makes a run's model, ready to be trained; a `heads.FrozenExits` where the run is frozen."""
+
+    def __call__(
+        self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]
+    ) -> ExitModel:
+        """encoder, parents: the folders of the encoder and of the run's trained parents"""
+        ...
