@@ -1,7 +1,8 @@
 """Texts as token ids, encoded once for each task and tokenizer, and read in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,21 +22,17 @@ POOL = 50
 
 
 @dataclass(frozen=True, eq=False)
-class TokenizedSplit:
-    """The tokens of a split, as the encoder reads them.
+class TokenizedTexts:
+    """Texts, or pairs of texts, as an encoder reads them.
 
-    ids:      str `[examples]`
-    labels:   int64 `[examples]`, -1 where there is none
-    tokens:   int32 `[all tokens]`, the examples' token ids one after another
+    tokens:   int32 `[all tokens]`, the texts' token ids one after another
     segments: uint8 `[all tokens]`, 0 for the text and 1 for its pair; None if the encoder does not
               tell the two apart
-    offsets:  int64 `[examples + 1]`, example i is tokens[offsets[i]:offsets[i + 1]]
-    cut:      bool `[examples]`, whether the text was longer than an encoder was to read
+    offsets:  int64 `[texts + 1]`, text i is tokens[offsets[i]:offsets[i + 1]]
+    cut:      bool `[texts]`, whether the text was longer than an encoder was to read
     padding:  the id that pads a batch
     """
 
-    ids: np.ndarray
-    labels: np.ndarray
     tokens: np.ndarray
     segments: np.ndarray | None
     offsets: np.ndarray
@@ -43,11 +40,47 @@ class TokenizedSplit:
     padding: int
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.cut)
 
     @property
     def lengths(self) -> np.ndarray:
         return np.diff(self.offsets)
+
+    def pad(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the encoder's inputs for these rows, int64 `[rows, longest row]`."""
+        pieces = [slice(self.offsets[row], self.offsets[row + 1]) for row in rows]
+        width = max(piece.stop - piece.start for piece in pieces)
+        inputs = {
+            "input_ids": np.full((len(rows), width), self.padding, dtype=np.int64),
+            "attention_mask": np.zeros((len(rows), width), dtype=np.int64),
+        }
+        if self.segments is not None:
+            inputs["token_type_ids"] = np.zeros((len(rows), width), dtype=np.int64)
+        for i, piece in enumerate(pieces):
+            length = piece.stop - piece.start
+            inputs["input_ids"][i, :length] = self.tokens[piece]
+            inputs["attention_mask"][i, :length] = 1
+            if self.segments is not None:
+                inputs["token_type_ids"][i, :length] = self.segments[piece]
+        return inputs
+
+    def batch(self, rows: np.ndarray) -> "dict[str, torch.Tensor]":
+        """Returns `pad` as tensors."""
+        import torch
+
+        return {name: torch.from_numpy(array) for name, array in self.pad(rows).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class TokenizedSplit(TokenizedTexts):
+    """The tokens of a split.
+
+    ids:    str `[examples]`
+    labels: int64 `[examples]`, -1 where there is none
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
 
     def take(self, rows: np.ndarray) -> "TokenizedSplit":
         """Returns these rows as a split of their own."""
@@ -63,26 +96,6 @@ class TokenizedSplit:
             offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
             cut=self.cut[rows],
         )
-
-    def batch(self, rows: np.ndarray) -> "dict[str, torch.Tensor]":
-        """Returns the encoder's inputs for these rows, `[rows, longest row]`, right-padded."""
-        import torch
-
-        pieces = [slice(self.offsets[row], self.offsets[row + 1]) for row in rows]
-        width = max(piece.stop - piece.start for piece in pieces)
-        inputs = {
-            "input_ids": np.full((len(rows), width), self.padding, dtype=np.int64),
-            "attention_mask": np.zeros((len(rows), width), dtype=np.int64),
-        }
-        if self.segments is not None:
-            inputs["token_type_ids"] = np.zeros((len(rows), width), dtype=np.int64)
-        for i, piece in enumerate(pieces):
-            length = piece.stop - piece.start
-            inputs["input_ids"][i, :length] = self.tokens[piece]
-            inputs["attention_mask"][i, :length] = 1
-            if self.segments is not None:
-                inputs["token_type_ids"][i, :length] = self.segments[piece]
-        return {name: torch.from_numpy(array) for name, array in inputs.items()}
 
     def save(self, path: File) -> None:
         arrays = {name: value for name, value in vars(self).items() if value is not None}
@@ -107,24 +120,21 @@ def tokenize(
     table: pd.DataFrame, tokenizer: "PreTrainedTokenizerBase", max_length: int, chunk: int = 10_000
 ) -> TokenizedSplit:
     """Encodes a split (columns id, text, text_pair, label), texts cut at `max_length` tokens."""
-    tokens, segments, lengths, cut = [], [], [], []
+    parts = []
     for start in range(0, len(table), chunk):
         rows = table.iloc[start : start + chunk]
-        texts = rows["text"].tolist()
         pairs = rows["text_pair"].tolist() if has_pairs(table) else None
-        encoded = tokenizer(texts, pairs, truncation=True, max_length=max_length)
-        lengths += map(len, encoded["input_ids"])
-        cut.append(find_cut(encoded["input_ids"], texts, pairs, tokenizer, max_length))
-        tokens += [np.asarray(row, dtype=np.int32) for row in encoded["input_ids"]]
-        segments += [np.asarray(row, dtype=np.uint8) for row in encoded.get("token_type_ids", [])]
+        parts.append(encode_texts(rows["text"].tolist(), pairs, tokenizer, max_length))
+    lengths = np.concatenate([part.lengths for part in parts])
+    segments = [part.segments for part in parts if part.segments is not None]
     return TokenizedSplit(
         ids=table["id"].to_numpy(dtype=str),
         labels=table["label"].fillna(-1).to_numpy(dtype=np.int64),
-        tokens=np.concatenate(tokens),
+        tokens=np.concatenate([part.tokens for part in parts]),
         segments=np.concatenate(segments) if segments else None,
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        cut=np.concatenate(cut),
-        padding=tokenizer.pad_token_id,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        cut=np.concatenate([part.cut for part in parts]),
+        padding=parts[0].padding,
     )
 
 
@@ -133,25 +143,38 @@ def has_pairs(table: pd.DataFrame) -> bool:
     return bool(table["text_pair"].notna().any())
 
 
-def find_cut(
-    encoded: Sequence[Sequence[int]],
+def encode_texts(
     texts: list[str],
     pairs: list[str] | None,
     tokenizer: "PreTrainedTokenizerBase",
     max_length: int,
-) -> np.ndarray:
-    """Returns which texts have more than `max_length` tokens, bool `[texts]`.
-
-    encoded: the token ids of the texts, cut at `max_length`
-    """
-    cut = np.array([len(ids) == max_length for ids in encoded], dtype=bool)
-    full = np.flatnonzero(cut)
-    if len(full):
-        whole = tokenizer(
-            [texts[i] for i in full], pairs and [pairs[i] for i in full], verbose=False
-        )["input_ids"]
-        cut[full] = [len(ids) > max_length for ids in whole]
-    return cut
+) -> TokenizedTexts:
+    """Encodes texts, or pairs of texts, cut at `max_length` tokens."""
+    given = texts if pairs is None else list(zip(texts, pairs, strict=True))
+    if tokenizer.is_fast:
+        # Calling the tokenizer itself takes twice as long for a single text.
+        backend = tokenizer.backend_tokenizer
+        backend.no_padding()
+        backend.enable_truncation(max_length)
+        encoded = backend.encode_batch_fast(given)
+        ids = [each.ids for each in encoded]
+        segments = [each.type_ids for each in encoded]
+        cut = [bool(each.overflowing) for each in encoded]
+    else:
+        found = tokenizer(texts, pairs, verbose=False)
+        cut = [len(row) > max_length for row in found["input_ids"]]
+        found = tokenizer(texts, pairs, truncation=True, max_length=max_length)
+        ids, segments = found["input_ids"], found.get("token_type_ids")
+    lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+    return TokenizedTexts(
+        tokens=np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=lengths.sum()),
+        segments=np.fromiter(chain.from_iterable(segments), dtype=np.uint8, count=lengths.sum())
+        if "token_type_ids" in tokenizer.model_input_names
+        else None,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        cut=np.array(cut, dtype=bool),
+        padding=tokenizer.pad_token_id,
+    )
 
 
 def make_shuffled_batches(

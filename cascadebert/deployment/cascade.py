@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import yaml
+from scipy.special import softmax
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
-from cascadebert.data.tokens import find_cut, make_sorted_batches
+from cascadebert.data.tokens import TokenizedTexts, encode_texts, make_sorted_batches
+from cascadebert.deployment.members import RUNTIMES, TORCH, Member, OnnxMember, TorchMember
 from cascadebert.encoders.loading import (
     READS_PAIRS,
-    check_finite,
-    count_positions,
-    count_words,
     label_names,
     list_untrained,
     load_classifier,
@@ -26,7 +25,6 @@ from cascadebert.encoders.loading import (
 from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.systems.exits import CONFIDENCES
-from cascadebert.training.loop import choose_device
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -87,12 +85,13 @@ class Cascade:
 
     def __init__(
         self,
-        members: Sequence["PreTrainedModel"],
+        members: Sequence["PreTrainedModel | Member"],
         tokenizers: Sequence["PreTrainedTokenizerBase"],
         threshold: float | Sequence[float],
         max_length: int,
     ):
         """
+        members:    classifiers of transformers, which torch computes, or members of any runtime
         threshold:  the confidence above which a member answers; a number, or one for each member
                     but the last
         max_length: in tokens; longer texts are cut
@@ -104,8 +103,12 @@ class Cascade:
                 f"a cascade takes at least one member, and one tokenizer for each: there are "
                 f"{len(members)} members and {len(tokenizers)} tokenizers"
             )
-        self.classes = label_names(members[0].config)
-        for number, (member, tokenizer) in enumerate(zip(members, tokenizers, strict=True), 1):
+        self.members: list[Member] = [
+            TorchMember(member) if isinstance(member, torch.nn.Module) else member
+            for member in members
+        ]
+        self.classes = label_names(self.members[0].config)
+        for number, (member, tokenizer) in enumerate(zip(self.members, tokenizers, strict=True), 1):
             name = member.config.name_or_path or f"member {number} of the cascade"
             if label_names(member.config) != self.classes:
                 raise UserError(
@@ -113,12 +116,10 @@ class Cascade:
                     f"first member are {self.classes}"
                 )
             _check_member(name, member, tokenizer, max_length)
-        # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
-        self.members = [member.to(choose_device()).eval() for member in members]
-        self.tokenizers = list(tokenizers)
+        self.tokenizers = _share_equal(tokenizers)
         self.thresholds = [*_spread(threshold, len(members) - 1), -np.inf]
         self.max_length = max_length
-        self.layers = np.cumsum([member.config.num_hidden_layers for member in members])
+        self.layers = np.cumsum([member.config.num_hidden_layers for member in self.members])
 
     @classmethod
     def from_pretrained(
@@ -126,29 +127,33 @@ class Cascade:
         folders: Sequence[File],
         threshold: float | Sequence[float],
         max_length: int | None = None,
+        runtime: str = TORCH,
+        threads: int | None = None,
     ) -> "Cascade":
         """Loads members that were fine-tuned on one task, smallest first.
 
         folders:    `models/<task>/<run>/seed<n>` of an experiment, or any sequence classifiers in
-                    Hugging Face layout
+                    Hugging Face layout; for ONNX Runtime, folders that `export_member` wrote
         max_length: default: 128 tokens, or as many as all members read
+        runtime:    "torch", "onnx", or "onnx-int8", whose confidences are others, so that it needs
+                    thresholds of its own
+        threads:    of ONNX Runtime; default: one for each core. `torch.set_num_threads` sets those
+                    of torch
 
         Raises UserError if a member was never fine-tuned, or if members do not fit together.
         """
         if isinstance(folders, str):
             raise UserError(f"{folders!r} is one folder; give a list, the smallest model first")
-        members = []
-        for folder in folders:
-            member = load_classifier(folder, label_names(load_config(folder)))
-            if untrained := list_untrained(member):
-                raise UserError(
-                    f"{folder} was never fine-tuned for classification: its weights have no "
-                    f"{untrained[0]}. Name a fine-tuned model, such as one that an experiment left "
-                    "in models/<task>/<run>/seed<n>"
-                )
-            members.append(member)
+        if runtime not in RUNTIMES:
+            raise UserError(f"runtime is {runtime!r}; choose from: {', '.join(RUNTIMES)}")
+        members: list[Member] = [
+            TorchMember(_load_fine_tuned(folder))
+            if runtime == TORCH
+            else OnnxMember(folder, runtime, threads)
+            for folder in folders
+        ]
         if max_length is None:
-            max_length = min([128, *filter(None, map(count_positions, members))])
+            max_length = min([128, *(member.positions for member in members if member.positions)])
         return cls(members, [load_tokenizer(folder) for folder in folders], threshold, max_length)
 
     @classmethod
@@ -192,7 +197,6 @@ class Cascade:
         max_length = experiment.config["training"]["max_length"]
         return cls.from_pretrained(folders, choice.knobs[speedup][replicate], max_length)
 
-    @torch.inference_mode()
     def __call__(
         self,
         texts: str | Iterable[str],
@@ -215,23 +219,25 @@ class Cascade:
         exits = np.empty(len(texts), dtype=np.int64)
         truncated = np.zeros(len(texts), dtype=bool)
         waiting = np.arange(len(texts))
+        encodings: dict[int, TokenizedTexts] = {}  # by tokenizer
         for index, threshold in enumerate(self.thresholds):
             if not len(waiting):
                 break
-            rows = waiting.tolist()
-            found, cut = self._run_member(
-                index,
-                [texts[row] for row in rows],
-                None if pairs is None else [pairs[row] for row in rows],
-                batch_size,
-            )
+            member, tokenizer = self.members[index], self.tokenizers[index]
+            if id(tokenizer) not in encodings:
+                encodings[id(tokenizer)] = encode_texts(texts, pairs, tokenizer, self.max_length)
+            encoded = encodings[id(tokenizer)]
+            truncated[waiting] |= encoded.cut[waiting]
+            found = np.empty((len(waiting), len(self.classes)))
+            for rows in make_sorted_batches(encoded.lengths[waiting], batch_size):
+                logits = member.compute_logits(encoded.pad(waiting[rows]))
+                found[rows] = softmax(logits.astype(np.float64), axis=-1)
             if not np.isfinite(found).all():
-                row = rows[int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])]
+                row = waiting[np.flatnonzero(~np.isfinite(found).all(axis=1))[0]]
                 raise UserError(
                     f"member {index + 1} of the cascade gives no number as a probability for "
                     f"texts[{row}]; its weights are damaged, or its training went wrong"
                 )
-            truncated[waiting] |= cut
             leaving = found.max(axis=1) > threshold
             probabilities[waiting[leaving]] = found[leaving]
             exits[waiting[leaving]] = index
@@ -250,28 +256,40 @@ class Cascade:
         if not reads_pairs and pairs is not None:
             raise UserError("the cascade was trained on single texts; give no `pairs`")
 
-    def _run_member(
-        self, index: int, texts: list[str], pairs: list[str] | None, batch_size: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Class probabilities, float64 `[texts, classes]`, and whether each text was cut."""
-        member, tokenizer = self.members[index], self.tokenizers[index]
-        encoded = tokenizer(texts, pairs, truncation=True, max_length=self.max_length)
-        cut = find_cut(encoded["input_ids"], texts, pairs, tokenizer, self.max_length)
-        lengths = np.array([len(tokens) for tokens in encoded["input_ids"]])
-        probabilities = np.empty((len(texts), len(self.classes)))
-        for rows in make_sorted_batches(lengths, batch_size):
-            batch = tokenizer.pad(
-                {name: [values[i] for i in rows] for name, values in encoded.items()},
-                return_tensors="pt",
-            )
-            logits = member(**batch.to(member.device)).logits
-            probabilities[rows] = logits.double().softmax(dim=-1).cpu().numpy()
-        return probabilities, cut
+
+def _load_fine_tuned(folder: File) -> "PreTrainedModel":
+    """Raises UserError if the classifier's head is not in its files."""
+    model = load_classifier(folder, label_names(load_config(folder)))
+    if untrained := list_untrained(model):
+        raise UserError(
+            f"{folder} was never fine-tuned for classification: its weights have no "
+            f"{untrained[0]}. Name a fine-tuned model, such as one that an experiment left in "
+            "models/<task>/<run>/seed<n>"
+        )
+    return model
+
+
+def _share_equal(
+    tokenizers: Sequence["PreTrainedTokenizerBase"],
+) -> list["PreTrainedTokenizerBase"]:
+    """The tokenizers, of which equal ones are one object, so that texts are encoded once."""
+    distinct: dict[str, PreTrainedTokenizerBase] = {}
+    return [distinct.setdefault(_describe(each), each) for each in tokenizers]
+
+
+def _describe(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """Equal for tokenizers that encode every text alike; an own name for one that cannot say."""
+    if not tokenizer.is_fast:
+        return str(id(tokenizer))
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
+    inputs = "token_type_ids" in tokenizer.model_input_names
+    return f"{inputs} {tokenizer.pad_token_id} {tokenizer.backend_tokenizer.to_str()}"
 
 
 def _check_member(
     name: str,
-    member: "PreTrainedModel",
+    member: Member,
     tokenizer: "PreTrainedTokenizerBase",
     max_length: int,
 ) -> None:
@@ -279,15 +297,14 @@ def _check_member(
     frame = tokenizer.num_special_tokens_to_add(pair=True)  # such as [CLS] and [SEP]
     if not isinstance(max_length, int) or max_length <= frame:
         raise UserError(f"max_length is {max_length!r}; give a whole number above {frame}")
-    check_finite(name, member)
-    positions = count_positions(member)
-    if positions is not None and max_length > positions:
-        raise UserError(f"max_length is {max_length}, but {name} reads {positions} tokens at most")
-    words = count_words(member)
-    if len(tokenizer) > words:
+    if member.positions is not None and max_length > member.positions:
         raise UserError(
-            f"{name} has a vocabulary of {words}, but its tokenizer one of {len(tokenizer)}; give "
-            "the tokenizer with which it was trained"
+            f"max_length is {max_length}, but {name} reads {member.positions} tokens at most"
+        )
+    if len(tokenizer) > member.words:
+        raise UserError(
+            f"{name} has a vocabulary of {member.words}, but its tokenizer one of "
+            f"{len(tokenizer)}; give the tokenizer with which it was trained"
         )
     if tokenizer.pad_token_id is None:
         raise UserError(f"the tokenizer of {name} has no padding token")

@@ -12,43 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.predictions import Predictions
-from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.encoders.loading import READS_PAIRS, load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
 from cascadebert.models.building import new_model
 from cascadebert.systems.exits import CONFIDENCE, first_confident, speedup
 from cascadebert.systems.method import Run
-from cascadebert.training.loop import Examples, predict, train
-from tests.conftest import BAD, GOOD, NEUTRAL, SETTINGS
-
-
-@pytest.fixture(scope="module")
-def trained(task, encoders, tmp_path_factory):
-    """The folders of a 2-4 cascade's members and their predictions on each split."""
-    folders, predictions = [], {}
-    for name in ("bert-2", "bert-4"):
-        tokenizer = load_tokenizer(encoders[name])
-        data = {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
-        model = new_model(Run("finetune", name), encoders[name], task.labels, (), 0)
-        examples = Examples(data["train"], data["dev"], "accuracy")
-        train(model, examples, SETTINGS, seed=0, name=name)
-        folder = tmp_path_factory.mktemp(name)
-        model.save(folder)
-        tokenizer.save_pretrained(folder)
-        folders.append(folder)
-        for split in ("dev", "test"):
-            one = Predictions(
-                predict(model, data[split]),
-                np.array(model.depths),
-                data[split].ids,
-                data[split].labels,
-            )
-            predictions[split] = (
-                predictions[split].followed_by(one) if split in predictions else one
-            )
-    return folders, predictions
+from tests.conftest import BAD, GOOD, NEUTRAL
 
 
 @pytest.mark.parametrize("target", [0.8, 1.0, 1.5])
@@ -62,7 +32,7 @@ def test_executed_exits_are_the_computed_ones(trained, task, target):
     cascade = Cascade.from_pretrained(folders, threshold, max_length=64)
     ran = [[], []]  # how many texts each member was given
     for member, seen in zip(cascade.members, ran, strict=True):
-        member.register_forward_pre_hook(
+        member.model.register_forward_pre_hook(
             lambda _, __, kwargs, seen=seen: seen.append(len(kwargs["input_ids"])), with_kwargs=True
         )
     answers = cascade(task.splits["test"]["text"].tolist(), batch_size=16)
@@ -76,9 +46,20 @@ def test_executed_exits_are_the_computed_ones(trained, task, target):
     assert [sum(seen) for seen in ran] == [len(computed), (computed == 1).sum()]
 
 
+def test_members_with_one_tokenizer_encode_a_text_once(trained, encoders):
+    cascade = Cascade.from_pretrained(trained[0], 0.9, max_length=64)
+    assert cascade.tokenizers[0] is cascade.tokenizers[1]
+    other = load_tokenizer(encoders["bert-2"])
+    other.pad_token = "[UNK]"
+    models = [member.model for member in cascade.members]
+    two = Cascade(models, [cascade.tokenizers[0], other], 0.9, 64)
+    assert two.tokenizers[0] is not two.tokenizers[1]
+    assert (two(TEXTS).probabilities == cascade(TEXTS).probabilities).all()
+
+
 def test_nobody_waits_when_everybody_left(trained):
     cascade = Cascade.from_pretrained(trained[0], threshold=0.0, max_length=64)
-    cascade.members[1].forward = None  # would fail if it were called
+    cascade.members[1].model = None  # would fail if it were called
     assert (cascade(["a warm film", "a dull plot"]).exits == 0).all()
 
 
@@ -270,10 +251,10 @@ def test_members_that_do_not_fit_are_refused(trained, encoders):
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_weights_that_are_no_numbers_are_refused(trained, bad):
     cascade = Cascade.from_pretrained(trained[0], 0.9, max_length=64)
-    bias = cascade.members[0].classifier.bias
+    bias = cascade.members[0].model.classifier.bias
     with torch.no_grad():
         bias[0] = bad
     with pytest.raises(UserError, match=r"member 1 of the cascade gives no number .* texts\[0\]"):
         cascade(TEXTS)
     with pytest.raises(UserError, match=r"classifier\.bias has weights that are infinite or no"):
-        Cascade(cascade.members, cascade.tokenizers, 0.9, 64)
+        Cascade([member.model for member in cascade.members], cascade.tokenizers, 0.9, 64)

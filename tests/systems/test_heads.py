@@ -206,7 +206,13 @@ def noisy_problem(examples: int, layers: int) -> tuple[Given, TokenizedSplit]:
     ids = np.arange(examples).astype(str)
     tokens, offsets = np.arange(examples, dtype=np.int32), np.arange(examples + 1)
     return backbone, TokenizedSplit(
-        ids, labels, tokens, None, offsets, np.zeros(len(ids), dtype=bool), 0
+        tokens=tokens,
+        segments=None,
+        offsets=offsets,
+        cut=np.zeros(examples, dtype=bool),
+        padding=0,
+        ids=ids,
+        labels=labels,
     )
 
 

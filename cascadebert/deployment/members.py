@@ -1,0 +1,101 @@
+"""The classifiers of a cascade, each on the runtime that computes it: torch, or ONNX Runtime."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import File
+from cascadebert.encoders.loading import check_finite, count_positions, count_words, load_config
+from cascadebert.training.loop import choose_device
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+TORCH, ONNX, INT8 = RUNTIMES = ("torch", "onnx", "onnx-int8")
+FILES = {ONNX: "model.onnx", INT8: "model_int8.onnx"}  # beside the model's config.json
+
+# On a CPU the fused operator is slower than the two that it replaces: a 12-layer encoder of width
+# 128 takes 1.15 to 1.2 times as long with it (docs/performance.md).
+SLOW_FUSIONS = ["SkipLayerNormFusion"]
+
+
+class Member(Protocol):
+    """A fine-tuned classifier.
+
+    config:    its Hugging Face configuration
+    words:     how many token ids it has an embedding for
+    positions: how many tokens it can read; None if no table of positions limits it
+    """
+
+    config: "PreTrainedConfig"
+    words: int
+    positions: int | None
+
+    def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Returns logits, float32 `[texts, classes]`, of a padded batch.
+
+        inputs: what a tokenizer gives, such as input_ids and attention_mask, int64
+                `[texts, tokens]`
+        """
+        ...
+
+
+class TorchMember:
+    """A classifier in torch, on the GPU if there is one."""
+
+    def __init__(self, model: "PreTrainedModel"):
+        """Raises UserError if a weight is infinite or no number."""
+        self.config = model.config
+        check_finite(model.config.name_or_path or "a member of the cascade", model)
+        self.words, self.positions = count_words(model), count_positions(model)
+        # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
+        self.model = model.to(choose_device()).eval()
+
+    @torch.inference_mode()
+    def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        device = self.model.device
+        batch = {name: torch.from_numpy(values).to(device) for name, values in inputs.items()}
+        return self.model(**batch).logits.float().cpu().numpy()
+
+
+class OnnxMember:
+    """A classifier that `export.export_member` wrote, in ONNX Runtime on the CPU."""
+
+    def __init__(self, folder: File, runtime: str, threads: int | None = None):
+        """
+        folder:  with config.json and the file of the runtime
+        runtime: ONNX or INT8
+        threads: that compute a batch together; None for as many as there are cores
+
+        Raises UserError if the file is missing or cannot be read.
+        """
+        import onnxruntime
+
+        path = Path(folder, FILES[runtime])
+        if not path.is_file():
+            raise UserError(f"{path} is missing; export the cascade for {runtime} first")
+        self.config = load_config(folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 3  # errors; a warning tells of every shape that is open
+        try:
+            self.session = onnxruntime.InferenceSession(
+                path,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=SLOW_FUSIONS,
+            )
+            about = self.session.get_modelmeta().custom_metadata_map
+            self.words = int(about["words"])
+            self.positions = int(about["positions"]) if "positions" in about else None
+        except Exception as error:  # the runtime raises classes of its own
+            raise UserError(f"{path} is damaged ({error}); export the cascade again") from error
+        self.reads = [field.name for field in self.session.get_inputs()]
+
+    def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        [logits] = self.session.run(None, {name: inputs[name] for name in self.reads})
+        return np.asarray(logits)
