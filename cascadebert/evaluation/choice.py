@@ -14,7 +14,7 @@ from cascadebert.core.files import replacing
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import compute_percent, compute_score_terms
 from cascadebert.data.task import DEV
-from cascadebert.systems.exits import ExitRule, Knob, speedup
+from cascadebert.systems.exits import ExitRule, Knob, speedup, sum_taken
 
 # With several thresholds, speed-ups that differ by less than this ratio count as equally near.
 NEAR = 0.01
@@ -51,13 +51,9 @@ def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: floa
     knobs = rule.knobs(predictions)
     signal = rule.signal(predictions)
     terms = compute_score_terms(metric, predictions.predicted, predictions.labels[:, None])
-    rows = np.arange(len(predictions.labels))
-    speedups, scores = np.empty(len(knobs)), np.empty(len(knobs))
-    for k, knob in enumerate(knobs):
-        taken = rule.first(signal, knob)
-        speedups[k] = speedup(taken, predictions.costs, full_cost)
-        scores[k] = compute_percent(*(term[rows, taken].sum() for term in terms))
-    return Sweep(knobs, speedups, scores)
+    scores = compute_percent(*(sum_taken(rule, signal, knobs, term) for term in terms))
+    costs = sum_taken(rule, signal, knobs, predictions.costs) / len(signal)
+    return Sweep(knobs, full_cost / costs, scores)
 
 
 def choose_knob(

@@ -28,6 +28,11 @@ def first_confident(confidence: ArrayLike, threshold: ArrayLike) -> np.ndarray:
     return _find_first(np.asarray(confidence) > np.asarray(threshold))
 
 
+def first_confident_of_each(confidence: ArrayLike, thresholds: Sequence[float]) -> np.ndarray:
+    """`first_confident` with a threshold for each exit but the last."""
+    return first_confident(confidence, [*thresholds, 1.0])
+
+
 def first_certain(uncertainty: ArrayLike, threshold: ArrayLike) -> np.ndarray:
     """The first exit below the threshold of uncertainty, else the last (DeeBERT, Algorithm 1).
 
@@ -100,6 +105,60 @@ class ExitRule:
         return self.first(self.signal(predictions), knob)
 
 
+def sum_taken(
+    rule: ExitRule, signal: np.ndarray, knobs: np.ndarray, values: ArrayLike
+) -> np.ndarray:
+    """For each knob, the sum over examples of the values at the exits that the rule takes.
+
+    The same as `values[examples, rule.first(signal, knob)].sum()` for each knob, but thresholds
+    need one sort, and not a pass over the examples for each.
+
+    signal: the rule's signal, `[examples, exits]`
+    knobs:  `[knobs]`, or `[knobs, exits - 1]`
+    values: such as costs, `[examples, exits]`, or `[exits]` where they are those of all examples
+    Returns float64 `[knobs]`.
+    """
+    values = np.broadcast_to(np.asarray(values, dtype=float), signal.shape)
+    # All examples take the first exit; then each that stays moves on to the next.
+    base, steps = values[:, 0].sum(), np.diff(values, axis=1)
+    if rule.first is first_confident:
+        return base + _sum_staying(np.maximum.accumulate(signal[:, :-1], axis=1), knobs, steps)
+    if rule.first is first_certain:
+        return base + _sum_staying(np.maximum.accumulate(-signal[:, :-1], axis=1), -knobs, steps)
+    if rule.first is first_confident_of_each:
+        return base + _sum_staying_at_each(signal[:, :-1], knobs, steps)
+    rows = np.arange(len(signal))
+    return np.array([values[rows, rule.first(signal, knob)].sum() for knob in knobs])
+
+
+def _sum_staying(highest: np.ndarray, thresholds: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """For each threshold, the sum of the steps where `highest` is not above it."""
+    order = highest.argsort(axis=None)
+    sums = np.concatenate([[0.0], steps.ravel()[order].cumsum()])
+    return sums[np.searchsorted(highest.ravel()[order], thresholds, side="right")]
+
+
+def _sum_staying_at_each(signal: np.ndarray, knobs: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """For each row of thresholds, the sum of the steps that examples make.
+
+    An example makes the step from an exit if its signal is above no threshold up to that exit.
+    """
+    total = np.zeros(len(knobs))
+    # Where examples and knobs lie in a grid of all thresholds; its last cells are above them all.
+    cells, places, shape = [], [], []
+    for exit, step in enumerate(steps.T):
+        thresholds, place = np.unique(knobs[:, exit], return_inverse=True)
+        cells.append(np.searchsorted(thresholds, signal[:, exit]))
+        places.append(place)
+        shape.append(len(thresholds) + 1)
+        grid = np.zeros(shape)
+        np.add.at(grid, tuple(cells), step)
+        for axis in range(grid.ndim):
+            grid = grid.cumsum(axis=axis)
+        total += grid[tuple(places)]
+    return total
+
+
 def entropy(predictions: Predictions) -> np.ndarray:
     """Entropy of each exit's class probabilities, in nats, `[examples, exits]`."""
     return entr(predictions.probabilities).sum(axis=-1)
@@ -168,7 +227,7 @@ CONFIDENCES = ExitRule(
     name="confidences",
     knob="confidence thresholds, one for each exit but the last",
     signal=lambda p: p.confidence,
-    first=lambda signal, knob: first_confident(signal, [*knob, 1.0]),
+    first=first_confident_of_each,
     knobs=_list_threshold_grid,
 )
 ENTROPY = ExitRule(

@@ -2,7 +2,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.stats import entropy as scipy_entropy
@@ -23,6 +23,7 @@ from cascadebert.systems.exits import (
     first_patient,
     normalised_entropy,
     speedup,
+    sum_taken,
 )
 from tests.synthetic import RULES, predictions
 
@@ -246,3 +247,26 @@ def test_one_exit_is_enough_for_every_rule(rule):
 def test_rules_go_by_their_names():
     names = "confidence, confidences, entropy, normalised entropy, patience, last"
     assert RULES.keys() == set(names.split(", "))
+
+
+@given(st.data())
+@settings(max_examples=60)
+@pytest.mark.parametrize(
+    "rule", [CONFIDENCE, CONFIDENCES, ENTROPY, NORMALISED_ENTROPY, PATIENCE, LAST]
+)
+def test_sums_over_the_exits_taken_are_those_of_one_knob_after_another(rule, data):
+    exits = data.draw(st.integers(1, 4))
+    seed = data.draw(st.integers(0, 2**31))
+    draw = np.random.default_rng(seed)
+    # Few values, so that examples have the same confidence, and knobs lie on it.
+    logits = draw.integers(0, 3, size=(data.draw(st.integers(1, 12)), exits, 2)).astype(np.float32)
+    ids = np.arange(len(logits)).astype(str)
+    predictions = Predictions(logits, np.arange(1.0, exits + 1), ids, np.zeros(len(ids), int))
+    signal, knobs = rule.signal(predictions), rule.knobs(predictions)
+    if rule.first in (first_confident, first_certain):
+        knobs = np.concatenate([knobs, signal.ravel()])
+    values = draw.integers(-5, 5, size=signal.shape)
+    expected = [
+        sum(values[i, taken] for i, taken in enumerate(rule.first(signal, knob))) for knob in knobs
+    ]
+    assert sum_taken(rule, signal, knobs, values).tolist() == expected

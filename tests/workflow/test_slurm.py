@@ -5,8 +5,9 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
 
 from tests.workflow.cluster import Cluster, missing, run, wait
@@ -42,36 +43,59 @@ def test_jobs_lost_on_a_cluster_end_with_the_bytes_of_the_local_run(
     with (tmp_path / "log.txt").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        job, node = a_training_job(cluster, results, process)
-        run("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
-        run("scontrol", "requeue", job)
-        wait(lambda: job not in [j.id for j in cluster.running()], "the end of the job", 60)
-        other, elsewhere = a_training_job(cluster, results, process)
-        assert elsewhere != node
-        run("scancel", other)
-        run("scontrol", "update", f"nodename={node}", "state=resume")
+        with a_training_job(cluster, results, process) as job:
+            run("scontrol", "update", f"nodename={job.node}", "state=drain", "reason=test")
+            run("scontrol", "requeue", job.id)
+        wait(lambda: job.id not in [j.id for j in cluster.running()], "the end of the job", 60)
+        with a_training_job(cluster, results, process) as other:
+            assert other.node != job.node
+            run("scancel", other.id)
+        run("scontrol", "update", f"nodename={job.node}", "state=resume")
         assert process.wait(600) == 0, (tmp_path / "log.txt").read_text()
     finally:
         process.kill()
     said = (tmp_path / "log.txt").read_text()
-    assert f"SLURM-job '{other}' failed, SLURM status is: 'CANCELLED'" in said
+    assert f"SLURM-job '{other.id}' failed, SLURM status is: 'CANCELLED'" in said
     logs = [log.read_text() for log in (results / "logs").glob("*/words/*/*.log")]
     assert sum("going on from" in log for log in logs) >= 2
     assert read_all(results / "predictions") == read_all(finished / "results/small/predictions")
     assert (results / "summary.rst").exists()
 
 
-def a_training_job(cluster, results, process) -> tuple[str, str]:
-    """Waits for a job that is in the middle of a training; its id and node."""
+@contextmanager
+def a_training_job(cluster, results, process):
+    """A job in the middle of a training; while the context lasts, every training is halted."""
     while True:
         assert process.poll() is None, "the workflow ended before a training could be interrupted"
         # A state does not say whose it is, so every job that will have one has to have one.
         with_state = [job for job in cluster.running() if SAVES.match(job.comment)]
         running = [job for job in with_state if TRAINS.match(job.comment)]
-        fresh = [age for age in ages(results / "store") if age < 0.5]
-        if running and len(with_state) == len(fresh):
-            return running[0].id, running[0].node
+        with halted(results):
+            fresh = [age for age in ages(results / "store") if age < 0.5]
+            if running and len(with_state) == len(fresh):
+                yield running[0]
+                return
         time.sleep(0.02)
+
+
+@contextmanager
+def halted(results):
+    """Halts the processes that train, so that none ends between a look at it and its fate."""
+    folder = str(results.parents[1] / ".snakemake/scripts")
+    found = [
+        found
+        for found in psutil.process_iter(["cmdline"])
+        if any(part.startswith(folder) for part in found.info["cmdline"] or [])
+    ]
+    for each in found:
+        with suppress(psutil.NoSuchProcess):
+            each.suspend()
+    try:
+        yield
+    finally:
+        for each in found:
+            with suppress(psutil.NoSuchProcess):
+                each.resume()
 
 
 def ages(store) -> list[float]:
