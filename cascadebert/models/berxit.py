@@ -32,6 +32,14 @@ class Model(JointExits):
         logits = [ramp(state) for ramp, state in zip(self.ramps, states, strict=True)]
         return torch.stack([*logits, outputs.logits], dim=1).float()
 
+    def exit_logits(
+        self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        return self.ramps[exit](self.exit_state(exit, states, attention_mask))
+
+    def run_encoder(self, inputs: Inputs) -> torch.Tensor:
+        return self.classifier(**inputs).logits
+
     def objective(
         self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
     ) -> tuple[torch.Tensor, torch.Tensor]:

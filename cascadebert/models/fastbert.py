@@ -109,6 +109,16 @@ class Students(FrozenExits):
     ) -> torch.Tensor:
         return head(states, attention_mask)
 
+    def exit_logits(
+        self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        if exit == len(self.heads):
+            return cast(Teacher, self.backbone).head(states, attention_mask)
+        return super().exit_logits(exit, states, attention_mask)
+
+    def run_encoder(self, inputs: Inputs) -> None:
+        cast(Teacher, self.backbone).encoder(**inputs)
+
     def loss(self, logits: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
         """The students' KL divergences, summed (Eq. 6).
 

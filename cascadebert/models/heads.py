@@ -127,10 +127,13 @@ class JointExits(ExitModel):
 
         layers: the states `[batch, tokens, width]` after each of the added exits' layers
         """
-        return [
-            scale(pool(states, attention_mask, self.pooling))
-            for scale, states in zip(self.scales, layers, strict=True)
-        ]
+        return [self.exit_state(exit, states, attention_mask) for exit, states in enumerate(layers)]
+
+    def exit_state(
+        self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """The pooled and scaled state `[batch, width]` of one added exit."""
+        return self.scales[exit](pool(states, attention_mask, self.pooling))
 
 
 class FrozenExits(ExitModel):
@@ -185,6 +188,16 @@ class FrozenExits(ExitModel):
     ) -> torch.Tensor:
         """Logits of one head, `[batch, labels]`, of its states `[batch, tokens, width]`."""
         return head(states[:, 0])
+
+    def exit_logits(
+        self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        if not self.reads_tokens:
+            states = pool(states, attention_mask, self.pooling)[:, None]
+        return self.answer(self.heads[exit], states, attention_mask)
+
+    def run_encoder(self, inputs: Inputs) -> torch.Tensor | None:
+        return self.backbone(**inputs).logits
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         seen = inputs if "states" in inputs else self.read(inputs)

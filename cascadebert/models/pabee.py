@@ -35,11 +35,19 @@ class Model(JointExits):
     def forward(self, inputs: Inputs) -> torch.Tensor:
         layers = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
         states = self.exit_states(layers, inputs["attention_mask"])
-        logits = [
-            classifier(self.dropout(self.pooler(state)))
-            for classifier, state in zip(self.classifiers, states, strict=True)
-        ]
+        logits = [self.classify(exit, state) for exit, state in enumerate(states)]
         return torch.stack(logits, dim=1).float()
+
+    def classify(self, exit: int, state: torch.Tensor) -> torch.Tensor:
+        return self.classifiers[exit](self.dropout(self.pooler(state)))
+
+    def exit_logits(
+        self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        return self.classify(exit, self.exit_state(exit, states, attention_mask))
+
+    def run_encoder(self, inputs: Inputs) -> None:
+        self.encoder(**inputs)
 
     def objective(
         self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int

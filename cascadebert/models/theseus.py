@@ -5,23 +5,22 @@ them is replaced by its successor, which is one layer, with a probability that r
 the successors are fine-tuned on their own.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
+from cascadebert.encoders.layers import list_layers, replaced_layers
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.models import finetune
 from cascadebert.models.base import Inputs
 from cascadebert.systems.method import Run
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    pass
 
 
 # The example of the authors' public code: it begins with a rate of 0.3, which rises by 0.0006 a
@@ -45,7 +44,7 @@ class Model(finetune.Model):
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         super().__init__(run, parents[0], labels, parents)
         self.predecessor = load_classifier(parents[0], labels).requires_grad_(False)
-        successors, layers = len(stack(self.classifier)), len(stack(self.predecessor))
+        successors, layers = len(list_layers(self.classifier)), len(list_layers(self.predecessor))
         if layers % successors:
             raise UserError(
                 f"{run.name}: {layers} layers cannot be cut into {successors} modules of the same "
@@ -53,14 +52,14 @@ class Model(finetune.Model):
             )
         self.module_size = layers // successors
         self.classifier.requires_grad_(False)
-        stack(self.classifier).requires_grad_(True)
+        list_layers(self.classifier).requires_grad_(True)
 
     def objective(
         self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross-entropy of the predecessor in which random modules are replaced."""
         rate = replacing_rate(step, steps)
-        replaced = torch.rand(len(stack(self.classifier))) < rate
+        replaced = torch.rand(len(list_layers(self.classifier))) < rate
         logits = self.mixed(inputs, replaced.tolist())
         loss = cross_entropy(logits[:, 0], gold)
         if not replaced.any():
@@ -69,39 +68,10 @@ class Model(finetune.Model):
 
     def mixed(self, inputs: Inputs, replaced: list[bool]) -> torch.Tensor:
         """Logits `[batch, 1, labels]` of the predecessor with these of its modules replaced."""
-        own = stack(self.predecessor)
+        own = list_layers(self.predecessor)
         layers = []
-        for i, successor in enumerate(stack(self.classifier)):
+        for i, successor in enumerate(list_layers(self.classifier)):
             module = own[i * self.module_size : (i + 1) * self.module_size]
             layers += [successor] if replaced[i] else module
-        with stacked(self.predecessor, layers):
+        with replaced_layers(self.predecessor, layers):
             return self.predecessor(**inputs).logits[:, None].float()
-
-
-def stack(model: "PreTrainedModel") -> nn.ModuleList:
-    """The model's layers, in order. Raises UserError if it has none of their own, as ALBERT."""
-    _, layers = _find_stack(model)
-    return layers
-
-
-@contextmanager
-def stacked(model: "PreTrainedModel", layers: Iterable[nn.Module]) -> Iterator[None]:
-    """While it lasts, the model computes with these layers instead of its own."""
-    name, own = _find_stack(model)
-    owner_name, _, attribute = name.rpartition(".")
-    owner = model.get_submodule(owner_name)
-    setattr(owner, attribute, nn.ModuleList(layers))
-    try:
-        yield
-    finally:
-        setattr(owner, attribute, own)
-
-
-def _find_stack(model: "PreTrainedModel") -> tuple[str, nn.ModuleList]:
-    for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
-            return name, module
-    raise UserError(
-        f"a {model.config.model_type} model has no list of layers of its own, so none of them can "
-        "be replaced; take an encoder of another family for theseus"
-    )

@@ -11,9 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import TokenizedSplit, tokenize
+from cascadebert.encoders.layers import list_layers
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.heads import FrozenExits, pool
-from cascadebert.models.theseus import stack
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import ENTROPY
 from cascadebert.training import head_training
@@ -316,7 +316,7 @@ def test_linear_exits_execute_what_was_computed(encoders, splits, tmp_path):
     threshold = knobs[len(knobs) // 2]
     computed = ENTROPY.exit_index(stored, threshold)
     assert len(set(computed)) > 2
-    encoder, layers = model.backbone.base_model, stack(model.backbone)
+    encoder, layers = model.backbone.base_model, list_layers(model.backbone)
     for row, expected in enumerate(computed):
         inputs = data.batch(np.array([row]))
         with torch.no_grad():

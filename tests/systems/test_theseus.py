@@ -10,8 +10,9 @@ from transformers import AlbertConfig, AlbertModel, AutoModelForSequenceClassifi
 
 from cascadebert.core.errors import UserError
 from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.layers import list_layers
 from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.models.theseus import replacing_rate, stack
+from cascadebert.models.theseus import replacing_rate
 from cascadebert.systems.theseus import candidates
 from cascadebert.training.loop import Examples, train
 from tests.conftest import SETTINGS, perturb, untrained
@@ -24,7 +25,7 @@ def theseus(encoder, layers, encoders, folder):
 
 def perturbed(model):
     """The model with layers that all differ."""
-    perturb(torch.nn.ModuleList([stack(model.classifier), stack(model.predecessor)]))
+    perturb(torch.nn.ModuleList([list_layers(model.classifier), list_layers(model.predecessor)]))
     return model
 
 
@@ -99,7 +100,7 @@ def test_modules_are_replaced_independently_with_the_rate_of_the_step(
 def test_only_successors_that_take_part_learn(encoders, batch, tmp_path):
     inputs, gold = batch
     model = theseus("bert-4", 2, encoders, tmp_path).train()
-    successors = stack(model.classifier)
+    successors = list_layers(model.classifier)
     trained = {id(parameter) for parameter in successors.parameters()}
     assert {id(p) for p in model.parameters() if p.requires_grad} == trained
 
@@ -150,7 +151,9 @@ def test_training_leaves_a_hugging_face_classifier_of_the_successors(
 
 def test_successors_start_as_the_first_layers_of_the_predecessor(encoders, tmp_path):
     model = theseus("electra-4", 2, encoders, tmp_path)
-    for mine, its in zip(stack(model.classifier), stack(model.predecessor), strict=False):
+    for mine, its in zip(
+        list_layers(model.classifier), list_layers(model.predecessor), strict=False
+    ):
         for one, other in zip(mine.parameters(), its.parameters(), strict=True):
             assert torch.equal(one, other)
             assert one is not other

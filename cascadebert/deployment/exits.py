@@ -1,0 +1,110 @@
+"""Early exits inside one model, executed: an input that leaves takes no part in later layers."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cascadebert.data.predictions import Predictions
+from cascadebert.encoders.layers import list_layers, replaced_layers
+from cascadebert.models.base import ExitModel
+from cascadebert.models.building import find_encoder
+from cascadebert.systems.exits import ExitRule, Knob
+
+
+class EarlyExits:
+    """A trained model whose exits are taken by a rule, layer by layer.
+
+    After each layer its exit computes logits. The inputs that leave there are taken out of the
+    batch; the others go on together.
+    """
+
+    def __init__(self, model: ExitModel, rule: ExitRule, knob: Knob):
+        """model: DeeBERT's, PABEE's, or another with exits before the last layer"""
+        self.model, self.rule, self.knob = model.eval(), rule, knob
+        self.encoder = find_encoder(model)
+        self.layers = list(list_layers(self.encoder))
+        self.last = len(self.layers) - 1
+
+    @torch.inference_mode()
+    def __call__(self, inputs: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns each input's logits, float32 `[batch, labels]`, and its exit, int64 `[batch]`."""
+        batch = _Batch(self, inputs["attention_mask"])
+        steps = [_Step(layer, exit, batch) for exit, layer in enumerate(self.layers)]
+        with replaced_layers(self.encoder, steps), suppress(_AllLeft):
+            logits = self.model.run_encoder(dict(inputs))
+            if logits is None:
+                logits = self.model.exit_logits(self.last, steps[-1].states, batch.mask)
+            batch.answer(self.last, logits.float().cpu().numpy(), np.ones(len(logits), dtype=bool))
+        assert batch.logits is not None  # every input has left by the last exit
+        return batch.logits, batch.exits
+
+
+class _AllLeft(Exception):
+    """No input is left for the layers that follow."""
+
+
+class _Batch:
+    """The inputs of a batch that are still there, and the answers of those that left."""
+
+    def __init__(self, runner: EarlyExits, attention_mask: torch.Tensor):
+        self.runner, self.mask, self.size = runner, attention_mask, len(attention_mask)
+        self.there = np.arange(self.size)
+        self.signals = np.empty((self.size, 0))  # of their exits so far
+        self.exits = np.empty(self.size, dtype=np.int64)
+        self.logits: np.ndarray | None = None
+
+    def select(self, value: Any) -> Any:
+        """Of a tensor with a row for each input, the rows of those that are there."""
+        is_whole = isinstance(value, torch.Tensor) and len(value) == self.size
+        return value[self.there] if is_whole and len(self.there) < self.size else value
+
+    def judge(self, exit: int, states: torch.Tensor) -> torch.Tensor:
+        """Lets inputs leave at an exit. Returns the states of the others."""
+        logits = self.runner.model.exit_logits(exit, states, self.mask).float().cpu().numpy()
+        of_exit = Predictions(logits[:, None], np.ones(1), self.there, self.there)
+        signal = self.runner.rule.signal(of_exit)
+        # The rule takes the last exit where no earlier one is taken: a column stands for it.
+        self.signals = np.concatenate([self.signals, signal], axis=1)
+        judged = np.concatenate([self.signals, signal], axis=1)
+        leaving = self.runner.rule.first(judged, self.runner.knob) <= exit
+        if not leaving.any():
+            return states
+        self.answer(exit, logits, leaving)
+        staying = ~leaving
+        self.there, self.signals = self.there[staying], self.signals[staying]
+        if not len(self.there):
+            raise _AllLeft
+        kept = torch.from_numpy(np.flatnonzero(staying)).to(states.device)
+        self.mask = self.mask[kept]
+        return states[kept]
+
+    def answer(self, exit: int, logits: np.ndarray, leaving: np.ndarray) -> None:
+        if self.logits is None:
+            self.logits = np.empty((self.size, logits.shape[1]), dtype=np.float32)
+        self.logits[self.there[leaving]] = logits[leaving]
+        self.exits[self.there[leaving]] = exit
+
+
+class _Step(nn.Module):
+    """A layer, and the exit after it unless it is the last."""
+
+    def __init__(self, layer: nn.Module, exit: int, batch: _Batch):
+        super().__init__()
+        self.layer, self.exit, self.batch = layer, exit, batch
+        self.states = torch.empty(0)  # that the last layer gives
+
+    def forward(self, *given: Any, **named: Any) -> Any:
+        """Takes and gives what the layer does, for the inputs that are there."""
+        given = tuple(self.batch.select(value) for value in given)
+        named = {name: self.batch.select(value) for name, value in named.items()}
+        found = self.layer(*given, **named)
+        states, *others = found if isinstance(found, tuple) else (found,)
+        if self.exit == self.batch.runner.last:
+            self.states = states
+        else:
+            states = self.batch.judge(self.exit, states)
+        return (states, *others) if isinstance(found, tuple) else states

@@ -1,0 +1,44 @@
+"""The list of an encoder's layers, and computing with other layers in their place."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cascadebert.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+def list_layers(model: "PreTrainedModel") -> "nn.ModuleList":
+    """The model's layers, in order. Raises UserError if it has none of their own, as ALBERT."""
+    _, layers = _find_layers(model)
+    return layers
+
+
+@contextmanager
+def replaced_layers(model: "PreTrainedModel", layers: "Iterable[nn.Module]") -> Iterator[None]:
+    """While it lasts, the model computes with these layers instead of its own."""
+    from torch import nn
+
+    name, own = _find_layers(model)
+    owner_name, _, attribute = name.rpartition(".")
+    owner = model.get_submodule(owner_name)
+    setattr(owner, attribute, nn.ModuleList(layers))
+    try:
+        yield
+    finally:
+        setattr(owner, attribute, own)
+
+
+def _find_layers(model: "PreTrainedModel") -> "tuple[str, nn.ModuleList]":
+    from torch import nn
+
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
+            return name, module
+    raise UserError(
+        f"a {model.config.model_type} model has no list of layers of its own, so that none of them "
+        "can be replaced or left out; take an encoder of another family"
+    )

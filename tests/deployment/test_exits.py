@@ -1,0 +1,55 @@
+"""Executed early exits are the computed ones, example by example."""
+
+import numpy as np
+import pytest
+import torch
+
+from cascadebert.data.predictions import Predictions
+from cascadebert.deployment.exits import EarlyExits
+from cascadebert.systems import find_methods, load_method
+from tests.conftest import perturb, untrained
+from tests.systems.test_systems import run_of
+
+EXITING = [
+    name for name in find_methods() if name != "cascade" and load_method(name).EXIT_RULE.knob
+]
+
+
+@pytest.mark.parametrize("encoder", ["bert-4", "roberta-3", "electra-4", "distilbert-4"])
+@pytest.mark.parametrize("method", EXITING)
+def test_executed_exits_are_the_computed_ones(method, encoder, encoders, batch, tmp_path):
+    inputs, _ = batch
+    if encoder.startswith(("roberta", "distilbert")):
+        inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    model = untrained(run_of(method, encoder), encoders, tmp_path).eval()
+    perturb(model)
+    with torch.inference_mode():
+        logits = model(inputs).numpy()
+    rows = np.arange(len(logits))
+    computed = Predictions(logits, np.array(model.depths, dtype=float), rows, rows)
+    rule = load_method(method).EXIT_RULE
+    knobs = rule.knobs(computed)
+    taken = set()
+    for knob in knobs[np.linspace(0, len(knobs) - 1, 12).astype(int)].tolist():
+        runner = EarlyExits(model, rule, knob)
+        expected = rule.exit_index(computed, knob)
+        taken |= set(expected)
+        answers, exits = runner(inputs)
+        assert exits.tolist() == expected.tolist()
+        np.testing.assert_allclose(answers, logits[rows, expected], atol=1e-5)
+        for row in (0, 5):
+            alone = {name: value[row : row + 1] for name, value in inputs.items()}
+            one, exit = runner(alone)
+            assert exit.tolist() == [expected[row]]
+            np.testing.assert_allclose(one[0], logits[row, expected[row]], atol=1e-5)
+    assert len(taken) > 1  # inputs left at several places
+
+
+def test_layers_after_the_last_exit_are_not_run(encoders, batch, tmp_path):
+    model = untrained(run_of("deebert", "bert-4"), encoders, tmp_path).eval()
+    ran = []
+    for number, layer in enumerate(model.backbone.base_model.encoder.layer):
+        layer.register_forward_pre_hook(lambda *_, number=number: ran.append(number))
+    _, exits = EarlyExits(model, load_method("deebert").EXIT_RULE, 10.0)(batch[0])
+    assert (exits == 0).all()
+    assert ran == [0]
