@@ -1,7 +1,7 @@
 # make run       the embedded experiment, and where its report is
 # make test      the tests
 # make test-fast those that train nothing, download nothing and start no process
-# make bench     does the cascade save the time that it promises? (after make run)
+# make bench     score against milliseconds of every system, on every runtime (after make run)
 # make faults    kills, damages and fills up running workflows, and counts what is lost
 # make showcase  copies the tables and figures of `make run` to docs/<experiment>
 # All but the last set up what they need in .venv. CONFIG=file makes run and showcase take another experiment,
@@ -37,7 +37,7 @@ test-fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python benchmarks/wall_clock.py
+	PYTHONPATH=. $(BIN)/python benchmarks/performance.py
 
 faults: $(VENV)/installed
 	$(BIN)/python -m tests.workflow.faults

@@ -3,7 +3,7 @@ from pathlib import Path
 from frames import frames
 from job import job
 
-from cascadebert.encoders.loading import load_config
+from cascadebert.encoders.loading import find_shape
 from cascadebert.experiment.published import add_published_numbers
 from cascadebert.reporting.tables import TABLES_OF_SYSTEMS
 from cascadebert.reporting.typeset import write_table
@@ -16,5 +16,5 @@ with job(snakemake):
     options = {"averaging": params.averaging}
     if params.encoders:
         encoders = params.encoders.items()
-        options["backbone"] = {name: load_config(folder).model_type for name, folder in encoders}
+        options["backbone"] = {name: find_shape(folder).model_type for name, folder in encoders}
     write_table(*TABLES_OF_SYSTEMS[stem.name](points, params.titles, **options), stem)

@@ -55,8 +55,9 @@ def check_family(encoder: File, config: "PreTrainedConfig") -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """The part of an encoder's configuration that its cost follows from."""
+    """The part of an encoder's configuration that its cost follows from, and its family."""
 
+    model_type: str
     num_hidden_layers: int
     hidden_size: int
     intermediate_size: int | None
@@ -73,9 +74,19 @@ def read_shape(encoder: File) -> Shape | None:
         layers = config.get("num_hidden_layers") or config["n_layers"]
         width = config.get("hidden_size") or config["dim"]
         inner = config.get("intermediate_size") or config.get("hidden_dim")
-        return Shape(int(layers), int(width), int(inner) if inner else None)
+        return Shape(
+            model_type=str(config["model_type"]),
+            num_hidden_layers=int(layers),
+            hidden_size=int(width),
+            intermediate_size=int(inner) if inner else None,
+        )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def find_shape(encoder: File) -> "Shape | PreTrainedConfig":
+    """Returns the encoder's shape; loads transformers only where config.json does not tell it."""
+    return read_shape(encoder) or load_config(encoder)
 
 
 def load_encoder(

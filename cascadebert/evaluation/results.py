@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
-from cascadebert.encoders.loading import load_config
+from cascadebert.encoders.loading import find_shape
 from cascadebert.evaluation.choice import SystemPredictions
 from cascadebert.evaluation.evidence import Roles
 from cascadebert.experiment.configuration import Experiment
@@ -41,7 +41,7 @@ def load_system(
         system=key,
         rule=system.rule,
         metric=task.metric,
-        full_cost=load_config(experiment.reference).num_hidden_layers,
+        full_cost=find_shape(experiment.reference).num_hidden_layers,
         candidates={
             candidate.label: [
                 {split: load(candidate.runs, replicate, split) for split in wanted}

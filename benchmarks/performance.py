@@ -1,0 +1,267 @@
+"""How fast does each system of a finished experiment answer, and how well?
+
+    make bench        # after `make run`
+
+Runs the full model, smaller models, early exits and cascades on one time axis: in torch, in ONNX
+Runtime and in ONNX Runtime with int8. All are timed in turn, round after round, on the same test
+texts, once one text at a time and once in batches of 32. Writes a table, its data and a figure to
+results/<experiment>/performance.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from serving import BATCHES, Bench, Served, Texts, time_texts
+from tabulate import tabulate
+
+from cascadebert.data.scores import score
+from cascadebert.deployment.members import FILES, INT8, ONNX, RUNTIMES, TORCH
+from cascadebert.reporting.drawing import CURVES, add_common_legend, panel_grid, save_figure, styled
+from cascadebert.systems.exits import CONFIDENCES
+from cascadebert.training.records import name_processor
+
+FILLS = {TORCH: "white", ONNX: "0.75", INT8: "0.2"}
+
+
+def list_served(bench: Bench) -> list[Served]:
+    """The full model on every runtime, then all other systems; of the cascades, the proposed one
+    and those that were chosen by time."""
+    systems = bench.experiment.systems.values()
+    [full] = (system for system in systems if system.runs == [bench.full])
+    proposed = bench.experiment.config["proposed"]
+    others = [
+        system
+        for system in systems
+        if system is not full and (system.rule is not CONFIDENCES or system.key == proposed)
+    ]
+    found = [served for system in (full, *others) for served in bench.serve(system)]
+    return [*found, *map(bench.choose_by_time, BATCHES)]
+
+
+def measure_answers(bench: Bench, served: Served, texts: Texts) -> dict[str, float]:
+    """The score on the whole test split, the layers saved, and whether exits are as computed.
+
+    wrong_exits:      texts that execute other layers than the logits say
+    near_threshold:   texts within 1e-5 of a threshold, where rounding decides; not in wrong_exits
+    changed_by_batch: texts with another label or exit when they share no batch
+    """
+    predicted, layers = served.answer(*bench.texts("test"), 32)
+    depth = bench.cascade((bench.full,), TORCH).layers[0]
+    computed, distance = served.exits()
+    near = distance < 1e-5
+    together = np.stack(served.answer(*texts, 32))
+    alone = [served.answer([t], texts[1] and [texts[1][i]], 1) for i, t in enumerate(texts[0])]
+    return {
+        "score": score(bench.task.metric, predicted, bench.labels("test")),
+        "layers_speedup": float(depth / layers.mean()),
+        "wrong_exits": int((layers != computed)[~near].sum()),
+        "near_threshold": int(near.sum()),
+        "changed_by_batch": int((np.concatenate(alone, axis=1) != together).any(axis=0).sum()),
+    }
+
+
+def measure_times(
+    served: list[Served], texts: Texts, batch_size: int, rounds: int
+) -> list[dict[str, float]]:
+    """Milliseconds a text of each system, all in turn: median over rounds, and their range."""
+    took = np.empty((rounds, len(served), len(texts[0])))
+    for each in served:
+        time_texts(each.answer, *texts, batch_size)  # warm up
+    for number in range(rounds):
+        for i, each in enumerate(served):
+            took[number, i] = time_texts(each.answer, *texts, batch_size)
+    means = 1000 * took.mean(axis=2)
+    ratios = means[:, :1] / means  # against the first, round by round
+    return [
+        {
+            "batch": batch_size,
+            "milliseconds": np.median(means[:, i]),
+            "fastest_round": means[:, i].min(),
+            "slowest_round": means[:, i].max(),
+            "p95": 1000 * np.median(np.quantile(took[:, i], 0.95, axis=1)),
+            "seconds_speedup": np.median(ratios[:, i]),
+        }
+        for i in range(len(served))
+    ]
+
+
+def make_table(bench: Bench, served: list[Served], arguments: argparse.Namespace) -> pd.DataFrame:
+    """A row for each system, runtime, target and batch size."""
+    texts = bench.texts("test", arguments.texts)
+    rows = []
+    for each in served:
+        print(f"test split: {each.title}, {each.runtime}, {each.target:g}", flush=True)
+        rows.append(
+            {
+                "system": each.system,
+                "title": each.title,
+                "kind": each.kind,
+                "runtime": each.runtime,
+                "target": each.target,
+                "threads": arguments.threads,
+                "texts": len(texts[0]),
+                "rounds": arguments.rounds,
+                **measure_answers(bench, each, texts),
+            }
+        )
+    frames = []
+    for batch_size in BATCHES:
+        print(f"timing {len(served)} systems, batches of {batch_size}", flush=True)
+        times = measure_times(served, texts, batch_size, arguments.rounds)
+        frames.append(pd.concat([pd.DataFrame(rows), pd.DataFrame(times)], axis=1))
+    table = pd.concat(frames, ignore_index=True)
+    full = table[table["system"] == served[0].system]
+    same = table.merge(full, on=["runtime", "batch"], how="left")["milliseconds_y"]
+    table["kept"] = same / table["milliseconds"] / table["layers_speedup"]
+    int8 = full[full["runtime"] == INT8].set_index("batch")["milliseconds"]
+    table["against_int8"] = table["batch"].map(int8) / table["milliseconds"]
+    return table
+
+
+def measure_memory(bench: Bench) -> pd.DataFrame:
+    """MiB on disk, and the peak of a process that loads a system and answers texts one by one."""
+    rows = []
+    runs = {"full model": (bench.full,), "cascade": bench.proposed_runs()}
+    for name, members in runs.items():
+        for runtime in RUNTIMES:
+            files = [bench.member(run, runtime) for run in members]
+            kind = FILES.get(runtime, "model.safetensors")
+            disk = sum((folder / kind).stat().st_size for folder in files)
+            command = [sys.executable, __file__, str(bench.results), "--peak", runtime, name]
+            peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            rows.append(
+                {
+                    "": name,
+                    "runtime": runtime,
+                    "disk (MiB)": f"{disk / 2**20:.1f}",
+                    "peak memory (MiB)": f"{float(peak) / 1024:.0f}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def print_peak(bench: Bench, runtime: str, name: str) -> None:
+    """What `measure_memory` asks a process of its own for, in KiB."""
+    runs = (bench.full,) if name == "full model" else bench.proposed_runs()
+    cascade = bench.cascade(runs, runtime, [0.9] * (len(runs) - 1))
+    for text in bench.texts("test", 64)[0]:
+        cascade([text])
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Score against milliseconds a text, a panel for each batch size.
+
+    A line joins the points than which none is both faster and better.
+    """
+    batches = sorted(table["batch"].unique())
+    kinds = list(dict.fromkeys(table["kind"]))
+    with styled():
+        figure, axes = panel_grid(len(batches), [2.6], legend_entries=len(kinds) + len(RUNTIMES))
+        for ax, batch in zip(axes[0], batches, strict=True):
+            here = table[table["batch"] == batch].sort_values("milliseconds")
+            front = here[here["score"] > here["score"].cummax().shift(fill_value=-np.inf)]
+            ax.step(front["milliseconds"], front["score"], where="post", color="0.6", linewidth=0.8)
+            for (kind, runtime), points in here.groupby(["kind", "runtime"], sort=False):
+                ax.scatter(
+                    points["milliseconds"],
+                    points["score"],
+                    s=16,
+                    marker=CURVES[kinds.index(kind)].marker,
+                    facecolor=FILLS[runtime],
+                    edgecolor=CURVES[kinds.index(kind)].color,
+                    linewidth=0.8,
+                    zorder=3,
+                )
+            for look, kind in zip(CURVES, kinds, strict=False):
+                ax.scatter([], [], marker=look.marker, color=look.color, s=16, label=kind)
+            for runtime, fill in FILLS.items():
+                ax.scatter([], [], marker="o", facecolor=fill, edgecolor="0.3", label=runtime, s=16)
+            ax.set_xscale("log")
+            ax.set_xticks([t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10) if in_range(t, here)])
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter("")
+            ax.set_xlabel("milliseconds a text")
+            ax.set_ylabel("Score (%)")
+            ax.set_title(f"batches of {batch}" if batch > 1 else "one text at a time", loc="left")
+            ax.grid(axis="both")
+        add_common_legend(figure, axes[0], [*kinds, *RUNTIMES])
+    return figure
+
+
+def in_range(tick: float, points: pd.DataFrame) -> bool:
+    return points["milliseconds"].min() / 1.5 <= tick <= points["milliseconds"].max() * 1.5
+
+
+def describe(table: pd.DataFrame) -> str:
+    """The table in Markdown, a row for each system, with both batch sizes beside each other."""
+    rows = []
+    for (title, runtime, target), both in table.groupby(
+        ["title", "runtime", "target"], sort=False, dropna=False
+    ):
+        row = {
+            "system": title,
+            "runtime": runtime,
+            "target": "" if np.isnan(target) else f"{target:g}x",
+            "score": f"{both['score'].iloc[0]:.1f}",
+            "layers": f"{both['layers_speedup'].iloc[0]:.2f}",
+        }
+        for each in both.itertuples():
+            name = "alone" if each.batch == 1 else f"in {each.batch}"
+            row[f"ms, {name}"] = (
+                f"{each.milliseconds:.2f} ({each.fastest_round:.2f}-{each.slowest_round:.2f})"
+            )
+            if each.batch == 1:
+                row["95%"] = f"{each.p95:.2f}"
+            row[f"x torch, {name}"] = f"{each.seconds_speedup:.2f}"
+            row[f"x int8, {name}"] = f"{each.against_int8:.2f}"
+            row[f"kept, {name}"] = f"{each.kept:.2f}"
+        rows.append(row)
+    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", nargs="?", type=Path, default=Path("results/movies"))
+    parser.add_argument("--texts", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    bench = Bench(arguments.results, arguments.threads)
+    if arguments.peak:
+        print_peak(bench, *arguments.peak)
+        return
+    table = make_table(bench, list_served(bench), arguments)
+    stem = bench.folder / f"performance_{arguments.threads}"
+    table.to_csv(f"{stem}.csv", index=False, float_format="%.4g")
+    save_figure(draw(table), stem)
+    memory = measure_memory(bench)
+    wrong = int(table["wrong_exits"].sum() / len(BATCHES))
+    changed = table.groupby("runtime")["changed_by_batch"].max().to_dict()
+    scored = len(bench.labels("test"))
+    page = f"""{name_processor()}, {arguments.threads} thread(s). {scored} test texts of
+{bench.task.name} are scored; {arguments.texts} of them are timed, in {arguments.rounds} rounds.
+
+{describe(table)}
+
+Texts that leave elsewhere than their logits say: {wrong}. Texts within 1e-5 of a threshold, where
+rounding decides: {table["near_threshold"].max()} at most. Texts with another answer alone than in a
+batch, at most: {changed}.
+
+{memory.to_markdown(index=False)}
+"""
+    stem.with_suffix(".md").write_text(page)
+    print(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""The systems of a finished experiment, ready to answer: on every runtime, at every target."""
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from cascadebert.data.predictions import Predictions
+from cascadebert.data.scores import score
+from cascadebert.data.task import Task
+from cascadebert.data.tokens import encode_texts, has_pairs, make_sorted_batches
+from cascadebert.deployment.cascade import Cascade
+from cascadebert.deployment.exits import EarlyExits
+from cascadebert.deployment.export import export_member
+from cascadebert.deployment.members import INT8, ONNX, RUNTIMES, TORCH
+from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.evaluation.choice import Choice, Sweep, sweep
+from cascadebert.evaluation.results import load_system
+from cascadebert.experiment.configuration import Experiment, System
+from cascadebert.models.building import new_model
+from cascadebert.systems.exits import CONFIDENCES, Knob
+from cascadebert.systems.method import Run
+
+REPLICATE = 0
+BATCHES = (1, 32)
+CALIBRATION, PROFILE = 256, 100  # texts
+PROMISE = 0.5  # points that the cascade chosen by time may lose against the full model in int8
+
+Texts = tuple[list[str], list[str] | None]
+Answer = Callable[[list[str], list[str] | None, int], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A system as it is served.
+
+    kind:   what the systems of one colour have in common
+    target: the speed-up for which its thresholds were chosen; NaN without thresholds
+    answer: texts, pairs, batch size -> predicted labels and layers executed, `[texts]` each
+    exits:  what its stored logits say of the test split: the exits, and the distance of each text
+            to the nearest threshold, `[texts]` each
+    """
+
+    system: str
+    title: str
+    kind: str
+    runtime: str
+    target: float
+    answer: Answer
+    exits: Callable[[], tuple[np.ndarray, np.ndarray]]
+
+
+class Bench:
+    """What a finished experiment trained, ready to be served."""
+
+    def __init__(self, results: Path, threads: int):
+        self.results, self.threads = results, threads
+        self.experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
+        self.task = Task.load(results / "data" / next(iter(self.experiment.tasks)))
+        self.max_length = self.experiment.config["training"]["max_length"]
+        self.folder = results / "performance"
+        self.folder.mkdir(exist_ok=True)
+        self.full = Run("finetune", self.experiment.config["reference"])
+
+    def proposed_runs(self) -> tuple[Run, ...]:
+        system = self.experiment.systems[self.experiment.config["proposed"]]
+        return system.candidate(self.choice(system).candidate).runs
+
+    def texts(self, split: str, count: int | None = None) -> Texts:
+        table = self.task.splits[split].iloc[:count]
+        return table["text"].tolist(), table["text_pair"].tolist() if has_pairs(table) else None
+
+    def labels(self, split: str) -> np.ndarray:
+        return self.task.splits[split]["label"].to_numpy(dtype=np.int64)
+
+    def trained(self, run: Run) -> Path:
+        return self.results / "models" / self.task.name / run.name / f"seed{REPLICATE}"
+
+    def member(self, run: Run, runtime: str) -> Path:
+        """The folder of a classifier; it is exported the first time that another runtime asks."""
+        if runtime == TORCH:
+            return self.trained(run)
+        place = self.folder / "exported" / run.name
+        if not place.exists():
+            tokenizer = load_tokenizer(self.trained(run))
+            given = encode_texts(*self.texts("train", CALIBRATION), tokenizer, self.max_length)
+            rows = np.arange(len(given))
+            samples = [given.pad(part) for part in np.split(rows, len(rows) // 32)]
+            print(f"exporting {run.name}", flush=True)
+            place.parent.mkdir(exist_ok=True)
+            export_member(self.trained(run), samples, place)
+        return place
+
+    def cascade(self, runs: tuple[Run, ...], runtime: str, threshold: Knob = ()) -> Cascade:
+        folders = [self.member(run, runtime) for run in runs]
+        return Cascade.from_pretrained(
+            folders, threshold, self.max_length, runtime=runtime, threads=self.threads
+        )
+
+    def predict(self, runs: tuple[Run, ...], runtime: str, split: str) -> Predictions:
+        """The logits of all members of a cascade on a split, as this runtime computes them."""
+        labels = self.labels(split)
+        members = []
+        for run in runs:
+            cascade = self.cascade((run,), runtime)
+            members.append(
+                Predictions(
+                    logits=np.log(cascade(*self.texts(split)).probabilities)[:, None],
+                    costs=cascade.layers.astype(float),
+                    ids=np.arange(len(labels)),
+                    labels=labels,
+                )
+            )
+        return functools.reduce(Predictions.followed_by, members)
+
+    def choice(self, system: System) -> Choice:
+        folder = self.results / "evaluation" / self.task.name / "choices"
+        return Choice.load(folder / f"{system.key}.json")
+
+    def serve(self, system: System) -> Iterator[Served]:
+        """The system on every runtime that has it, at every target."""
+        choice = self.choice(system)
+        runs = system.candidate(choice.candidate).runs
+        if not system.rule.knob:
+            for runtime in RUNTIMES:
+                yield self.as_cascade(system, runs, runtime)
+        elif system.rule is CONFIDENCES:
+            chosen = {target: knobs[REPLICATE] for target, knobs in choice.knobs.items()}
+            for runtime in RUNTIMES:
+                if runtime == INT8:  # its confidences are others, so it has thresholds of its own
+                    swept = self.sweep(runs, runtime)
+                    chosen = {target: swept.nearest(target)[0] for target in chosen}
+                for target, knob in chosen.items():
+                    yield self.as_cascade(system, runs, runtime, target, knob)
+        else:
+            for target, knobs in choice.knobs.items():
+                yield self.as_early_exits(system, runs[0], target, knobs[REPLICATE])
+
+    def sweep(self, runs: tuple[Run, ...], runtime: str, costs: np.ndarray | None = None) -> Sweep:
+        """Score and speed-up of all thresholds on dev; costs: of the exits, or their layers."""
+        dev = self.predict(runs, runtime, "dev")
+        full_cost = dev.costs[-1] - dev.costs[-2]
+        if costs is not None:
+            dev, full_cost = replace(dev, costs=costs), costs[-1] - costs[-2]
+        return sweep(dev, CONFIDENCES, self.task.metric, float(full_cost))
+
+    def as_cascade(
+        self,
+        system: System,
+        runs: tuple[Run, ...],
+        runtime: str,
+        target: float = np.nan,
+        knob: Knob = (),
+    ) -> Served:
+        """A cascade, or a single classifier as a cascade of one."""
+        cascade = self.cascade(runs, runtime, knob)
+
+        def answer(texts, pairs, batch_size):
+            found = cascade(texts, pairs, batch_size)
+            return found.probabilities.argmax(axis=1), found.layers
+
+        def exits():
+            computed = self.predict(runs, runtime, "test")
+            return self.take(system, computed, knob)
+
+        kind = (
+            "cascade"
+            if len(runs) > 1
+            else "full model"
+            if runs == (self.full,)
+            else "smaller model"
+        )
+        return Served(system.key, system.title, kind, runtime, target, answer, exits)
+
+    def as_early_exits(self, system: System, run: Run, target: float, knob: Knob) -> Served:
+        encoder = self.experiment.encoder(run.encoder)
+        parents = [self.trained(parent) for parent in run.parents]
+        model = new_model(run, encoder, self.task.labels, parents, seed=0)
+        model.load(self.trained(run))
+        runner, tokenizer = EarlyExits(model, system.rule, knob), load_tokenizer(encoder)
+        depths = np.array(model.depths)
+
+        def answer(texts, pairs, batch_size):
+            encoded = encode_texts(texts, pairs, tokenizer, self.max_length)
+            predicted, exits = np.empty((2, len(texts)), dtype=np.int64)
+            for rows in make_sorted_batches(encoded.lengths, batch_size):
+                logits, exits[rows] = runner(encoded.batch(rows))
+                predicted[rows] = logits.argmax(axis=1)
+            return predicted, depths[exits]
+
+        def exits():
+            place = self.results / "predictions"
+            stored = load_system(self.experiment, place, self.task, system.key)
+            [replicates] = stored.candidates.values()
+            return self.take(system, replicates[REPLICATE]["test"], knob)
+
+        return Served(system.key, system.title, "early exits", TORCH, target, answer, exits)
+
+    def take(
+        self, system: System, computed: Predictions, knob: Knob
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The layers that a rule executes, and how near each text is to a threshold."""
+        exits = system.rule.exit_index(computed, knob)
+        signal = system.rule.signal(computed)[:, :-1]
+        near = abs(signal - np.asarray(knob)).min(axis=1, initial=np.inf)
+        return computed.costs[exits], near
+
+    def choose_by_time(self, batch_size: int) -> Served:
+        """The cascade that is fastest on dev among those that keep the promise there.
+
+        Every cascade of the experiment, every threshold, and both precisions of ONNX Runtime are
+        candidates.
+        """
+        full = self.predict((self.full,), INT8, "dev").predicted[:, 0]
+        least = score(self.task.metric, full, self.labels("dev")) - PROMISE
+        found = []
+        for system in self.experiment.systems.values():
+            if system.rule is not CONFIDENCES:
+                continue
+            runs = system.candidate(self.choice(system).candidate).runs
+            for runtime in (ONNX, INT8):
+                seconds = [self.time_member(system, run, runtime, batch_size) for run in runs]
+                swept = self.sweep(runs, runtime, np.cumsum(seconds))
+                # A speed-up is the last member's seconds over the cascade's.
+                took = np.where(swept.scores >= least, seconds[-1] / swept.speedups, np.inf)
+                best = int(took.argmin())
+                found.append((took[best], system, runs, runtime, swept.knobs[best].tolist()))
+        _, system, runs, runtime, knob = min(found, key=lambda each: each[0])
+        served = self.as_cascade(system, runs, runtime, np.nan, knob)
+        key, title = f"chosen_{batch_size}", f"{system.title}, chosen for batches of {batch_size}"
+        return replace(served, system=key, title=title, kind="cascade chosen by time")
+
+    def time_member(self, system: System, run: Run, runtime: str, batch_size: int) -> float:
+        """Seconds a text, on development texts."""
+        alone = self.as_cascade(system, (run,), runtime).answer
+        texts = self.texts("dev", PROFILE)
+        took = [time_texts(alone, *texts, batch_size).mean() for _ in range(7)]
+        return float(np.median(took))
+
+
+def time_texts(
+    answer: Answer, texts: list[str], pairs: list[str] | None, batch_size: int
+) -> np.ndarray:
+    """Seconds for each text; texts of a batch share its time evenly."""
+    if batch_size > 1:
+        start = time.perf_counter()
+        answer(texts, pairs, batch_size)
+        return np.full(len(texts), (time.perf_counter() - start) / len(texts))
+    took = np.empty(len(texts))
+    for i, text in enumerate(texts):
+        start = time.perf_counter()
+        answer([text], pairs and [pairs[i]], 1)
+        took[i] = time.perf_counter() - start
+    return took
