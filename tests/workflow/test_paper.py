@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import yaml
 
+from cascadebert.deployment.cascade import Cascade
 from tests.conftest import sentences
 from tests.data.test_tasks_sources import write_hub_dataset
 from tests.workflow.command import ROOT, snakemake
@@ -84,6 +85,13 @@ def test_the_papers_configuration_runs(tmp_path, encoders, monkeypatch):
         assert (results / "tables" / f"{stem}.csv").exists()
     for stem in ("figure2_layers", "figure3_dis", "figure4_representations", "figure5_tradeoff"):
         assert (results / "figures" / f"{stem}.pdf").exists()
+
+    # Both members of RoBERTa's cascade are labelled by the same layers, fine-tuned alone.
+    assert (results / "difficulty/mnli/finetune-roberta-12-layers1.parquet").exists()
+    cascade = Cascade.from_results(results, "mnli", "cascaderoberta-kd", speedup=1.5)
+    assert cascade.layers.tolist() == [1, 4]
+    assert {member.config.model_type for member in cascade.members} == {"roberta"}
+    assert set(cascade("a superb film", "a dull film").labels) <= set(LABELS)
 
     stored = results / "predictions/mnli/finetune-bert-12/seed0"
     assert {p.stem for p in stored.glob("*.npz")} == set(splits) - {"train"}
