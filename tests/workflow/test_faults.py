@@ -6,16 +6,15 @@ import pytest
 
 from tests.workflow.faults import RESULTS, Campaign, Workflow
 
-# One training that labels difficulty, one that needs the labels, one that starts from another.
-TARGETS = [
-    str(RESULTS / "predictions/words" / run / "seed0")
-    for run in ("finetune-bert-2-margin0.1", "deebert-bert-4")
-]
+PREDICTIONS = RESULTS / "predictions/words"
+# A training that needs difficulty labels, and one that starts from another.
+LABELLED = [str(PREDICTIONS / "finetune-bert-2-margin0.1/seed0")]
+STARTED = [str(PREDICTIONS / "deebert-bert-4/seed0")]
 
 
 def test_what_breaks_is_made_good(tmp_path, config, finished):
     """The short form of `make faults`."""
-    campaign = Campaign(tmp_path, config, finished, seed=1, targets=TARGETS)
+    campaign = Campaign(tmp_path, config, finished, seed=1, targets=LABELLED)
     campaign.kill([signal.SIGKILL, signal.SIGTERM, signal.SIGKILL])
     campaign.corrupt(2)
     assert campaign.tried.total() == 5
@@ -24,7 +23,7 @@ def test_what_breaks_is_made_good(tmp_path, config, finished):
 
 def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     longer = {**config, "training": {**config["training"], "epochs": 200}, "save_seconds": 1e6}
-    workflow = Workflow(tmp_path / "interrupted", longer, TARGETS[:1])
+    workflow = Workflow(tmp_path / "interrupted", longer, LABELLED)
     process = workflow.start()
     while "epoch 2:" not in workflow.log.read_text():
         assert process.poll() is None, workflow.log.read_text()
@@ -42,6 +41,6 @@ def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 def test_a_full_disk_loses_nothing(tmp_path, config, finished):
-    campaign = Campaign(tmp_path, config, finished, seed=2, targets=TARGETS[1:])
+    campaign = Campaign(tmp_path, config, finished, seed=2, targets=STARTED)
     campaign.fill_disk()
     assert campaign.survived["full disk"] == 1

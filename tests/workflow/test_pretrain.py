@@ -114,7 +114,7 @@ def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 600
     while not state.exists():
         assert process.poll() is None, "it ended before it saved a state"
         assert time.monotonic() < deadline

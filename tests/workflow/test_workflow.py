@@ -123,6 +123,23 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     assert "data:image/png" in html or "image/png" in html
 
 
+def test_reading_predictions_loads_no_torch(finished):
+    code = """if True:
+        import sys, yaml
+        from cascadebert.data.task import Task
+        from cascadebert.evaluation.results import load_system
+        from cascadebert.experiment.configuration import Experiment
+        results = sys.argv[1]
+        experiment = Experiment(yaml.safe_load(open(f"{results}/config.yaml")))
+        task = Task.load(f"{results}/data/words")
+        assert load_system(experiment, f"{results}/predictions", task, "cascadebert").sweeps
+        print("torch" in sys.modules)
+    """
+    command = [sys.executable, "-c", code, str(finished / "results/small")]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout == "False\n", found.stderr
+
+
 def test_it_can_be_handed_on_as_a_crate(finished):
     config = ("--configfile", str(finished / "small.yaml"))
     result = snakemake(finished, "crate", *config)
@@ -281,20 +298,3 @@ def test_a_bad_row_is_named_and_leaves_nothing_half_done(tmp_path, config, task)
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "results/small/data/words").exists()
     assert list((tmp_path / "results/small/data").glob("*")) == []
-
-
-def test_reading_predictions_loads_no_torch(finished):
-    code = """if True:
-        import sys, yaml
-        from cascadebert.data.task import Task
-        from cascadebert.evaluation.results import load_system
-        from cascadebert.experiment.configuration import Experiment
-        results = sys.argv[1]
-        experiment = Experiment(yaml.safe_load(open(f"{results}/config.yaml")))
-        task = Task.load(f"{results}/data/words")
-        assert load_system(experiment, f"{results}/predictions", task, "cascadebert").sweeps
-        print("torch" in sys.modules)
-    """
-    command = [sys.executable, "-c", code, str(finished / "results/small")]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert found.stdout == "False\n", found.stderr
