@@ -75,7 +75,7 @@ def read_shape(encoder: File) -> Shape | None:
         width = config.get("hidden_size") or config["dim"]
         inner = config.get("intermediate_size") or config.get("hidden_dim")
         return Shape(
-            model_type=str(config["model_type"]),
+            model_type=str(config.get("model_type")),
             num_hidden_layers=int(layers),
             hidden_size=int(width),
             intermediate_size=int(inner) if inner else None,

@@ -15,6 +15,7 @@ import yaml
 from transformers import AutoModel, AutoTokenizer
 
 from tests.pretraining.test_pretraining import prose
+from tests.workflow.command import snakemake
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -65,7 +66,8 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command(folder, *arguments), capture_output=True, text=True)
+    config = ("--configfile", str(folder / "config.yaml"))
+    return snakemake(folder, "pretrain", *config, *arguments)
 
 
 def made(folder: Path) -> dict[str, bytes]:

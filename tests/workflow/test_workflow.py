@@ -16,7 +16,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.evaluation.claims import ABLATION, CLAIMS, EARLY_EXIT
 from cascadebert.experiment.configuration import Experiment, resolve
-from tests.workflow.command import ROOT, planned, snakemake
+from tests.workflow.command import ROOT, planned, snakemake, snakemake_as_users_do
 from tests.workflow.conftest import read_all, write
 
 MODELS = "models/*/*/*/model.safetensors"
@@ -279,7 +279,7 @@ def test_without_the_hub_each_job_says_what_it_cannot_reach(tmp_path, config, ta
     changed = {**config, "tasks": {**config["tasks"], "far": far}, "encoders": encoders}
     path = write(tmp_path, changed, task)
     targets = ["results/small/data/far", "results/small/tokens/words/far"]
-    result = snakemake(tmp_path, *targets, "--keep-going", "--configfile", str(path))
+    result = snakemake_as_users_do(tmp_path, *targets, "--keep-going", "--configfile", str(path))
     assert result.returncode != 0
     for what in ("data set nobody/data", "encoder nobody/model"):
         said = re.search(rf"Error: ({what} could not be loaded .*)", result.stderr)

@@ -1,0 +1,105 @@
+"""Runs Snakemake and its scripts as forks of a process that has imported their libraries.
+
+Importing torch and transformers takes most of a small job's time. Tests of workflows start hundreds
+of jobs, so they hand them to a server that has done it once. What runs is Snakemake and the scripts
+themselves. Tests about processes (faults, clusters, GPUs) start them as a user does.
+"""
+
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+CLIENT = Path(__file__).with_name("warm_client.py")
+PRELOADED = """
+snakemake.cli snakemake.api snakemake.report
+cascadebert.training.stages cascadebert.training.representations
+cascadebert.reporting.figures cascadebert.pretraining.family cascadebert.evaluation.evidence
+transformers.models.bert.modeling_bert transformers.models.roberta.modeling_roberta
+"""
+
+
+class WarmServer:
+    """Started once for a worker of pytest; `folder` takes its socket."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "warm"
+        command = [sys.executable, "-m", "tests.workflow.warm", str(self.path)]
+        self.process = subprocess.Popen(command, cwd=CLIENT.parents[2])
+        while not self.path.exists():
+            assert self.process.poll() is None, "the server could not start"
+            time.sleep(0.05)
+
+    def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess:
+        """As `python -m module`, with its output captured."""
+        command = [*interpreter(self.path), "-m", module, *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def interpreter(path: Path | str) -> list[str]:
+    """The command that stands for `python`; it starts in milliseconds."""
+    return [sys.executable, "-S", "-E", str(CLIENT), str(path)]
+
+
+def serve(path: str) -> None:
+    import importlib
+
+    python = " ".join(interpreter(path))
+    for name in PRELOADED.split():
+        importlib.import_module(name)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.bind(f"{path}.draft")
+    server.listen()
+    os.rename(f"{path}.draft", path)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    while True:
+        connection, _ = server.accept()
+        if os.fork() == 0:
+            server.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            answer(connection, python)
+        connection.close()
+
+
+def answer(connection: socket.socket, python: str) -> None:
+    """Runs what a client asks for, in this process, and ends the process."""
+    request, files, *_ = socket.recv_fds(connection, 1 << 20, 3)
+    given = json.loads(request)
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+    os.chdir(given["folder"])
+    os.environ.clear()
+    os.environ.update(given["environment"])
+    connection.send(str(os.getpid()).encode())
+    sys.executable = python  # Snakemake starts scripts with it
+    sys.argv = given["arguments"]
+    status = 0
+    try:
+        if sys.argv[0] == "-m":
+            sys.argv.pop(0)
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.send(str(status).encode())
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
