@@ -31,7 +31,7 @@ test: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/pyrefly check
 	$(BIN)/snakemake --lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile

@@ -73,12 +73,13 @@ NEUTRAL = [
 def pytest_collection_modifyitems(items) -> None:
     """Marks tests that run a workflow or an encoder as slow, and puts workflows first.
 
-    Then no parallel worker is left with a long test at the end.
+    Then no parallel worker is left with a long test at the end. Slurm's comes before all: it takes
+    the longest, and mostly waits.
     """
     for item in items:
         if "workflow" in item.path.parts or "encoders" in item.fixturenames:
             item.add_marker("slow")
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    items.sort(key=lambda item: ("slurm" not in item.path.name, "workflow" not in item.path.parts))
 
 
 def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
