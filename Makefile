@@ -4,7 +4,7 @@
 # make bench     score against milliseconds of every system, on every runtime (after make run)
 # make faults    kills, damages and fills up running workflows, and counts what is lost
 # make showcase  copies the tables and figures of `make run` to docs/<experiment>
-# All but the last set up what they need in .venv. CONFIG=file makes run and showcase take another experiment,
+# All but the last set up what they need in .venv. CONFIG=file makes run, bench and showcase take another experiment,
 # PYTHON=python3.12 another Python (before .venv is there).
 
 PYTHON ?= python3.11
@@ -37,7 +37,8 @@ test-fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python benchmarks/performance.py
+	PYTHONPATH=. $(BIN)/python benchmarks/performance.py $(RESULTS) --threads 1
+	PYTHONPATH=. $(BIN)/python benchmarks/performance.py $(RESULTS) --threads 2
 
 faults: $(VENV)/installed
 	$(BIN)/python -m tests.workflow.faults

@@ -16,7 +16,6 @@ from tests.workflow.conftest import read_all, write
 
 # Trainings that label difficulty are often over before Slurm takes their job away.
 TRAINS = re.compile("rule_train")
-SAVES = re.compile("rule_(train|label_runs)")
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +70,22 @@ def a_training_job(cluster, results, process):
     """A job in the middle of a training; while the context lasts, every training is halted."""
     while True:
         assert process.poll() is None, "the workflow ended before a training could be interrupted"
-        # A state does not say whose it is, so every job that will have one has to have one.
-        with_state = [job for job in cluster.running() if SAVES.match(job.comment)]
-        running = [job for job in with_state if TRAINS.match(job.comment)]
+        running = [job for job in cluster.running() if TRAINS.match(job.comment)]
         with halted(results):
-            fresh = [age for age in ages(results / "store") if age < 0.5]
-            if running and len(with_state) == len(fresh):
-                yield running[0]
-                return
+            for job in running:
+                if is_training(job, results):
+                    yield job
+                    return
         time.sleep(0.02)
+
+
+def is_training(job, results) -> bool:
+    """Whether the job's log says that it is in the second of two epochs."""
+    for log in (results / "logs/train/words").glob("*/*.log"):
+        if job.comment.endswith(f"_{log.parent.name}"):
+            lines = log.read_text().splitlines()
+            return bool(lines) and "epoch 1: dev" in lines[-1]
+    return False
 
 
 @contextmanager
@@ -100,12 +106,3 @@ def halted(results):
         for each in found:
             with suppress(psutil.NoSuchProcess):
                 each.resume()
-
-
-def ages(store) -> list[float]:
-    """How many seconds ago each state was saved."""
-    found = []
-    for state in store.glob("*.state.safetensors"):
-        with suppress(FileNotFoundError):  # its training has just ended
-            found.append(time.time() - state.stat().st_mtime)
-    return found
