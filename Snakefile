@@ -25,8 +25,8 @@ from cascadebert.experiment.catalogue import SYSTEM_TABLES, Catalogue
 from cascadebert.experiment.configuration import load_experiment
 from cascadebert.experiment.consistency import list_doubts, refuse_contradictions
 from cascadebert.experiment.extent import find_extent
+from cascadebert.experiment.submitted import find_submitted_tasks
 from cascadebert.data.load import list_source_files
-from cascadebert.reporting.submission import find_submitted_tasks
 from cascadebert.training.gpus import list_gpus
 from workflow_scripts.internals import (
     asks_for,

@@ -1,12 +1,14 @@
 """Makes the four columns of a task from a table as it was read, and checks every row."""
 
 import json
+import math
 import unicodedata
 from dataclasses import replace
 
 import pandas as pd
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.text import quote, show
 from cascadebert.data.tables import Table
 from cascadebert.data.task import COLUMN_TYPES
 
@@ -31,9 +33,11 @@ def make_examples(
     unlabelled_test: whether test splits may lack labels
 
     Raises UserError, with file and row, for an empty text, a label that is not the task's, a
-    missing label, a bad rating, a repeated id, or a first row that was taken for the header.
+    missing label, a bad rating, a repeated id, a NUL character, a first row that was taken for the
+    header, or rows that were taken for a text.
     """
     _check_header(table, columns, labels)
+    _check_open_quotes(table, columns, labels)
     roles = [role for role in ("text", "text_pair") if role in columns]
     texts = pd.DataFrame({role: table.column(columns[role], role).map(_text) for role in roles})
     empty = texts.index[(texts == "").any(axis=1)]
@@ -42,6 +46,10 @@ def make_examples(
     # Rows keep their numbers when others are left out: GLUE's server identifies rows by number.
     ids = _ids(table, split, columns.get("id")).drop(index=empty)
     texts = texts.drop(index=empty)
+    for column in (ids, *(texts[role] for role in roles)):
+        for place, cell in column.items():
+            if "\0" in cell:
+                raise table.error(place, "a NUL character, which no text has; delete it")
     table = replace(table, cells=table.cells.drop(index=empty))
     frame = pd.DataFrame(
         {
@@ -67,6 +75,8 @@ def make_examples(
 
 def _check_header(table: Table, columns: dict[str, str | int], labels: list[str]) -> None:
     """Raises UserError if the header of a table whose columns have numbers has a row's values."""
+    if not table.header:
+        return
     names = list(table.cells.columns)
     header = {
         role: names[key]
@@ -75,16 +85,48 @@ def _check_header(table: Table, columns: dict[str, str | int], labels: list[str]
     }
     if len(header) < len(columns):
         return
-    if "rating" in header:
-        is_row = not pd.isna(pd.to_numeric(header["rating"], errors="coerce"))
-    else:
-        is_row = header["label"].strip() in _classes(labels)
-    if is_row:
+    if _may_be_label(header.get("label", header.get("rating", "")), columns, labels):
         raise table.error(
             1,
             f"the header is {', '.join(names)!r:.100}, which looks like a row; set the task's "
             "format.header to false",
         )
+
+
+def _check_open_quotes(table: Table, columns: dict[str, str | int], labels: list[str]) -> None:
+    """Raises UserError if a row has lines that look like rows: a quote then encloses all of them.
+
+    CSV files that were not written as such may have a quote that opens a text and is never closed.
+    """
+    key = columns.get("label", columns.get("rating", ""))
+    if table.quoted is None or not table.has(key):
+        return
+    names = list(table.cells.columns)
+    at = key if isinstance(key, int) else names.index(key)
+    for place, row in zip(table.cells.index, table.cells.to_numpy(), strict=True):
+        lines = table.quoted.join(row).splitlines()
+        if len(lines) == 1:
+            continue
+        fields = [line.split(table.quoted) for line in lines]
+        rows = [
+            each
+            for each in fields
+            if len(each) == len(names) and _may_be_label(each[at], columns, labels)
+        ]
+        # One line looks like a row where the text has no comma before or after its last line break.
+        if len(rows) > 1:
+            raise table.error(
+                place,
+                f"quotes enclose {len(lines)} lines, of which {len(rows)} look like rows; correct "
+                "the quotes, or set the task's format.quotes to false if they are ordinary "
+                "characters, and to true if all is well",
+            )
+
+
+def _may_be_label(word: str, columns: dict[str, str | int], labels: list[str]) -> bool:
+    if "rating" in columns:
+        return not pd.isna(pd.to_numeric(word, errors="coerce"))
+    return word.strip() in _classes(labels)
 
 
 def _text(cell: object) -> str:
@@ -114,8 +156,8 @@ def _ids(table: Table, split: str, key: str | int | None) -> pd.Series:
         first = ids.index[ids == name][0]
         raise table.error(
             place,
-            f"{table.unit} {first} has the id {name!r} too; ids must be unique in a split: correct "
-            "them, or leave out columns.id",
+            f"{table.unit} {first} has the id {name!r:.100} too; ids must be unique in a split: "
+            "correct them, or leave out columns.id",
         )
     return ids
 
@@ -126,9 +168,16 @@ def _classes(labels: list[str]) -> dict[str, int]:
     A label is a name of `labels`. If no name is a number, a label may also be a number, from 0.
     """
     classes = {name: number for number, name in enumerate(labels)}
-    if not any(name.lstrip("-").isdigit() for name in labels):
+    if not any(map(_is_number, labels)):
         classes |= {str(number): number for number in range(len(labels))}
     return classes
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return math.isfinite(float(name.replace(",", ".")))
+    except ValueError:
+        return False
 
 
 def _labels(
@@ -152,8 +201,10 @@ def _labels(
     unlabelled = words.isin({"", "-1"} - classes.keys())
     if (unknown := numbers.isna() & ~unlabelled).any():
         place, word = next(words[unknown].items())
-        allowed = ", ".join(labels)
-        raise table.error(place, f"the label {word!r} is none of the task's: {allowed}; correct it")
+        allowed = ", ".join(map(show, labels))
+        raise table.error(
+            place, f"the label {quote(word):.100} is none of the task's: {allowed:.500}; correct it"
+        )
     if unlabelled.any() and not (optional and unlabelled.all()):
         without = split.startswith("test") and unlabelled.all()
         raise table.error(
@@ -174,17 +225,27 @@ def _signs(table: Table, key: str | int, neutral: float) -> pd.Series:
     ratings = pd.to_numeric(words, errors="coerce")
     if (bad := ~ratings.abs().lt(float("inf"))).any():
         place, word = next(words[bad].items())
-        raise table.error(place, f"the rating {word!r} is not a number; correct or delete the row")
+        raise table.error(
+            place, f"the rating {word!r:.100} is not a number; correct or delete the row"
+        )
     signs = (ratings > 0).astype("Int64")
     return signs.mask((ratings.abs() < neutral) | (ratings == 0))
 
 
-def check_labels(name: str, labels: list[str], frame: pd.DataFrame, phrase: str) -> None:
+def check_labels(
+    name: str, columns: dict[str, str | int], labels: list[str], frame: pd.DataFrame, phrase: str
+) -> None:
     """Raises UserError unless every label occurs in the train split: others would not be learnt."""
     seen = set(frame["label"])
     never = [label for number, label in enumerate(labels) if number not in seen]
     if never:
+        advice = (
+            f"ratings below 0 are {labels[0]} and those above 0 are {labels[1]}, so subtract the "
+            "middle of their scale from them"
+            if "rating" in columns
+            else "correct the task's `labels`"
+        )
         raise UserError(
             f"task {name}: no row of the train split ({phrase}) is labelled {', '.join(never)}; "
-            "correct the task's `labels`, or raise limit.train if it leaves too few rows"
+            f"{advice}, or raise limit.train if it leaves too few rows"
         )

@@ -1,6 +1,8 @@
 """Loads the task that an entry of the configuration describes."""
 
 import logging
+from collections.abc import Collection
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from cascadebert.data.glue import GLUE, name_glue_columns, read_glue_tables
 from cascadebert.data.hub import identify_glue_task, read_hub_tables
 from cascadebert.data.package import read_package_table
 from cascadebert.data.splitting import draw_rows, draw_splits
-from cascadebert.data.tables import Table, parse, read_file
+from cascadebert.data.tables import Table, is_encoding, parse, read_file
 from cascadebert.data.task import SPLITS, Task, list_doubts
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,67 @@ def list_labels(spec: dict[str, Any]) -> list[str]:
     return complete_entry(spec).get("labels", [])
 
 
+def list_entry_mistakes(spec: dict[str, Any]) -> list[str]:
+    """Returns what a valid entry cannot mean, as far as this is known before its data is read."""
+    known = complete_entry(spec)
+    if missing := [key for key in ("columns", "labels") if key not in known]:
+        return [f"`{key}` is missing; only a GLUE task may leave it out" for key in missing]
+    source, columns, labels = spec["source"], known["columns"], known["labels"]
+    found = []
+    for what, is_wanted in (
+        ("a rating", "rating" in columns),
+        ("metric f1", known.get("metric") == "f1"),
+    ):
+        if is_wanted and len(labels) != 2:
+            found.append(f"`labels` has {len(labels)} names, but {what} needs two")
+    roles = [role for role in columns if role != "id"]
+    for first, second in combinations(roles, 2):
+        if columns[first] == columns[second]:
+            found.append(
+                f"columns: {first} and {second} are both column {columns[first]!r}; name another "
+                "column for one of them"
+            )
+    if not is_encoding(encoding := spec.get("format", {}).get("encoding", "utf-8")):
+        found.append(f"format.encoding {encoding!r} is no encoding")
+    there = ["train"] if "package" in source else source.get("files") or source.get("splits")
+    return found + (_list_split_mistakes(spec, there) if there else [])
+
+
+def refuse_mistakes(name: str, found: list[str]) -> None:
+    """Raises UserError with the mistakes in the entry of a task, one a line, if there are any."""
+    if found:
+        raise UserError("\n".join(f"task {name}: {sentence}" for sentence in found))
+
+
+def _list_split_mistakes(spec: dict[str, Any], there: Collection[str]) -> list[str]:
+    """Returns what `split`, `hold_out` and `limit` cannot mean.
+
+    there: the splits that the source has
+    """
+    found = []
+    shares, held_out = spec.get("split") or {}, spec.get("hold_out")
+    if already := set(there) & shares.keys():
+        found.append(f"split.{min(already)}: the source has that split; leave one of them out")
+    if sum(shares.values()) >= 1:
+        found.append("the shares of `split` leave nothing to train on")
+    made = {*there, *shares}
+    if held_out and "dev" in there:
+        made = {"train", "dev", "test"}
+        made |= {"test_mismatched"} if "dev_mismatched" in there else set()
+    elif held_out:
+        found.append("hold_out needs a source with a dev split, which becomes test")
+    elif "dev" not in made:
+        found.append(
+            "there is no dev split, but thresholds are chosen on it; name its source, or take a "
+            "share of train with split: {dev: 0.1}"
+        )
+    names = ", ".join(sorted(made, key=SPLITS.index))
+    limits = spec.get("limit") or {}
+    return found + [
+        f"limit.{split}: the task's splits are {names}" for split in limits if split not in made
+    ]
+
+
 def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")) -> Task:
     """Returns the task that an entry of the configuration describes.
 
@@ -49,19 +112,12 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
 
     Raises UserError if something is wrong with the entry or with the data.
     """
+    refuse_mistakes(name, list_entry_mistakes(spec))
     spec = complete_entry(spec)
     source = spec["source"]
     glue = identify_glue_task(source)
-    for key in ("columns", "labels"):
-        if key not in spec:
-            raise UserError(f"task {name}: `{key}` is missing; only a GLUE task may leave it out")
     columns, labels, metric = spec["columns"], spec["labels"], spec.get("metric", "accuracy")
     incomplete = GLUE[glue].incomplete if glue else 0
-    if len(labels) != 2 and (metric == "f1" or "rating" in columns):
-        raise UserError(
-            f"task {name}: `labels` has {len(labels)} names, but "
-            f"{'a rating' if 'rating' in columns else 'metric f1'} needs two"
-        )
 
     splits, sources = {}, {}
     for split, table in _tables(source, spec.get("format", {}), base).items():
@@ -80,27 +136,19 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
             why = "neutral" if "rating" in columns else "incomplete"
             sources[split] += f", without {left_out:,} {why} rows of {rows:,}"
 
+    refuse_mistakes(name, _list_split_mistakes(spec, splits))
     if spec.get("split"):
-        _divide_train(name, splits, sources, spec["split"], derive_seed(seed, name, "split"))
+        _divide_train(splits, sources, spec["split"], derive_seed(seed, name, "split"))
     if spec.get("hold_out"):
         _hold_out(name, splits, sources, spec["hold_out"], derive_seed(seed, name, "split"))
-    if "dev" not in splits:
-        raise UserError(
-            f"task {name} has no dev split, but thresholds are chosen on it; name its source, or "
-            "take a share of train with split: {dev: 0.1}"
-        )
     for split, rows in (spec.get("limit") or {}).items():
-        if split not in splits:
-            raise UserError(
-                f"task {name}: limit.{split}: the task's splits are {', '.join(splits)}"
-            )
         if rows < len(splits[split]):
             drawn = draw_rows(splits[split], rows, derive_seed(seed, name, "limit", split))
             splits[split], sources[split] = drawn, f"{rows:,} rows of {sources[split]}"
     for split, frame in splits.items():
         if frame.empty:
             raise UserError(f"task {name}: no row in its {split} split ({sources[split]})")
-    check_labels(name, labels, splits["train"], sources["train"])
+    check_labels(name, columns, labels, splits["train"], sources["train"])
     order = sorted(splits, key=SPLITS.index)
     splits, sources = ({split: parts[split] for split in order} for parts in (splits, sources))
     task = Task(name, labels, metric, splits, sources)
@@ -138,19 +186,12 @@ def _tables(source: dict[str, Any], form: dict[str, Any], base: Path) -> dict[st
 
 
 def _divide_train(
-    name: str,
     splits: dict[str, pd.DataFrame],
     sources: dict[str, str],
     shares: dict[str, float],
     seed: int,
 ) -> None:
     """Moves shares of train to splits that the source does not have. Changes its arguments."""
-    if already := splits.keys() & shares.keys():
-        raise UserError(
-            f"task {name}: split.{min(already)}: the source has that split; leave one of them out"
-        )
-    if sum(shares.values()) >= 1:
-        raise UserError(f"task {name}: the shares of `split` leave nothing to train on")
     whole = sources["train"]
     splits |= draw_splits(splits["train"], shares, seed)
     for split, share in {**shares, "train": 1 - sum(shares.values())}.items():
@@ -166,13 +207,8 @@ def _hold_out(
 ) -> None:
     """Makes dev of a share of train, and test splits of the official dev splits.
 
-    Changes `splits` and `sources`. Raises UserError if there is no dev split, or if the test split
-    has labels.
+    Changes `splits` and `sources`. Raises UserError if the test split has labels.
     """
-    if "dev" not in splits:
-        raise UserError(
-            f"task {name}: hold_out needs a source with a dev split, which becomes test"
-        )
     if "test" in splits and splits["test"]["label"].notna().all():
         raise UserError(
             f"task {name}: hold_out is for tasks without a labelled test split, and this task has "
@@ -183,4 +219,4 @@ def _hold_out(
         sources.pop(test, None)
         if dev in splits:
             splits[test], sources[test] = splits.pop(dev), sources.pop(dev)
-    _divide_train(name, splits, sources, {"dev": share}, seed)
+    _divide_train(splits, sources, {"dev": share}, seed)

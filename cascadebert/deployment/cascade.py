@@ -1,6 +1,8 @@
 """The cascade for use: a later model runs only on the inputs that earlier models leave to it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+import copy
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from scipy.special import softmax
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.data.tokens import TokenizedTexts, encode_texts, make_sorted_batches
+from cascadebert.deployment.given import choose, is_count, list_folders, list_texts, spread
 from cascadebert.deployment.members import RUNTIMES, TORCH, Member, OnnxMember, TorchMember
 from cascadebert.encoders.loading import (
     READS_PAIRS,
@@ -98,6 +101,8 @@ class Cascade:
 
         Raises UserError if these do not fit together.
         """
+        if not (isinstance(members, Sequence) and isinstance(tokenizers, Sequence)):
+            raise UserError("a cascade takes a list of members, and a list of their tokenizers")
         if not members or len(members) != len(tokenizers):
             raise UserError(
                 f"a cascade takes at least one member, and one tokenizer for each: there are "
@@ -117,8 +122,8 @@ class Cascade:
                 )
             _check_member(name, member, tokenizer, max_length)
         self.tokenizers = _share_equal(tokenizers)
-        self.thresholds = [*_spread(threshold, len(members) - 1), -np.inf]
-        self.max_length = max_length
+        self.thresholds = [*spread(threshold, len(members) - 1), -np.inf]
+        self.max_length = int(max_length)
         self.layers = np.cumsum([member.config.num_hidden_layers for member in self.members])
 
     @classmethod
@@ -142,8 +147,7 @@ class Cascade:
 
         Raises UserError if a member was never fine-tuned, or if members do not fit together.
         """
-        if isinstance(folders, str):
-            raise UserError(f"{folders!r} is one folder; give a list, the smallest model first")
+        folders = list_folders(folders)
         if runtime not in RUNTIMES:
             raise UserError(f"runtime is {runtime!r}; choose from: {', '.join(RUNTIMES)}")
         members: list[Member] = [
@@ -167,6 +171,8 @@ class Cascade:
 
         Raises UserError, with what there is to choose from, if there is no such cascade.
         """
+        if not isinstance(results, (str, os.PathLike)):
+            raise UserError(f"results is {results!r:.50}; give the folder results/<experiment>")
         results = Path(results)
         if not (results / "config.yaml").is_file():
             there = sorted(path.parent.name for path in results.parent.glob("*/config.yaml"))
@@ -174,11 +180,11 @@ class Cascade:
                 f"{results} has no config.yaml and is not the results of an experiment; those of "
                 f"{results.parent} are: {', '.join(there) or 'none'}"
             )
-        experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
+        experiment = _read_experiment(results / "config.yaml")
         cascades = [key for key, of in experiment.systems.items() if of.rule is CONFIDENCES]
-        _check_offered(results, "task", task, experiment.tasks)
-        _check_offered(results, "cascade", system, cascades)
-        _check_offered(results, "replicate", replicate, experiment.replicates)
+        task = choose(results, "task", task, experiment.tasks)
+        system = choose(results, "cascade", system, cascades)
+        replicate = choose(results, "replicate", replicate, experiment.replicates)
         place = results / "evaluation" / task / "choices" / f"{system}.json"
         if not place.is_file():
             raise UserError(
@@ -186,7 +192,13 @@ class Cascade:
                 "again"
             )
         choice = Choice.load(place)
-        _check_offered(results, "speed-up", speedup, choice.knobs)
+        speedup = choose(results, "speed-up", speedup, choice.knobs)
+        candidates = [candidate.label for candidate in experiment.systems[system].candidates]
+        if choice.candidate not in candidates or replicate >= len(choice.knobs[speedup]):
+            raise UserError(
+                f"{place} does not fit {results / 'config.yaml'}, which was changed since: the "
+                "experiment is not finished. Give its snakemake command again"
+            )
         runs = experiment.systems[system].candidate(choice.candidate).runs
         folders = [results / "models" / task / run.name / f"seed{replicate}" for run in runs]
         if missing := [str(folder) for folder in folders if not folder.is_dir()]:
@@ -210,10 +222,10 @@ class Cascade:
         Raises UserError if these are something else, if a task of pairs gets none, or if a member
         gives no number as a probability.
         """
-        texts = _list_texts(texts, "texts")
-        pairs = None if pairs is None else _list_texts(pairs, "pairs")
+        texts = list_texts(texts, "texts")
+        pairs = None if pairs is None else list_texts(pairs, "pairs")
         self._check_pairs(len(texts), None if pairs is None else len(pairs))
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if not is_count(batch_size) or batch_size < 1:
             raise UserError(f"batch_size is {batch_size!r}; give a whole number from 1 on")
         probabilities = np.empty((len(texts), len(self.classes)))
         exits = np.empty(len(texts), dtype=np.int64)
@@ -262,19 +274,37 @@ def _load_fine_tuned(folder: File) -> "PreTrainedModel":
     model = load_classifier(folder, label_names(load_config(folder)))
     if untrained := list_untrained(model):
         raise UserError(
-            f"{folder} was never fine-tuned for classification: its weights have no "
-            f"{untrained[0]}. Name a fine-tuned model, such as one that an experiment left in "
-            "models/<task>/<run>/seed<n>"
+            f"{folder} was never fine-tuned for the {model.config.num_labels} labels of its "
+            f"config.json: its weights have no {untrained[0]} for them. Name a fine-tuned model, "
+            "such as one that an experiment left in models/<task>/<run>/seed<n>"
         )
     return model
+
+
+def _read_experiment(path: Path) -> Experiment:
+    """Raises UserError if the file is damaged."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise UserError("it has no keys")
+        return Experiment(config)
+    except (UserError, OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{path} is damaged or of another version ({error}). Give the experiment's snakemake "
+            "command again, which writes it anew"
+        ) from error
 
 
 def _share_equal(
     tokenizers: Sequence["PreTrainedTokenizerBase"],
 ) -> list["PreTrainedTokenizerBase"]:
-    """The tokenizers, of which equal ones are one object, so that texts are encoded once."""
+    """Copies of the tokenizers, of which equal ones are one object: texts are encoded once.
+
+    Encoding sets a tokenizer's limit of tokens. The caller's own may be in use elsewhere.
+    """
     distinct: dict[str, PreTrainedTokenizerBase] = {}
-    return [distinct.setdefault(_describe(each), each) for each in tokenizers]
+    own = copy.deepcopy(list(tokenizers))
+    return [distinct.setdefault(_describe(each), each) for each in own]
 
 
 def _describe(tokenizer: "PreTrainedTokenizerBase") -> str:
@@ -295,7 +325,7 @@ def _check_member(
 ) -> None:
     """Raises UserError unless the member can compute whatever the tokenizer gives it."""
     frame = tokenizer.num_special_tokens_to_add(pair=True)  # such as [CLS] and [SEP]
-    if not isinstance(max_length, int) or max_length <= frame:
+    if not is_count(max_length) or max_length <= frame:
         raise UserError(f"max_length is {max_length!r}; give a whole number above {frame}")
     if member.positions is not None and max_length > member.positions:
         raise UserError(
@@ -308,54 +338,3 @@ def _check_member(
         )
     if tokenizer.pad_token_id is None:
         raise UserError(f"the tokenizer of {name} has no padding token")
-
-
-def _spread(threshold: float | Sequence[float], count: int) -> list[float]:
-    """One threshold for each of `count` members. Raises UserError if there are others."""
-    try:
-        given = np.asarray(threshold, dtype=float)
-    except (TypeError, ValueError):
-        given = np.array(np.nan)
-    if np.isnan(given).any() or given.shape not in ((), (count,)):
-        raise UserError(
-            f"threshold is {threshold!r}; give a number, or {count} numbers: one for each member "
-            "but the last"
-        )
-    return np.broadcast_to(given, count).tolist()
-
-
-def _list_texts(texts: str | Iterable[str], name: str) -> list[str]:
-    """The strings in their order. Raises UserError with the position of what is none."""
-    if isinstance(texts, str):
-        texts = [texts]
-    # Iteration would give keys, numbers, column names, or strings in no order.
-    elif isinstance(texts, (Mapping, Set, bytes)) or getattr(texts, "ndim", 1) != 1:
-        raise UserError(
-            f"{name}: a {type(texts).__name__} is no sequence of strings; give a list, or one "
-            "column of a table"
-        )
-    elif not isinstance(texts, Iterable):
-        raise UserError(f"{name}: {texts!r:.50} is a {type(texts).__name__}; give strings")
-    found = []
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(
-                f"{name}[{position}] is {text!r:.50}, a {type(text).__name__}; give a string"
-            )
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise UserError(
-                f"{name}[{position}] has half of a surrogate pair at character {error.start}; "
-                "decode the text anew, for example with errors='replace'"
-            ) from error
-        found.append(str(text))
-    return found
-
-
-def _check_offered(results: Path, kind: str, given: Any, offered: Iterable[Any]) -> None:
-    """Raises UserError unless `given` is among what the experiment offers."""
-    offered = list(offered)
-    if given not in offered:
-        names = ", ".join(f"{o:g}" if isinstance(o, float) else str(o) for o in offered)
-        raise UserError(f"{results} has no {kind} {given!r}; choose from: {names or 'none'}")

@@ -133,9 +133,14 @@ def fetch(model: str, folder: File, revision: str = "main") -> None:
 def cut_config(encoder: File, layers: int | None, revision: str = "main") -> "PreTrainedConfig":
     """Returns the configuration of the encoder's first `layers` layers (all, if None).
 
-    Raises UserError if the encoder has fewer layers.
+    Raises UserError if the encoder has fewer layers, or none.
     """
     config = load_config(encoder, revision)
+    if config.num_hidden_layers < 1:
+        raise UserError(
+            f"encoder {encoder}: its config.json says that it has {config.num_hidden_layers} "
+            "layers; the file is damaged: make or download it again"
+        )
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
             raise UserError(
@@ -178,8 +183,18 @@ def check_finite(name: File, model: "torch.nn.Module") -> None:
 
 
 def label_names(config: "PreTrainedConfig") -> list[str]:
-    """Returns the names of a classifier's labels, in the order of its logits."""
-    return list((config.id2label or {}).values())
+    """Returns the names of a classifier's labels, in the order of its logits.
+
+    Raises UserError if the labels are not numbered from 0.
+    """
+    names = config.id2label or {}  # in the order of its file, which need not be that of the numbers
+    if set(names) != set(range(len(names))):
+        raise UserError(
+            f"{config.name_or_path or 'a classifier'}: id2label in its config.json numbers the "
+            f"labels {', '.join(map(str, sorted(names)))}; number them from 0, in the order of the "
+            "logits"
+        )
+    return [name for _, name in sorted(names.items())]
 
 
 def count_layer_flops(config: "PreTrainedConfig | Shape", tokens: int) -> float:

@@ -1,6 +1,8 @@
 """An experiment: one resolved configuration, and the systems and trainings that follow from it."""
 
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -63,7 +65,8 @@ def load_experiment(
         refuse_repeated_keys(path)
     config = resolve(yaml.safe_load(Path(default).read_text(encoding="utf-8")), override)
     # Snakemake passes `--config only_finished=true` on as text.
-    config["only_finished"] = yaml.safe_load(str(config["only_finished"]))
+    with suppress(yaml.YAMLError):  # other text is refused as it is
+        config["only_finished"] = yaml.safe_load(str(config["only_finished"]))
     return Experiment(config, override)
 
 
@@ -204,9 +207,10 @@ class Experiment:
         if family and name.startswith(f"{family}-"):
             return name
         here, embedded = Path(name), REPOSITORY / name
-        if not embedded.is_dir():
-            return name if here.is_dir() else None
-        return name if here.is_dir() and here.samefile(embedded) else str(embedded)
+        is_here = os.path.isdir(here)  # also of names that are too long for a folder
+        if not os.path.isdir(embedded):
+            return name if is_here else None
+        return name if is_here and here.samefile(embedded) else str(embedded)
 
     @cached_property
     def on_hub(self) -> dict[str, HubModel]:

@@ -1,20 +1,23 @@
 """Finds what a valid configuration cannot mean, before any job starts."""
 
 import difflib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from cascadebert.core.errors import UserError
+from cascadebert.core.errors import Mistakes
 from cascadebert.core.text import join_words
+from cascadebert.data.load import list_entry_mistakes
 from cascadebert.encoders.loading import count_layer_flops, read_shape
 from cascadebert.experiment.configuration import REPOSITORY, Experiment, System
+from cascadebert.experiment.submitted import find_submitted_tasks
 from cascadebert.systems.method import Run
 
 # The names that huggingface_hub accepts: `model` or `owner/model`.
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_NAME = re.compile(r"(?!.{97})[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 def refuse_contradictions(experiment: Experiment) -> None:
@@ -22,8 +25,10 @@ def refuse_contradictions(experiment: Experiment) -> None:
     found = [
         *_find_equal_names(experiment),
         *_find_equal_titles(experiment),
+        *_find_task_mistakes(experiment),
         *_find_pointless_comparisons(experiment),
     ]
+    mistakes = Mistakes()
     if not experiment.config["only_finished"]:  # encoders may be on another machine by then
         found += [
             *_find_missing_folders(experiment),
@@ -31,8 +36,10 @@ def refuse_contradictions(experiment: Experiment) -> None:
             *_find_shrinking_cascades(experiment),
             *_find_unreachable_targets(experiment),
         ]
-    if found:
-        raise UserError("\n".join(f"configuration, {sentence}" for sentence in found))
+        with mistakes.collected():
+            find_submitted_tasks(experiment)
+    mistakes.found = [*(f"configuration, {sentence}" for sentence in found), *mistakes.found]
+    mistakes.raise_all()
 
 
 def list_doubts(experiment: Experiment) -> list[str]:
@@ -53,14 +60,28 @@ def _find_equal_names(experiment: Experiment) -> Iterator[str]:
                 )
 
 
+def _find_task_mistakes(experiment: Experiment) -> Iterator[str]:
+    for name, entry in experiment.config["tasks"].items():
+        for sentence in list_entry_mistakes(entry):
+            yield f"tasks.{name}: {sentence}"
+
+
 def _find_missing_folders(experiment: Experiment) -> Iterator[str]:
     """A mistyped folder must not be looked up on the hub."""
     for name in experiment.config["encoders"]:
-        on_hub = experiment.on_hub.get(experiment.encoder(name))
+        folder = experiment.encoder(name)
+        on_hub = experiment.on_hub.get(folder)
         if on_hub is None:
+            if os.path.isdir(folder) and not os.path.isfile(os.path.join(folder, "config.json")):
+                yield (
+                    f"encoders.{name}: the folder {folder} has no config.json, which every model "
+                    "has; correct the path"
+                )
             continue
         model = on_hub.name
-        if neighbours := _list_neighbours(Path(model)):
+        if os.path.isfile(model):
+            yield f"encoders.{name}: {model} is a file; name the folder of a model"
+        elif neighbours := _list_neighbours(Path(model)):
             close = difflib.get_close_matches(model, neighbours, n=3, cutoff=0)
             yield f"encoders.{name}: there is no folder {model}; there is {join_words(close)}"
         elif not HUB_NAME.fullmatch(model):
@@ -77,7 +98,7 @@ def _find_ambiguous_folders(experiment: Experiment) -> Iterator[str]:
     for name, entry in experiment.config["encoders"].items():
         model = Path(entry if isinstance(entry, str) else entry["model"])
         embedded = REPOSITORY / model
-        if model.is_dir() and embedded.is_dir() and not model.samefile(embedded):
+        if all(map(os.path.isdir, (model, embedded))) and not model.samefile(embedded):
             yield (
                 f"encoders.{name}: {model} is a folder here and in {REPOSITORY}; write the whole "
                 "path of the one that you mean"
@@ -94,10 +115,11 @@ def _list_neighbours(model: Path) -> list[str]:
 
 
 def _find_equal_titles(experiment: Experiment) -> Iterator[str]:
-    titles = Counter(system.title for system in experiment.systems.values())
-    for title, count in titles.items():
+    """Titles that differ only in spaces look alike."""
+    titles = {key: " ".join(system.title.split()) for key, system in experiment.systems.items()}
+    for title, count in Counter(titles.values()).items():
         if count > 1:
-            keys = [key for key, system in experiment.systems.items() if system.title == title]
+            keys = [key for key, other in titles.items() if other == title]
             yield (
                 f"systems: {join_words(keys)} have one title, {title!r}, so that tables could not "
                 "tell them apart; give each a title of its own"

@@ -1,5 +1,6 @@
 """Checks a configuration against the schemas in config/, before any job starts."""
 
+import json
 import math
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.core.text import join_words
+from cascadebert.data.tables import make_object
 from cascadebert.experiment import published
 from cascadebert.systems import find_methods, load_method
 
@@ -25,22 +27,32 @@ SCHEMAS = Path(__file__).parents[2] / "config"
 HARMLESS = {"only_finished", "pack", "save_seconds", "gpu_slots"}
 OF_ENCODERS = ("epochs", "learning_rate", "max_length")  # depend on the encoders' size and the data
 
-# YAML has .nan and .inf, which no bound of a schema refuses.
-NUMBERS = Draft202012Validator.TYPE_CHECKER
+# YAML has .nan and .inf, which no bound of a schema refuses. A schema takes 2.0 for an integer, but
+# Python counts nothing with it.
+TYPES = Draft202012Validator.TYPE_CHECKER
 Validator = extend(
     Draft202012Validator,
-    type_checker=NUMBERS.redefine(
-        "number", lambda _, value: NUMBERS.is_type(value, "number") and math.isfinite(value)
+    type_checker=TYPES.redefine(
+        "number", lambda _, value: TYPES.is_type(value, "number") and math.isfinite(value)
+    ).redefine(
+        "integer", lambda _, value: TYPES.is_type(value, "integer") and isinstance(value, int)
     ),
 )
 
 
 def refuse_repeated_keys(path: File) -> None:
     """Raises UserError if a mapping in a YAML file has a key twice: YAML keeps only the last."""
+    text = Path(path).read_text(encoding="utf-8")
     try:
-        nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
-    except yaml.YAMLError:
-        return  # Snakemake also reads JSON, and not all JSON is YAML
+        nodes = [yaml.compose(text, yaml.SafeLoader)]
+    except yaml.YAMLError:  # Snakemake also reads JSON, and not all JSON is YAML
+        try:
+            json.loads(text, object_pairs_hook=make_object)
+        except json.JSONDecodeError:
+            return
+        except ValueError as error:
+            raise UserError(f"{path}: {error}; rename or delete one of them") from None
+        return
     looked_at = set()
     while nodes:
         node = nodes.pop()
@@ -50,15 +62,17 @@ def refuse_repeated_keys(path: File) -> None:
         if isinstance(node, yaml.SequenceNode):
             nodes += node.value
             continue
-        first = {}
+        first: dict[tuple[str, str], int] = {}
         for key, value in node.value:
             nodes.append(value)
-            line = key.start_mark.line + 1
-            if (earlier := first.setdefault((key.tag, str(key.value)), line)) != line:
+            name, line = (key.tag, str(key.value)), key.start_mark.line + 1
+            if name in first:
+                place = "this line" if first[name] == line else f"line {first[name]}"
                 raise UserError(
-                    f"{path}, line {line}: the key {key.value!r} is there in line {earlier} too, "
-                    "which this one would replace; rename or delete one of them"
+                    f"{path}, line {line}: the key {key.value!r} is there in {place} too, which "
+                    "this one would replace; rename or delete one of them"
                 )
+            first[name] = line
 
 
 def check_configuration(config: dict[str, Any], override: dict[str, Any] | None = None) -> None:
@@ -192,6 +206,8 @@ def _suggest(error: ValidationError) -> str:
         # YAML reads yes and 2021 as no strings, and 2e-5 as no number.
         if error.validator_value == "string" and isinstance(error.instance, bool | int | float):
             return "; put it in quotes"
+        if error.validator_value == "integer" and isinstance(error.instance, float):
+            return "; write a whole number without a point"
         if error.validator_value in ("number", "integer") and _is_number(error.instance):
             return "; write it without quotes, and with a point before an exponent (2.0e-5)"
     schema = error.schema if isinstance(error.schema, dict) else {}

@@ -39,6 +39,7 @@ STYLE = {
     "ytick.major.width": 0.6,
     "pdf.fonttype": 42,  # conferences refuse Type 3 fonts
     "svg.hashsalt": "cascadebert",
+    "text.parse_math": False,  # dollars in a title are dollars
 }
 
 

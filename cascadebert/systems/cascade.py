@@ -14,6 +14,7 @@ OPTIONS = {
         "members": {
             "type": "array",
             "items": {
+                "description": "an encoder, or {encoder: ..., layers: ..., teacher: ...}",
                 "anyOf": [
                     ENCODER,
                     {
@@ -26,7 +27,7 @@ OPTIONS = {
                             "teacher": ENCODER,
                         },
                     },
-                ]
+                ],
             },
             "minItems": 2,
             "uniqueItems": True,

@@ -105,7 +105,8 @@ def test_a_damaged_jsonl_is_read_as_the_json_module_reads_it_or_refused(folder, 
     except UserError as error:
         check_place(error, path)
         return
-    lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    text = path.read_bytes().decode("utf-8-sig")
+    lines = text.split("\n" if "\n" in text.rstrip("\r\n") else "\r")
     expected = [json.loads(line) for line in lines if line.strip()]
     assert found["text"].tolist() == [row["text"].strip() for row in expected]
 

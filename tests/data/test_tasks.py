@@ -313,7 +313,7 @@ def test_bad_file(films, content, message):
         ('{"label": "good"}', r"line 2: the text is empty"),
         (
             '{"sentence": "a", "sentence": "b", "label": "good"}',
-            r"line 2: no JSON \(key 'sentence' tw",
+            r"line 2: no JSON \(the key 'sentence' is there tw",
         ),
         ('{"sentence": "a\\ud800b", "label": "bad"}', r"line 2: half of a surrogate pair"),
         ('{"sentence": ' + "[" * 100_000, r"line 2: nested too deeply"),
@@ -464,8 +464,9 @@ def test_id_twice(films):
     spec = SPEC | {"columns": {"id": "sentence", "text": "sentence", "label": "label"}}
     with pytest.raises(UserError, match=r"line 4: line 2 has the id 'fine' too"):
         load(films, spec)
-    write(films / "train.csv", [("fine", "good"), ("", "bad")])
-    spec = SPEC | {"columns": {"id": "sentence", "text": "label", "label": "label"}}
+    rows = [("a", "fine", "good"), ("", "awful", "bad")]
+    write(films / "train.csv", rows, header=("key", "sentence", "label"))
+    spec = SPEC | {"columns": {"id": "key", "text": "sentence", "label": "label"}}
     with pytest.raises(UserError, match=r"line 3: the id is empty"):
         load(films, spec)
 
@@ -483,9 +484,15 @@ def test_bad_rating(films, rating):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": {"files": {"train": "none.csv"}}}, r"none\.csv: cannot be read .*`source`"),
+        (
+            {"source": {"files": {"train": "none.csv", "dev": "dev.csv"}}},
+            r"none\.csv: cannot be read .*`source`",
+        ),
         ({"source": {"files": {"train": "train.csv"}}}, r"no dev split.*split: {dev: 0\.1}"),
-        ({"source": {"files": {"train": "train.xml"}}}, r"train\.xml: set .*format\.type"),
+        (
+            {"source": {"files": {"train": "train.xml", "dev": "dev.csv"}}},
+            r"train\.xml: set .*format\.type",
+        ),
         ({"split": {"dev": 0.1}}, r"split\.dev: the source has that split"),
         (
             {"source": {"files": {"train": "train.csv"}}, "split": {"dev": 0.5, "test": 0.5}},

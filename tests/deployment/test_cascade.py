@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -163,10 +165,16 @@ def test_what_is_no_sequence_of_strings_is_refused(cascade, texts):
         cascade(texts)
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.0, None, "32"])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, None, "32", True])
 def test_a_batch_holds_at_least_one_text(cascade, batch_size):
     with pytest.raises(UserError, match=r"^batch_size is .*from 1 on"):
         cascade(TEXTS, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("number", [np.int64(16), np.int32(16), np.uint8(16)])
+def test_whole_numbers_of_numpy_are_whole_numbers(trained, number):
+    cascade = Cascade.from_pretrained(trained[0], 0.9, max_length=number)
+    assert len(cascade(TEXTS, batch_size=number)) == len(TEXTS)
 
 
 def test_pairs_are_given_exactly_where_the_task_has_them(trained):
@@ -209,7 +217,59 @@ def test_texts_that_were_cut_are_marked(cascade):
     assert answers.truncated.tolist() == [False, False, True, True]
 
 
+def test_a_tokenizer_may_be_in_use_elsewhere(trained):
+    """Encoding sets a tokenizer's limit of tokens, so two cascades must not share one."""
+    long = " ".join(["film"] * 20)
+    one = Cascade.from_pretrained(trained[0], 0.9, max_length=64)
+    given = load_tokenizer(trained[0][0])
+    before = given.backend_tokenizer.to_str()
+    two = Cascade([member.model for member in one.members], [given, given], 0.9, max_length=6)
+    assert two(long).truncated.all()
+    assert given.backend_tokenizer.to_str() == before
+    assert two.tokenizers[0] is two.tokenizers[1]
+
+
 # --- What is no cascade ---
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (Path("one"), "'one' is one folder; give a list, the smallest model first"),
+        (None, "folders: a NoneType is no sequence of folders; give a list"),
+        (b"one", "folders: a bytes is no sequence"),
+        ({"one", "two"}, "folders: a set is no sequence"),
+        ({"one": 1}, "folders: a dict is no sequence"),
+        (["one", None], r"folders\[1\] is None, a NoneType; give the path of a folder"),
+        ([3], r"folders\[0\] is 3, a int; give the path"),
+    ],
+)
+def test_what_is_no_list_of_folders_is_refused(folders, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        Cascade.from_pretrained(folders, 0.9)
+
+
+def test_folders_may_come_one_by_one(trained):
+    assert len(Cascade.from_pretrained(map(Path, trained[0]), 0.9, max_length=64).members) == 2
+
+
+def test_labels_are_in_the_order_of_their_numbers(trained, tmp_path):
+    """A config.json may have them in another, such as that of strings: 0, 1, 10, 2."""
+    folders = [shutil.copytree(folder, tmp_path / folder.name) for folder in trained[0]]
+
+    def number(labels: dict[str, str]) -> Cascade:
+        path = folders[0] / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"id2label": labels}))
+        return Cascade.from_pretrained(folders, 0.9, max_length=64)
+
+    same = number({"1": "positive", "0": "negative"})
+    assert (same(TEXTS).labels == Cascade.from_pretrained(trained[0], 0.9, 64)(TEXTS).labels).all()
+    with pytest.raises(UserError, match="those of the first member are"):
+        number({"1": "negative", "0": "positive"})
+    with pytest.raises(UserError, match="numbers the labels 1, 2; number them from 0"):
+        number({"1": "negative", "2": "positive"})
+    with pytest.raises(UserError, match=r"never fine-tuned for the 3 labels .* no classifier\."):
+        number({"0": "negative", "1": "positive", "2": "neither"})
 
 
 def test_members_must_agree_on_their_labels(trained, encoders, tmp_path):
@@ -237,11 +297,13 @@ def test_members_that_do_not_fit_are_refused(trained, encoders):
     assert Cascade.from_pretrained(folders, 0.9).max_length == 66
     with pytest.raises(UserError, match="is one folder; give a list"):
         Cascade.from_pretrained(str(folders[0]), 0.9)
+    members = Cascade.from_pretrained(folders, 0.9, max_length=64).members
+    with pytest.raises(UserError, match="takes a list of members, and a list of their tokenizers"):
+        Cascade(members[0], load_tokenizer(folders[0]), 0.9, 64)
     with pytest.raises(UserError, match="0 members and 0 tokenizers"):
         Cascade.from_pretrained([], 0.9)
     with pytest.raises(UserError, match="/nowhere: no such folder"):
         Cascade.from_pretrained(["/nowhere", folders[1]], 0.9)
-    members = Cascade.from_pretrained(folders, 0.9, max_length=64).members
     large = load_tokenizer(encoders["bert-2"])
     large.add_tokens(["unheard-of"])
     with pytest.raises(UserError, match=r"has a vocabulary of \d+, but its tokenizer one of"):

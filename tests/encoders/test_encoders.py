@@ -61,6 +61,10 @@ def cut_weights(folder: Path) -> None:
             r"weights have no encoder\.layer\.2\.\S+ of the shape .*\(4 layers of width 32\)",
         ),
         (
+            lambda folder: edit(folder / "config.json", num_hidden_layers=0),
+            r"its config\.json says that it has 0 layers; the file is damaged",
+        ),
+        (
             lambda folder: edit(folder / "config.json", hidden_size=64),
             r"weights have no embeddings\.\S+ of the shape .*\(2 layers of width 64\)",
         ),

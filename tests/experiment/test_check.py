@@ -5,6 +5,7 @@ import pytest
 
 from cascadebert.core.errors import UserError
 from cascadebert.experiment.check import check, read_override
+from cascadebert.experiment.configuration import load_experiment
 from tests.experiment.test_experiment import ROOT
 
 
@@ -41,6 +42,13 @@ def test_json_with_tabs_and_yaml_are_read(tmp_path):
     path.write_text('{\t"experiment": "mine"}')
     assert check([str(path)]) == "results/mine"
     assert check([]) == "results/movies"
+
+
+@pytest.mark.parametrize("text", ["[", "'", "a: b: c"])
+def test_what_is_neither_true_nor_false_is_refused(text):
+    """As `--config only_finished=[` passes it on."""
+    with pytest.raises(UserError, match=r"only_finished: .* is not of type 'boolean'"):
+        load_experiment(ROOT / "config.yaml", {"experiment": "x", "only_finished": text})
 
 
 def test_make_tells_the_mistakes_before_it_runs(tmp_path):

@@ -28,6 +28,7 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
             model = entry if isinstance(entry, str) else entry["model"]
             if model.startswith("local/"):
                 (tmp_path / model).mkdir(parents=True, exist_ok=True)
+                (tmp_path / model / "config.json").write_text("{}")
         experiment = Experiment(resolve(DEFAULT, override), override)
         refuse_contradictions(experiment)
         assert list_doubts(experiment) == []
@@ -43,6 +44,29 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
         ),
         ("tasks.Movies", DEFAULT["tasks"]["movies"], "tasks: movies and Movies differ only in cap"),
         ("systems.deebert.title", "PABEE", "systems: deebert and pabee have one title, 'PABEE'"),
+        ("systems.deebert.title", "PABEE ", "systems: deebert and pabee have one title, 'PABEE'"),
+        (
+            "tasks.movies.labels",
+            ["a", "b", "c"],
+            "tasks.movies: `labels` has 3 names, but a rating",
+        ),
+        ("tasks.movies.columns", {"text": 1, "rating": 1}, "text and rating are both column 1"),
+        (
+            "submission",
+            {"system": "cascadebert", "speedup": 9},
+            "submission.speedup: no thresholds",
+        ),
+        (
+            "encoders.bert-2.model",
+            str(ROOT / "models"),
+            "has no config.json, which every model has",
+        ),
+        (
+            "encoders.bert-2.model",
+            "config/README.md",
+            "config/README.md is a file; name the folder",
+        ),
+        ("encoders.bert-2.model", "a" * 300, "there is no folder aaa"),
         ("proposed", "bert-12l", "proposed: bert-12l has one exit"),
         ("systems.cascadebert.ablation_of", "cascadebert", "is this system itself"),
         (
@@ -71,7 +95,8 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_what_contradicts_itself_is_refused(path, value, message):
+def test_what_contradicts_itself_is_refused(path, value, message, monkeypatch):
+    monkeypatch.chdir(ROOT)
     experiment = Experiment(changed(path, value))
     with pytest.raises(UserError) as refused:
         refuse_contradictions(experiment)

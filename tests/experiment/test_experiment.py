@@ -58,6 +58,17 @@ def test_the_default_is_the_papers_line_up():
         ),
         ("systems.pabee.training.epochs", 0, r"pabee\.training\.epochs: 0 is less than"),
         ("systems.pabee.training", {}, r"systems\.pabee\.training: \{\} should be non-empty"),
+        (
+            "replicates",
+            2.0,
+            r"replicates: 2\.0 is not of type .*write a whole number without a poi",
+        ),
+        ("tasks.movies.limit.train", 9.0, r"limit\.train: 9\.0 is not of type 'integer'"),
+        ("tasks.movies.labels", ["a ", "b"], r"labels\.0: 'a ' does not fit: .* without spaces at"),
+        ("tasks.movies.source", {"files": {"train": "a{b}.csv"}}, r"'a\{b\}\.csv' .* no braces"),
+        ("systems.pabee.title", "  ", r"pabee\.title: '  ' does not fit: its name in tables"),
+        ("systems.cascadebert.members", [5, "bert-2"], r"members\.0: 5 is not .*\(an encoder, or"),
+        ("encoders.bert-2", 5, r"encoders\.bert-2: 5 is not valid .*or \{model: "),
         ("systems.pabee.training", {"max_length": 9}, r"pabee\.training: .*'max_length'"),
         ("systems.deebert.pooling", "max", r"deebert\.pooling: 'max' is not one of \['first', "),
         ("systems.bert-6l.pooling", "mean", r"systems\.bert-6l: .*'pooling'.*allowed keys"),
@@ -178,8 +189,14 @@ def test_a_key_that_comes_twice_is_refused(tmp_path):
         refuse_repeated_keys(path)
     path.write_text("a: &a {x: 1}\nb: *a\nc: {<<: *a, x: 2}\nd: [*a, *a]\n")
     refuse_repeated_keys(path)
+    path.write_text("a: {x: 1, x: 1}\n")
+    with pytest.raises(UserError, match=r"line 1: the key 'x' is there in this line too, which"):
+        refuse_repeated_keys(path)
     path.write_text('{\t"a": 1}')  # JSON, but no YAML
     refuse_repeated_keys(path)
+    path.write_text('{\t"a": {"x": 1, "x": 1}}')
+    with pytest.raises(UserError, match=r"twice\.yaml: the key 'x' is there twice; rename"):
+        refuse_repeated_keys(path)
 
 
 def test_members_of_a_cascade_may_be_a_part_of_an_encoder_or_students():

@@ -115,6 +115,13 @@ def test_figures_fit_the_page_and_can_be_read(name, tasks):
     assert box.y1 <= height + 0.01
 
 
+def test_a_title_is_no_formula(tmp_path):
+    titles = TITLES | {"cascadebert": r"for $5 and x^^$ \foo % a_b"}
+    f = frames(("movies",))
+    save_figure(figure_tradeoff(f["curves"], f["points"], titles, "cascadebert"), tmp_path / "a")
+    save_figure(figure_reliability(first_exits("movies"), titles), tmp_path / "b")
+
+
 @pytest.mark.slow
 def test_no_pyplot():
     code = "import sys, cascadebert.reporting.figures; sys.exit('matplotlib.pyplot' in sys.modules)"

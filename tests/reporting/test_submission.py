@@ -16,7 +16,8 @@ from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import choose
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.reporting.submission import check_zip, find_submitted_tasks, write_submission
+from cascadebert.experiment.submitted import find_submitted_tasks
+from cascadebert.reporting.submission import check_zip, write_submission
 from cascadebert.systems.exits import CONFIDENCES
 from tests.experiment.test_experiment import DEFAULT
 

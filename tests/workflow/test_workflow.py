@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -174,13 +175,30 @@ def test_its_cascade_can_be_loaded_or_it_says_what_there_is(finished, tmp_path):
         ({"speedup": 3}, r"has no speed-up 3; choose from: 1\.5, 2$"),
         ({"replicate": 2}, "has no replicate 2; choose from: 0, 1$"),
         ({"replicate": -1}, "has no replicate -1"),
+        ({"replicate": True}, "has no replicate True; choose from: 0, 1$"),
+        ({"speedup": np.array([1.5, 2])}, r"has no speed-up array\(\[1\.5, 2\. \]\); choose"),
+        ({"task": pd.Series(["words"])}, "choose from: words$"),
     ]:
         with pytest.raises(UserError, match=message):
             Cascade.from_results(results, **right | wrong)
+    assert len(Cascade.from_results(results, **right, replicate=np.int64(1)).members) == 2
+    for wrong in (None, 5, b"results", [results]):
+        with pytest.raises(UserError, match=r"results is .*; give the folder results/<experiment>"):
+            Cascade.from_results(wrong, **right)
     with pytest.raises(UserError, match=r"not the results of an experiment; .* are: small"):
         Cascade.from_results(results.parent / "smal", **right)
 
     half = shutil.copytree(results, tmp_path / "half", ignore=shutil.ignore_patterns("store"))
+    config = (half / "config.yaml").read_text()
+    for damaged in ("", "- a\n", "a: [", "experiment: small\n"):
+        (half / "config.yaml").write_text(damaged)
+        with pytest.raises(UserError, match=r"config\.yaml is damaged or of another version"):
+            Cascade.from_results(half, **right)
+    for old, new, replicate in (("replicates: 2", "replicates: 3", 2), ("- 0.", "- 0.0", 0)):
+        (half / "config.yaml").write_text(config.replace(old, new))  # margins are such lists
+        with pytest.raises(UserError, match=r"does not fit .*: the experiment is not finished"):
+            Cascade.from_results(half, **right, replicate=replicate)
+    (half / "config.yaml").write_text(config)
     shutil.rmtree(half / "models/words/finetune-bert-4/seed0")
     with pytest.raises(UserError, match="finetune-bert-4/seed0 is missing: the experiment is not"):
         Cascade.from_results(half, **right)
