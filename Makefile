@@ -12,8 +12,10 @@ CORES ?= 2
 CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
-OVERRIDE := $(if $(CONFIG),--configfile '$(CONFIG)')
-CHECK = $(BIN)/python -m cascadebert.experiment.check $(if $(CONFIG),'$(CONFIG)')
+# Quoted for the shell, whatever characters it has.
+FILE := $(if $(CONFIG),'$(subst ','\'',$(CONFIG))')
+OVERRIDE := $(if $(CONFIG),--configfile $(FILE))
+CHECK = $(BIN)/python -m cascadebert.experiment.check $(FILE)
 RESULTS = $(shell $(CHECK) 2> /dev/null)
 
 .PHONY: run test test-fast bench faults showcase

@@ -29,6 +29,6 @@ def limit_waiting() -> None:
     )
 
 
-def shorten_error(error: Exception) -> str:
+def shorten_error(error: BaseException) -> str:
     """Returns type and message of an error in one line; a library's message may have paragraphs."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -40,8 +40,11 @@ def load_dataset(name: str, config: str | None, base: Path = Path("."), **argume
         if explain_error(error, os.curdir):
             raise
         title = f"{name} ({config})" if config else name
+        told = error
+        if isinstance(error, datasets.exceptions.DatasetGenerationError):  # it says no more
+            told = error.__cause__ or error
         raise UserError(
-            f"data set {title} could not be loaded ({shorten_error(error)}); correct its name and "
+            f"data set {title} could not be loaded ({shorten_error(told)}); correct its name and "
             "configuration, make the hub reachable, or give a folder with the data set's files"
         ) from error
 

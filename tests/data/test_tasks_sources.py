@@ -285,6 +285,15 @@ def test_hub_labels_go_by_name(hub):
         load(folder, {key: value for key, value in spec.items() if key != "labels"})
 
 
+def test_a_broken_file_of_a_data_set_is_told(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "train.csv").write_text("a,b\nfine,good\nsplendid,good,best\n")
+    spec = {"source": {"hub": "mine"}, "columns": {"text": "a", "label": "b"}, "labels": ["x", "y"]}
+    with pytest.raises(UserError, match=r"data set mine could not .*: .*fields in line 3, saw 3\)"):
+        load(tmp_path, spec)
+
+
 def test_hub_out_of_reach(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     spec = {"source": {"hub": "nobody/nothing-of-that-name", "config": "rte"}}

@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 
@@ -61,3 +62,14 @@ def test_make_tells_the_mistakes_before_it_runs(tmp_path):
         "configuration, seed",
         "configuration, replicates",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["it's mine.yaml", "über & mehr (2).yaml", 'a "b".yaml', "plain.yaml"]
+)
+def test_make_takes_a_configuration_of_any_name(name):
+    command = ["make", "--dry-run", "--old-file", ".venv/installed", "run", f"CONFIG={name}"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    commands = [line for line in result.stdout.splitlines() if "snakemake" in line]
+    assert [shlex.split(line)[-2:] for line in commands] == [["--configfile", name]] * 2
