@@ -115,7 +115,10 @@ def test_a_tsv_whose_texts_are_all_in_quotes_is_asked_about(films):
 
 @pytest.mark.parametrize(
     ("data", "what"),
-    [(gzip.compress(b"sentence,label\n", mtime=0), "gzip archive"), (b"PAR1\x15\x04\xff", "Parquet file")],
+    [
+        (gzip.compress(b"sentence,label\n", mtime=0), "gzip archive"),
+        (b"PAR1\x15\x04\xff", "Parquet file"),
+    ],
 )
 @pytest.mark.parametrize("form", [{}, {"encoding": "latin-1"}])
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
