@@ -101,7 +101,6 @@ localrules:
     all,
     table1_data,
     table2_main,
-    claims,
     figure_tradeoff,
     summary,
 

@@ -6,7 +6,7 @@ rule summary:
         **{name: evaluation(name) for name in EVALUATION},
         data=prepared(),
         tokens=reference_tokens(),
-        claims="<results>/tables/claims.csv",
+        claims=["<results>/tables/claims.csv"] if "claims" in CATALOGUE.tables else [],
         figure="<results>/figures/figure_tradeoff.png",
     output:
         page="<results>/summary.rst",

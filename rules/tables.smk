@@ -97,30 +97,35 @@ if CATALOGUE.multiclass_tasks:
             "../workflow_scripts/classes.py"
 
 
-rule claims:
-    input:
-        operating_points=evaluation("operating_points"),
-        differences=evaluation("differences"),
-        exit_differences=evaluation("exit_differences"),
-        data=prepared(),
-        predictions=system_predictions(CATALOGUE.claimed),
-        choices=choices(CATALOGUE.claimed),
-    output:
-        **table_files("claims"),
-    log:
-        "<logs>/claims.log",
-    benchmark:
-        "<benchmarks>/claims.tsv"
-    conda:
-        "../environment.yml"
-    params:
-        seed=config["seed"],
-        resamples=config["evaluation"]["resamples"],
-        systems=config["systems"],
-        layerwise=config.get("layerwise"),
-        proposed=config["proposed"],
-        predictions=predictions_folder,
-    message:
-        "the paper's claims, one by one"
-    script:
-        "../workflow_scripts/claims.py"
+if "claims" in CATALOGUE.tables:
+
+    localrules:
+        claims,
+
+    rule claims:
+        input:
+            operating_points=evaluation("operating_points"),
+            differences=evaluation("differences"),
+            exit_differences=evaluation("exit_differences"),
+            data=prepared(),
+            predictions=system_predictions(CATALOGUE.claimed),
+            choices=choices(CATALOGUE.claimed),
+        output:
+            **table_files("claims"),
+        log:
+            "<logs>/claims.log",
+        benchmark:
+            "<benchmarks>/claims.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            seed=config["seed"],
+            resamples=config["evaluation"]["resamples"],
+            systems=config["systems"],
+            layerwise=config.get("layerwise"),
+            proposed=config["proposed"],
+            predictions=predictions_folder,
+        message:
+            "the paper's claims, one by one"
+        script:
+            "../workflow_scripts/claims.py"

@@ -17,7 +17,7 @@ with job(snakemake):
             differences=differences,
             exits=exits,
             exit_differences=exit_differences,
-            claims=pd.read_csv(snakemake.input.claims),
+            claims=pd.concat([pd.DataFrame(), *map(pd.read_csv, snakemake.input.claims)]),
         ),
         Subject(
             experiment=snakemake.params.experiment,

@@ -102,11 +102,13 @@ def test_each_class_has_a_score(made):
 def test_where_nothing_tries_dar_nothing_asks_about_it(made):
     results = made / "results/leaking"
     names = {path.stem for path in (results / "tables").iterdir()}
-    assert names == {"table1_data", "table2_main", "classes", "probes", "claims", "provenance"}
+    assert names == {"table1_data", "table2_main", "classes", "probes", "provenance"}
     assert {path.stem for path in (results / "figures").iterdir()} == {"figure_tradeoff"}
     page = (results / "summary.rst").read_text()
     assert "How much faster is Cascade, and at what loss?" in page
     assert "Tables 4 and 5, the reliability diagrams and the figure of confidence are left" in page
+    assert "The table of the paper's claims is left out" in page
+    assert "The paper's claims here" not in page
 
 
 def test_its_cascade_asks_for_the_pairs(made):
