@@ -11,6 +11,7 @@ results/<experiment>/performance.
 import argparse
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def list_served(bench: Bench) -> list[Served]:
         if system is not full and (system.rule is not CONFIDENCES or system.key == proposed)
     ]
     found = [served for system in (full, *others) for served in bench.serve(system)]
-    return [*found, *map(bench.choose_by_time, BATCHES)]
+    return [*found, *chain.from_iterable(map(bench.choose_by_time, BATCHES))]
 
 
 def measure_answers(bench: Bench, served: Served, texts: Texts) -> dict[str, float]:

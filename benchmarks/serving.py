@@ -64,6 +64,7 @@ class Bench:
         self.max_length = self.experiment.config["training"]["max_length"]
         self.folder = results / "performance"
         self.folder.mkdir(exist_ok=True)
+        self.predicted: dict[tuple[Run, str, str], Predictions] = {}
         self.full = Run("finetune", self.experiment.config["reference"])
 
     def proposed_runs(self) -> tuple[Run, ...]:
@@ -89,7 +90,8 @@ class Bench:
             tokenizer = load_tokenizer(self.trained(run))
             given = encode_texts(*self.texts("train", CALIBRATION), tokenizer, self.max_length)
             rows = np.arange(len(given))
-            samples = [given.pad(part) for part in np.split(rows, len(rows) // 32)]
+            parts = np.array_split(rows, max(1, len(rows) // 32))
+            samples = [given.pad(part) for part in parts]
             print(f"exporting {run.name}", flush=True)
             place.parent.mkdir(exist_ok=True)
             export_member(self.trained(run), samples, place)
@@ -103,19 +105,21 @@ class Bench:
 
     def predict(self, runs: tuple[Run, ...], runtime: str, split: str) -> Predictions:
         """The logits of all members of a cascade on a split, as this runtime computes them."""
-        labels = self.labels(split)
-        members = []
-        for run in runs:
-            cascade = self.cascade((run,), runtime)
-            members.append(
-                Predictions(
-                    logits=np.log(cascade(*self.texts(split)).probabilities)[:, None],
-                    costs=cascade.layers.astype(float),
-                    ids=np.arange(len(labels)),
-                    labels=labels,
-                )
-            )
+        members = [self.predict_member(run, runtime, split) for run in runs]
         return functools.reduce(Predictions.followed_by, members)
+
+    def predict_member(self, run: Run, runtime: str, split: str) -> Predictions:
+        """Kept, since every threshold asks for it."""
+        key = (run, runtime, split)
+        if key not in self.predicted:
+            cascade, labels = self.cascade((run,), runtime), self.labels(split)
+            self.predicted[key] = Predictions(
+                logits=np.log(cascade(*self.texts(split)).probabilities)[:, None],
+                costs=cascade.layers.astype(float),
+                ids=np.arange(len(labels)),
+                labels=labels,
+            )
+        return self.predicted[key]
 
     def choice(self, system: System) -> Choice:
         folder = self.results / "evaluation" / self.task.name / "choices"
@@ -167,13 +171,9 @@ class Bench:
             computed = self.predict(runs, runtime, "test")
             return self.take(system, computed, knob)
 
-        kind = (
-            "cascade"
-            if len(runs) > 1
-            else "full model"
-            if runs == (self.full,)
-            else "smaller model"
-        )
+        kind = "cascade" if len(runs) > 1 else "smaller model"
+        if runs == (self.full,):
+            kind = "full model"
         return Served(system.key, system.title, kind, runtime, target, answer, exits)
 
     def as_early_exits(self, system: System, run: Run, target: float, knob: Knob) -> Served:
@@ -211,8 +211,8 @@ class Bench:
         near = abs(signal - np.asarray(knob)).min(axis=1, initial=np.inf)
         return computed.costs[exits], near
 
-    def choose_by_time(self, batch_size: int) -> Served:
-        """The cascade that is fastest on dev among those that keep the promise there.
+    def choose_by_time(self, batch_size: int) -> Iterator[Served]:
+        """The cascade that is fastest on dev among those that keep the promise there, if any does.
 
         Every cascade of the experiment, every threshold, and both precisions of ONNX Runtime are
         candidates.
@@ -230,11 +230,14 @@ class Bench:
                 # A speed-up is the last member's seconds over the cascade's.
                 took = np.where(swept.scores >= least, seconds[-1] / swept.speedups, np.inf)
                 best = int(took.argmin())
-                found.append((took[best], system, runs, runtime, swept.knobs[best].tolist()))
+                if np.isfinite(took[best]):
+                    found.append((took[best], system, runs, runtime, swept.knobs[best].tolist()))
+        if not found:
+            return
         _, system, runs, runtime, knob = min(found, key=lambda each: each[0])
         served = self.as_cascade(system, runs, runtime, np.nan, knob)
         key, title = f"chosen_{batch_size}", f"{system.title}, chosen for batches of {batch_size}"
-        return replace(served, system=key, title=title, kind="cascade chosen by time")
+        yield replace(served, system=key, title=title, kind="cascade chosen by time")
 
     def time_member(self, system: System, run: Run, runtime: str, batch_size: int) -> float:
         """Seconds a text, on development texts."""

@@ -74,7 +74,10 @@ def make_examples(
 
 
 def _check_header(table: Table, columns: dict[str, str | int], labels: list[str]) -> None:
-    """Raises UserError if the header of a table whose columns have numbers has a row's values."""
+    """Raises UserError if the header of a table whose columns have numbers may be a row.
+
+    Its label tells. Without labels, as in many test files, only the task's `format` can.
+    """
     if not table.header:
         return
     names = list(table.cells.columns)
@@ -84,6 +87,14 @@ def _check_header(table: Table, columns: dict[str, str | int], labels: list[str]
         if isinstance(key, int) and table.has(key) and isinstance(names[key], str)
     }
     if len(header) < len(columns):
+        by_place = all(isinstance(key, int) for key in columns.values())
+        has_labels = table.has(columns.get("label", columns.get("rating", "")))
+        if by_place and not has_labels and not table.header_said:
+            raise table.error(
+                1,
+                "this line is a header or a row, and without labels nothing tells which; set the "
+                "task's format.header to true or false",
+            )
         return
     if _may_be_label(header.get("label", header.get("rating", "")), columns, labels):
         raise table.error(

@@ -49,6 +49,7 @@ class Table:
             null
     broken: the number of rows that were left out for a wrong number of fields
     header: whether the file's first line names the columns
+    header_said: whether the file's `format` says so, or that it does not
     quoted: the delimiter of a file whose quotes enclose fields, though its `format` does not say so
     """
 
@@ -58,6 +59,7 @@ class Table:
     cells: pd.DataFrame
     broken: int = 0
     header: bool = False
+    header_said: bool = False
     quoted: str | None = None
 
     def error(self, place: object, reason: str) -> UserError:
@@ -153,7 +155,16 @@ def parse(
         del rows[place]
     cells = pd.DataFrame(list(rows.values()), list(rows), list(header), dtype=object)
     doubtful = delimiter if quotes and "quotes" not in form else None
-    return Table(origin, phrase, "line", cells, len(wrong), header=named, quoted=doubtful)
+    return Table(
+        origin,
+        phrase,
+        "line",
+        cells,
+        broken=len(wrong),
+        header=named,
+        header_said="header" in form,
+        quoted=doubtful,
+    )
 
 
 def _decode(data: bytes, origin: str, encoding: str) -> str:

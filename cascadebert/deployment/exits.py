@@ -10,7 +10,7 @@ from torch import nn
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.encoders.layers import list_layers, replaced_layers
-from cascadebert.models.base import ExitModel
+from cascadebert.models.base import EarlyExitModel
 from cascadebert.models.building import find_encoder
 from cascadebert.systems.exits import ExitRule, Knob
 
@@ -22,7 +22,7 @@ class EarlyExits:
     batch; the others go on together.
     """
 
-    def __init__(self, model: ExitModel, rule: ExitRule, knob: Knob):
+    def __init__(self, model: EarlyExitModel, rule: ExitRule, knob: Knob):
         """model: DeeBERT's, PABEE's, or another with exits before the last layer"""
         self.model, self.rule, self.knob = model.eval(), rule, knob
         self.encoder = find_encoder(model)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.deployment.members import FILES, INT8, ONNX
 from cascadebert.encoders.loading import (
@@ -32,7 +33,11 @@ def export_member(folder: File, samples: Sequence[Batch], out: File) -> None:
     folder:  the classifier in Hugging Face layout
     samples: batches of texts as those that the classifier will read; the scales of int8 come from
              them
+
+    Raises UserError if there is no sample.
     """
+    if not samples:
+        raise UserError(f"{folder}: there is no sample; give texts as those that it will read")
     config = load_config(folder)
     model = load_classifier(folder, label_names(config)).eval()
     with replacing(out) as draft:

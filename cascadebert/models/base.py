@@ -38,21 +38,6 @@ class ExitModel(nn.Module, ABC):
         step: from 0 to steps - 1
         """
 
-    def exit_logits(
-        self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
-    ) -> torch.Tensor:
-        """Logits `[batch, labels]` of one exit, when an input may leave before the last layer.
-
-        exit:           from 0 on
-        states:         after the exit's layer, `[batch, tokens, width]`
-        attention_mask: `[batch, tokens]`, 0 for padding
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no exit before its last layer")
-
-    def run_encoder(self, inputs: Inputs) -> torch.Tensor | None:
-        """Runs all layers; logits `[batch, labels]` of the last exit, or None for `exit_logits`."""
-        raise NotImplementedError(f"{type(self).__name__} has no exit before its last layer")
-
     def added_exits(self) -> Sequence[nn.Module]:
         """The parts that the method adds to the encoder; `training.exit_rate` is theirs."""
         return ()
@@ -64,6 +49,25 @@ class ExitModel(nn.Module, ABC):
     def load(self, folder: File) -> None:
         """Reads the trained parts from a folder that `save` wrote."""
         load_weights(self, folder)
+
+
+class EarlyExitModel(ExitModel):
+    """A model that an input may leave before the last layer, see `deployment.exits`."""
+
+    @abstractmethod
+    def exit_logits(
+        self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits `[batch, labels]` of one exit.
+
+        exit:           from 0 on
+        states:         after the exit's layer, `[batch, tokens, width]`
+        attention_mask: `[batch, tokens]`, 0 for padding
+        """
+
+    @abstractmethod
+    def run_encoder(self, inputs: Inputs) -> torch.Tensor | None:
+        """Runs all layers; logits `[batch, labels]` of the last exit, or None for `exit_logits`."""
 
 
 class BuildModel(Protocol):

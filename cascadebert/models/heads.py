@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import list_untrained
 from cascadebert.encoders.weights import load_weights, save_weights
-from cascadebert.models.base import ExitModel, Inputs
+from cascadebert.models.base import EarlyExitModel, Inputs
 from cascadebert.systems.method import Run
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def make_off_ramps(classifier: "PreTrainedModel", labels: int) -> nn.ModuleList:
     )
 
 
-class JointExits(ExitModel):
+class JointExits(EarlyExitModel):
     """An exit after every layer, trained together with the encoder.
 
     Exits that a method adds read pooled states. On an encoder that came without a pooler they start
@@ -136,7 +136,7 @@ class JointExits(ExitModel):
         return self.scales[exit](pool(states, attention_mask, self.pooling))
 
 
-class FrozenExits(ExitModel):
+class FrozenExits(EarlyExitModel):
     """A trained, frozen model with a head after every layer but the last; only heads are trained.
 
     The heads depend on the model's states alone, so training computes these once

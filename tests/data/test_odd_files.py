@@ -219,6 +219,17 @@ def test_numbered_keys_of_json_lines_are_no_header(tmp_path):
         load(tmp_path, SPEC | {"source": source, "columns": {"text": "x", "label": 1}})
 
 
+def test_the_first_line_of_a_file_without_labels_is_not_guessed(films):
+    for split in ("train", "dev"):
+        (films / f"{split}.csv").write_text("text,label\nfine,good\nawful,bad\n")
+    (films / "test.csv").write_text("a text\nanother text\n")
+    spec = SPEC | {"columns": {"text": 0, "label": 1}, "unlabelled_test": True}
+    with pytest.raises(UserError, match=r"test\.csv, line 1: this line is a header or a row"):
+        load(films, spec)
+    task = load(films, spec | {"format": {"header": True}})
+    assert task.splits["test"]["text"].tolist() == ["another text"]
+
+
 def test_ratings_of_one_sign_are_called_so(films):
     for split in FILES:
         write(films / f"{split}.csv", [("fine", "5"), ("awful", "1")])
