@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from tests.workflow.command import ROOT, snakemake_as_users_do
+from tests.workflow.command import ROOT, snakemake, snakemake_as_users_do
 from tests.workflow.conftest import write
 
 RUN = "results/small/models/words/finetune-bert-2-margin0.5"
@@ -25,7 +25,7 @@ def trained(config, task, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
         patch.setenv("TMPDIR", str(folder))  # others' locks are no business of this test
-        result = snakemake_as_users_do(
+        result = snakemake(
             folder,
             *(f"{RUN}/seed{seed}" for seed in (0, 1)),
             *("--configfile", str(path)),

@@ -3,17 +3,17 @@
 The jobs run here and not in pods, but find their files as pods do: copied from a bucket.
 """
 
+import contextlib
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.workflow.command import ROOT
+from tests.workflow.command import ROOT, warm_server
 from tests.workflow.conftest import read_all, write
 
 BUCKET = "my-bucket"  # of the profile
@@ -71,9 +71,9 @@ def clone(tmp_path, config, task, storage):
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/kubernetes"]
-    command += ["--configfile", "small.yaml", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    profile = ("--profile", "profiles/kubernetes")
+    with contextlib.chdir(folder):
+        return warm_server().run("snakemake", *profile, "--configfile", "small.yaml", *arguments)
 
 
 def test_a_dry_run_plans_with_what_is_in_the_bucket(clone):

@@ -2,7 +2,7 @@
 
 Importing torch and transformers takes most of a small job's time. Tests of workflows start hundreds
 of jobs, so they hand them to a server that has done it once. What runs is Snakemake and the scripts
-themselves. Tests about processes (faults, clusters, GPUs) start them as a user does.
+themselves. Tests about processes (faults, clusters) start them as a user does.
 """
 
 import json
@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -85,6 +86,7 @@ def answer(connection: socket.socket, python: str) -> None:
     os.chdir(given["folder"])
     os.environ.clear()
     os.environ.update(given["environment"])
+    tempfile.tempdir = None  # of the environment, and found when it is asked for
     connection.send(str(os.getpid()).encode())
     sys.executable = python  # Snakemake starts scripts with it
     sys.argv = given["arguments"]
