@@ -19,16 +19,20 @@ EVALUATION = ["operating_points", "curves", "exits", "probes", "classes"]
 EVALUATION += ["differences", "exit_differences"]
 
 
-def split_packs(members):
-    """Packs of trainings that share a job, and therefore a process."""
+def split_packs(members, together=1):
+    """Packs of trainings that share a job, and therefore a process; so many are kept together."""
     members = list(members)
-    size = config["pack"]
+    size = max(1, config["pack"] // together) * together
     return [members[i : i + size] for i in range(0, len(members), size)]
 
 
 # Each pack is a rule of its own, so that a job's outputs are known by name.
 PACKS = {
-    "label_runs": split_packs(product(EXPERIMENT.folds, EXPERIMENT.seeds)),
+    "label_runs": split_packs(
+        product(EXPERIMENT.folds, EXPERIMENT.seeds),
+        # The seeds of a fold learn from the same examples, so they are what is stacked.
+        together=len(EXPERIMENT.seeds) if config["difficulty"]["stacked"] else 1,
+    ),
     "train": split_packs(EXPERIMENT.replicates),
 }
 for rule_name, members in PACKS.items():

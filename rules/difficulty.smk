@@ -25,6 +25,7 @@ for number, members in enumerate(PACKS["label_runs"]):
             encoder=labeller_encoder_folder,
             members=members,
             folds=len(EXPERIMENT.folds),
+            stacked=config["difficulty"]["stacked"],
             settings=labeller_settings,
             seed=config["seed"],
             store=f"{EXPERIMENT.results}/store",

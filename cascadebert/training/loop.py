@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -71,22 +72,32 @@ def autocast(precision: str, where: torch.device) -> torch.autocast:
     return torch.autocast(where.type, torch.bfloat16, enabled=reduced)
 
 
-def make_optimizer(model: ExitModel, settings: Settings) -> torch.optim.AdamW:
+def make_optimizer(
+    model: ExitModel, settings: Settings, weights: Mapping[str, torch.Tensor] | None = None
+) -> torch.optim.AdamW:
     """AdamW with decoupled weight decay; none on biases and LayerNorm, which have one dimension.
 
     The model's `added_exits` learn at `exit_rate` times the learning rate.
+
+    weights: what is trained in place of the model's own weights of these names
     """
     added = {p for part in model.added_exits() for p in part.parameters()}
+    own = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained = own if weights is None else weights
     groups = []
     for rate, inside in ((1.0, False), (settings.exit_rate, True)):
-        trained = [p for p in model.parameters() if p.requires_grad and (p in added) == inside]
+        names = [name for name, p in own.items() if (p in added) == inside]
         groups += [
             {
-                "params": [p for p in trained if p.ndim > 1],
+                "params": [trained[name] for name in names if own[name].ndim > 1],
                 "weight_decay": settings.weight_decay,
                 "rate": rate,
             },
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "rate": rate},
+            {
+                "params": [trained[name] for name in names if own[name].ndim <= 1],
+                "weight_decay": 0.0,
+                "rate": rate,
+            },
         ]
     groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)

@@ -26,7 +26,8 @@ from cascadebert.training.head_training import train_heads
 from cascadebert.training.loop import Examples, Regularisation, Settings, predict, train
 from cascadebert.training.probes import predict_with_probes, scale_exits
 from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
-from cascadebert.training.store import Store, fingerprint
+from cascadebert.training.stacked import train_stack
+from cascadebert.training.store import Store, fingerprint, put
 
 TRAIN = "train"
 
@@ -78,6 +79,10 @@ class LabellingJob(Job):
     replicate: int
 
     @property
+    def own_seed(self) -> int:
+        return self.derive_seed("difficulty", self.run.name, self.fold, self.replicate)
+
+    @property
     def key(self) -> str:
         """The job's name in the store."""
         return _fingerprint("difficulty", self, [self.fold, self.folds, self.replicate])
@@ -127,37 +132,74 @@ def label_run(job: LabellingJob, store: Store, output: File) -> None:
     """
 
     def label(draft: Path, checkpoint: Checkpoint) -> None:
-        task, run = job.task, job.run
-        data, dev = job.load_split(TRAIN), job.load_split(DEV)
-        fold_seed = job.derive_seed("folds")
-        numbers = assign_folds(data.labels, job.folds, fold_seed, task.name, task.labels)
-        inside = data.take(np.flatnonzero(numbers != job.fold))
-        held_out = data.take(np.flatnonzero(numbers == job.fold))
-        seed = job.derive_seed("difficulty", run.name, job.fold, job.replicate)
-        model = job.new_model(seed)
-        check_reads(model, job.encoder, data)
-        train(
-            model,
-            Examples(train=inside, dev=dev, metric=task.metric),
-            job.settings,
-            seed=seed,
-            name=f"difficulty {task.name}/{run.name} fold {job.fold} seed {job.replicate}",
-            checkpoint=checkpoint,
-        )
-        probabilities = torch.from_numpy(predict(model, held_out)[:, 0]).softmax(-1)
-        confidence, predicted = (values.numpy() for values in probabilities.max(-1))
-        table = pd.DataFrame(
-            {
-                "id": held_out.ids,
-                "predicted": predicted,
-                "confidence": confidence,
-                "correct": predicted == held_out.labels,
-            }
-        )
-        table.attrs = describe_machine(job.settings.precision)
-        table.to_parquet(draft, index=False)
+        examples, held_out = _split_fold(job)
+        model = _new_labeller(job)
+        name = f"{_name_labelling(job)} seed {job.replicate}"
+        train(model, examples, job.settings, seed=job.own_seed, name=name, checkpoint=checkpoint)
+        _write_answers(job, model, held_out, draft)
 
     store.once(job.key, output, label)
+
+
+def label_stack(jobs: Sequence[LabellingJob], store: Store, outputs: Sequence[File]) -> None:
+    """As `label_run`, for all seeds of a fold at once (`stacked`)."""
+
+    def label(draft: Path, checkpoint: Checkpoint) -> None:
+        examples, held_out = _split_fold(jobs[0])
+        models = [_new_labeller(job) for job in jobs]
+        train_stack(
+            models,
+            [examples] * len(jobs),
+            jobs[0].settings,
+            seeds=[job.own_seed for job in jobs],
+            name=_name_labelling(jobs[0]),
+            checkpoint=checkpoint,
+        )
+        draft.mkdir()
+        for job, model in zip(jobs, models, strict=True):
+            _write_answers(job, model, held_out, draft / f"{job.replicate}.parquet")
+
+    numbers = [jobs[0].fold, jobs[0].folds, *(job.replicate for job in jobs)]
+    kept = store.keep(_fingerprint("difficulty stack", jobs[0], numbers), label)
+    for job, output in zip(jobs, outputs, strict=True):
+        put(kept / f"{job.replicate}.parquet", output)
+
+
+def _split_fold(job: LabellingJob) -> tuple[Examples, TokenizedSplit]:
+    """What the job trains on, and the examples of the fold that it holds out."""
+    task, data = job.task, job.load_split(TRAIN)
+    seed = job.derive_seed("folds")
+    numbers = assign_folds(data.labels, job.folds, seed, task.name, task.labels)
+    inside = data.take(np.flatnonzero(numbers != job.fold))
+    examples = Examples(train=inside, dev=job.load_split(DEV), metric=task.metric)
+    return examples, data.take(np.flatnonzero(numbers == job.fold))
+
+
+def _new_labeller(job: LabellingJob) -> ExitModel:
+    model = job.new_model(job.own_seed)
+    check_reads(model, job.encoder, job.load_split(TRAIN))
+    return model
+
+
+def _name_labelling(job: LabellingJob) -> str:
+    return f"difficulty {job.task.name}/{job.run.name} fold {job.fold}"
+
+
+def _write_answers(
+    job: LabellingJob, model: ExitModel, held_out: TokenizedSplit, path: Path
+) -> None:
+    probabilities = torch.from_numpy(predict(model, held_out)[:, 0]).softmax(-1)
+    confidence, predicted = (values.numpy() for values in probabilities.max(-1))
+    table = pd.DataFrame(
+        {
+            "id": held_out.ids,
+            "predicted": predicted,
+            "confidence": confidence,
+            "correct": predicted == held_out.labels,
+        }
+    )
+    table.attrs = describe_machine(job.settings.precision)
+    table.to_parquet(path, index=False)
 
 
 def train_run(job: TrainingJob, store: Store, folder: File) -> None:

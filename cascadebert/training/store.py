@@ -52,10 +52,15 @@ class Store:
     def once(self, key: str, output: File, make: Callable[[Path, Checkpoint], None]) -> None:
         """Puts at `output` the result that `make` writes, or wrote for this key before.
 
-        make: is given the path to write to, and a checkpoint that outlives an interruption
-
         The store and the output share their disk space (hard links, where the file system has
         them).
+        """
+        put(self.keep(key, make), output)
+
+    def keep(self, key: str, make: Callable[[Path, Checkpoint], None]) -> Path:
+        """Returns where the result lies that `make` writes, or wrote for this key before.
+
+        make: is given the path to write to, and a checkpoint that outlives an interruption
         """
         kept = Path(self.folder, key)
         sums = kept / ".sha256"
@@ -71,11 +76,16 @@ class Store:
                     make(draft / "made", checkpoint)
                     write_checksums(draft, draft / sums.name, draft)
                 checkpoint.remove()
-        with replacing(output) as draft:
-            if (made := kept / "made").is_dir():
-                shutil.copytree(made, draft, copy_function=_link)
-            else:
-                _link(made, draft)
+        return kept / "made"
+
+
+def put(kept: Path, output: File) -> None:
+    """Puts a result of the store, a file or a folder, at `output`."""
+    with replacing(output) as draft:
+        if kept.is_dir():
+            shutil.copytree(kept, draft, copy_function=_link)
+        else:
+            _link(kept, draft)
 
 
 def _link(source: File, target: File) -> None:

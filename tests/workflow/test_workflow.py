@@ -316,3 +316,17 @@ def test_a_bad_row_is_named_and_leaves_nothing_half_done(tmp_path, config, task)
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "results/small/data/words").exists()
     assert list((tmp_path / "results/small/data").glob("*")) == []
+
+
+def test_labels_of_stacked_trainings_are_of_all_examples(config, task, tmp_path):
+    """Seeds of a fold share a job, whatever `pack` says."""
+    changed = {"pack": 1, "difficulty": {**config["difficulty"], "stacked": True}}
+    path = write(tmp_path, {**config, **changed}, task)
+    target = "results/small/difficulty/words/finetune-bert-2.parquet"
+    result = snakemake(tmp_path, target, "--configfile", str(path))
+    assert result.returncode == 0, result.stderr
+    labelled = pd.read_parquet(tmp_path / target)
+    assert sorted(labelled["id"]) == sorted(task.splits["train"]["id"])
+    assert 0 < labelled["difficult"].mean() < 1
+    log = (tmp_path / "results/small/logs/label_runs/words/finetune-bert-2/0.log").read_text()
+    assert "finetune-bert-2 fold 0 1 epoch 2: dev accuracy" in log

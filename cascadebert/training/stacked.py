@@ -1,0 +1,245 @@
+"""Trains several copies of a model as one model, whose weights have a leading axis of copies.
+
+Each copy has batches of its own. It ends with the weights that `loop.train` gives it, but for
+rounding and for the masks that dropout draws. A GPU is much faster at one large product than at
+many small ones; a CPU is not.
+"""
+
+import copy
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.functional import pad
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.progress import Progress
+from cascadebert.data.scores import score
+from cascadebert.data.tokens import make_shuffled_batches, make_sorted_batches
+from cascadebert.models.base import ExitModel, Inputs
+from cascadebert.training.checkpoint import (
+    Checkpoint,
+    Tensors,
+    optimizer_tensors,
+    random_states,
+    restore_optimizer,
+    restore_random_states,
+)
+from cascadebert.training.loop import (
+    PARTS,
+    Batches,
+    Examples,
+    Settings,
+    autocast,
+    choose_device,
+    learning_rate,
+    make_optimizer,
+)
+
+log = logging.getLogger(__name__)
+
+BATCH = 128  # of the examples that choose the epoch
+
+
+class Stack:
+    """Copies of one model, computed at once.
+
+    weights: of all copies by name, `[models, ...]`
+    """
+
+    def __init__(self, models: Sequence[ExitModel]):
+        """models: of one form, whose objective takes no decision that depends on the data"""
+        forms = [_Form(model) for model in models]
+        self.form = copy.deepcopy(forms[0])
+        self.size = len(forms)
+        self.weights, buffers = stack_module_state(forms)
+        self.buffers = {name: values[0] for name, values in buffers.items()}
+
+    def compute_losses(
+        self, models: list[int], inputs: Inputs, gold: torch.Tensor, step: int, steps: int
+    ) -> torch.Tensor:
+        """The loss of each of these models, `[models]`, of batches `[models, batch, tokens]`."""
+        self.form.train()
+        is_whole = models == list(range(self.size))
+        weights = {key: w if is_whole else w[models] for key, w in self.weights.items()}
+
+        def compute_loss(weights: Tensors, inputs: Inputs, gold: torch.Tensor) -> torch.Tensor:
+            arguments = (inputs, gold, step, steps)
+            return functional_call(self.form, (weights, self.buffers), arguments)
+
+        return vmap(compute_loss, randomness="different")(weights, inputs, gold)
+
+    @torch.no_grad()
+    def predict(self, data: Batches, precision: str) -> np.ndarray:
+        """The labels of all exits, int64 `[models, examples, exits]`; all models read the same."""
+        self.form.eval()
+
+        def compute_logits(weights: Tensors, inputs: Inputs) -> torch.Tensor:
+            return functional_call(self.form, (weights, self.buffers), (inputs,))
+
+        answer = vmap(compute_logits, in_dims=(0, None))
+        found: list[np.ndarray] = []
+        order: list[np.ndarray] = []
+        for rows in make_sorted_batches(data.lengths, BATCH):
+            inputs = {key: value.to(choose_device()) for key, value in data.batch(rows).items()}
+            with autocast(precision, choose_device()):
+                found.append(answer(self.weights, inputs).argmax(dim=-1).cpu().numpy())
+            order.append(rows)
+        predicted = np.concatenate(found, axis=1)
+        predicted[:, np.concatenate(order)] = predicted.copy()
+        return predicted
+
+
+class _Form(nn.Module):
+    """The model of which a stack has several, as one function of its weights."""
+
+    def __init__(self, model: ExitModel):
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        inputs: Inputs,
+        gold: torch.Tensor | None = None,
+        step: int = 0,
+        steps: int = 1,
+    ) -> torch.Tensor:
+        """The loss, or the logits where there is no gold label."""
+        # transformers looks whether a mask of two axes hides anything, which vmap cannot do for
+        # several models at once. It takes one of four axes as a term of the attention scores.
+        hidden = 1 - inputs["attention_mask"].to(torch.float32)
+        mask = (hidden * torch.finfo(torch.float32).min)[:, None, None]
+        inputs = inputs | {"attention_mask": mask}
+        if gold is None:
+            return self.model(inputs)
+        _, loss = self.model.objective(inputs, gold, step, steps)
+        return loss
+
+
+def train_stack(
+    models: Sequence[ExitModel],
+    examples: Sequence[Examples],
+    settings: Settings,
+    *,
+    seeds: Sequence[int],
+    name: str,
+    checkpoint: Checkpoint | None = None,
+) -> list[list[float]]:
+    """Fine-tunes models in place, each as `loop.train` does without a regularisation.
+
+    models:   of one form, see `Stack`
+    examples: of each model; as many of them for each, and one development split for all
+    seeds:    of each model
+    name:     of the training, in the log
+
+    Returns the dev scores after each epoch, in percent, a list for each model. Raises UserError if
+    a loss is not finite.
+    """
+    in_epoch = {-(-len(each.train) // settings.batch_size) for each in examples}
+    if len({len(each.train) for each in examples}) > 1:
+        raise ValueError("models of a stack learn from equally many examples")
+    where = choose_device()
+    for model in models:
+        model.to(where)
+    stack = Stack(models)
+    weights = {key.removeprefix("model."): weight for key, weight in stack.weights.items()}
+    optimizer = make_optimizer(models[0], settings, weights)
+    [in_epoch] = in_epoch
+    steps = settings.epochs * in_epoch
+    samplers = [np.random.default_rng(seed) for seed in seeds]
+    torch.manual_seed(seeds[0])  # dropout
+    best = {key: weight.detach().clone() for key, weight in stack.weights.items()}
+    scores: list[list[float]] = [[] for _ in models]
+    done = 0
+    stored = checkpoint.load(PARTS) if checkpoint else None
+    if stored is not None:
+        parts, about = stored
+        with torch.no_grad():
+            for key, weight in stack.weights.items():
+                weight.copy_(parts["model"][key])
+                best[key].copy_(parts["best"][key])
+        restore_optimizer(optimizer, parts["optimizer"])
+        restore_random_states(parts["random"], where)
+        scores, done = about["scores"], about["step"]
+    progress = Progress(name, steps, done)
+    for epoch in range(settings.epochs):
+        batches = [
+            make_shuffled_batches(each.train.lengths, settings.batch_size, sampler)
+            for each, sampler in zip(examples, samplers, strict=True)
+        ]
+        for rows in list(zip(*batches, strict=True))[max(0, progress.done - epoch * in_epoch) :]:
+            for group in optimizer.param_groups:
+                group["lr"] = group["rate"] * learning_rate(progress.done, steps, settings)
+            with autocast(settings.precision, where):
+                losses = torch.cat(
+                    [
+                        stack.compute_losses(numbers, *batch, progress.done, steps)
+                        for numbers, batch in _read_batches(examples, rows)
+                    ]
+                )
+            optimizer.zero_grad(set_to_none=True)
+            losses.sum().backward()
+            _clip(list(stack.weights.values()), settings.clip)
+            optimizer.step()
+            progress.step(f"epoch {epoch + 1}/{settings.epochs}")
+            if checkpoint and checkpoint.due():
+                parts = (stack.weights, optimizer_tensors(optimizer), random_states(where), best)
+                about = {"step": progress.done, "scores": scores}
+                checkpoint.save(dict(zip(PARTS, parts, strict=True)), about)
+            if progress.done % in_epoch == 0 and not losses.isfinite().all():
+                raise UserError(
+                    f"{name}: a loss is not finite at step {progress.done} of {steps}; the "
+                    "learning rate is probably too high (training.learning_rate)"
+                )
+
+        if len(scores[0]) > epoch:
+            continue
+        dev, metric = examples[0].dev, examples[0].metric
+        for number, predicted in enumerate(stack.predict(dev, settings.precision)):
+            reached = float(np.mean([score(metric, exit, dev.labels) for exit in predicted.T]))
+            log.info("%s %d epoch %d: dev %s %.2f", name, number, epoch + 1, metric, reached)
+            if reached > max(scores[number], default=-1):
+                for key, weight in stack.weights.items():
+                    best[key][number] = weight[number].detach()
+            scores[number].append(reached)
+
+    for number, model in enumerate(models):
+        own = {key.removeprefix("model."): weight[number] for key, weight in best.items()}
+        model.load_state_dict(own, strict=False)  # buffers are nothing that is learnt
+    return scores
+
+
+def _read_batches(
+    examples: Sequence[Examples], rows: Sequence[np.ndarray]
+) -> Iterator[tuple[list[int], tuple[Inputs, torch.Tensor]]]:
+    """The batches of models that have equally many rows, and the numbers of these models.
+
+    An epoch has one smaller batch, which comes at another step for each model. Batches are padded
+    to the longest of all: `[models, batch, tokens]`, with labels `[models, batch]`.
+    """
+    where = choose_device()
+    for size in sorted({len(chosen) for chosen in rows}):
+        numbers = [number for number, chosen in enumerate(rows) if len(chosen) == size]
+        batches = [examples[number].train.batch(rows[number]) for number in numbers]
+        longest = max(batch["attention_mask"].shape[1] for batch in batches)
+        inputs = {
+            key: torch.stack(
+                [pad(batch[key], (0, longest - batch[key].shape[1])) for batch in batches]
+            )
+            for key in batches[0]
+        }
+        gold = np.stack([examples[number].train.labels[rows[number]] for number in numbers])
+        moved = {key: value.to(where) for key, value in inputs.items()}
+        yield numbers, (moved, torch.from_numpy(gold).to(where))
+
+
+def _clip(weights: list[torch.Tensor], largest: float) -> None:
+    """As `torch.nn.utils.clip_grad_norm_`, each model by a norm of its own."""
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+    scales = (largest / (norms + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(scales.view(-1, *[1] * (gradient.ndim - 1)))

@@ -1,0 +1,143 @@
+"""A stack of models trains as each model does by itself."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoConfig
+
+from cascadebert.core.errors import UserError
+from cascadebert.data.tokens import tokenize
+from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.models.building import new_model
+from cascadebert.systems.method import Run
+from cascadebert.training.checkpoint import Checkpoint
+from cascadebert.training.loop import Examples, predict, train
+from cascadebert.training.stacked import train_stack
+from tests.conftest import SETTINGS
+
+RUN = Run("finetune", "bert-2")
+SEEDS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def encoder(encoders, tmp_path_factory) -> str:
+    """Without dropout, whose masks depend on what is computed together."""
+    folder = tmp_path_factory.mktemp("encoder")
+    for file in Path(encoders["bert-2"]).iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    config = AutoConfig.from_pretrained(folder)
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
+    config.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def splits(task, encoder):
+    tokenizer = load_tokenizer(encoder)
+    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
+
+
+def make_models(encoder, task):
+    return [new_model(RUN, encoder, task.labels, (), seed) for seed in SEEDS]
+
+
+def make_examples(splits):
+    """Each model learns from other examples, of which there are as many."""
+    train, dev = splits["train"], splits["dev"]
+    size = len(train) - 10
+    parts = [train.take(np.arange(start, start + size)) for start in (0, 5, 10)]
+    return [Examples(part, dev, "accuracy") for part in parts]
+
+
+@pytest.mark.parametrize("clip", [1.0, 0.05])
+def test_each_model_ends_as_it_does_by_itself(clip, encoder, task, splits):
+    settings = replace(SETTINGS, clip=clip)
+    examples = make_examples(splits)
+    stacked, alone = make_models(encoder, task), make_models(encoder, task)
+    scores = train_stack(stacked, examples, settings, seeds=SEEDS, name="stack")
+    for number, (model, own) in enumerate(zip(stacked, alone, strict=True)):
+        expected = train(own, examples[number], settings, seed=SEEDS[number], name="alone")
+        assert scores[number] == pytest.approx(expected)
+        logits = predict(model, splits["test"])
+        assert logits == pytest.approx(predict(own, splits["test"]), abs=2e-3)
+    assert not np.allclose(logits, predict(stacked[0], splits["test"]), atol=0.1)
+
+
+def test_students_of_a_frozen_teacher_can_be_stacked(encoder, task, splits, tmp_path):
+    [teacher] = make_models(encoder, task)[:1]
+    teacher.save(tmp_path)
+    run = Run("kd", "bert-2", parents=(RUN,))
+    settings = replace(SETTINGS, epochs=1)
+
+    def make():
+        return [new_model(run, encoder, task.labels, [tmp_path], seed) for seed in SEEDS]
+
+    stacked, alone = make(), make()
+    train_stack(stacked, make_examples(splits), settings, seeds=SEEDS, name="stack")
+    for model, own, seed, examples in zip(
+        stacked, alone, SEEDS, make_examples(splits), strict=True
+    ):
+        train(own, examples, settings, seed=seed, name="alone")
+        assert predict(model, splits["test"]) == pytest.approx(
+            predict(own, splits["test"]), abs=2e-3
+        )
+
+
+def test_one_step_is_the_same_to_rounding(encoder, task, splits):
+    settings = replace(SETTINGS, epochs=1)
+    batch = splits["train"].take(np.arange(settings.batch_size))
+    examples = [Examples(batch, splits["dev"], "accuracy")] * len(SEEDS)
+    stacked, alone = make_models(encoder, task), make_models(encoder, task)
+    train_stack(stacked, examples, settings, seeds=SEEDS, name="stack")
+    for model, own, seed in zip(stacked, alone, SEEDS, strict=True):
+        train(own, examples[0], settings, seed=seed, name="alone")
+        for weight, expected in zip(model.parameters(), own.parameters(), strict=True):
+            # Adam's first step has the gradient's sign alone, which rounding decides near zero.
+            far = (weight - expected).abs() > 1e-6
+            assert far.float().mean() < 0.01
+
+
+def test_dropout_draws_other_masks_for_each_model(encoders, task, splits):
+    """Equal models that see equal batches part, since dropout does."""
+    models = [new_model(RUN, encoders["bert-2"], task.labels, (), 0) for _ in range(2)]
+    examples = [Examples(splits["train"], splits["dev"], "accuracy")] * 2
+    train_stack(models, examples, SETTINGS, seeds=(0, 0), name="stack")
+    first, second = (predict(model, splits["test"]) for model in models)
+    assert not np.allclose(first, second, atol=1e-3)
+
+
+def test_an_interrupted_training_ends_with_the_same_bytes(encoders, task, splits, tmp_path):
+    class Interrupted(Checkpoint):
+        """Stops the training once, in the middle of the second epoch."""
+
+        def due(self):
+            return True
+
+        def save(self, parts, about):
+            super().save(parts, about)
+            if about["step"] == 20:
+                raise KeyboardInterrupt
+
+    def fit(checkpoint=None):
+        models = [new_model(RUN, encoders["bert-2"], task.labels, (), seed) for seed in SEEDS]
+        examples = make_examples(splits)
+        train_stack(models, examples, SETTINGS, seeds=SEEDS, name="stack", checkpoint=checkpoint)
+        return [predict(model, splits["test"]).tobytes() for model in models]
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Interrupted(tmp_path / "state", seconds=0))
+    assert fit(Checkpoint(tmp_path / "state", seconds=0)) == fit()
+
+
+def test_a_loss_that_is_no_number_is_refused(encoder, task, splits):
+    settings = replace(SETTINGS, learning_rate=1e6)
+    with pytest.raises(UserError, match=r"stack: a loss is not finite .*learning_rate"):
+        train_stack(
+            make_models(encoder, task),
+            make_examples(splits),
+            settings,
+            seeds=SEEDS,
+            name="stack",
+        )
