@@ -7,7 +7,7 @@ import pandas as pd
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.intervals import Resampling, estimate
 from cascadebert.evaluation.measures import EXIT_MEASURES, build_exit_statistic
-from cascadebert.evaluation.points import build_score_statistic
+from cascadebert.evaluation.points import build_point_statistic
 
 DIFFERENCES = "task split target_speedup system against difference low high"
 EXIT_DIFFERENCES = "task split exit measure system against difference low high"
@@ -61,11 +61,13 @@ def estimate_difference(
     """
     arms = []
     for chosen, target in (first, second):
-        answers, _ = chosen.emitted(split, target)
+        emission = chosen.emit(split, target)
         # Metric and labels belong to the task, so both systems have the same.
-        arms.append((build_score_statistic(answers, first[0].system, split), len(answers)))
-    difference, low, high = estimate(arms, len(first[0].system.labels(split)), resampling)
-    return float(difference), float(low), float(high)
+        score = build_point_statistic([emission], first[0].system, split)
+        arms.append((score, len(emission.speedups)))
+    found = estimate(arms, len(first[0].system.labels(split)), resampling)
+    difference, low, high = (float(value[0]) for value in found)
+    return difference, low, high
 
 
 def compare_exits(

@@ -87,10 +87,12 @@ def score(evidence, key, target) -> float:
     """Percent right at a target, counted one by one."""
     right, total = 0, 0
     labels = evidence.systems[key].system.labels("test")
-    for answers in evidence.systems[key].emitted("test", target)[0]:
-        for answer, label in zip(answers, labels, strict=True):
-            right += answer == label
-            total += 1
+    emission = evidence.systems[key].emit("test", target)
+    for of_knob, chances in zip(emission.answers, emission.chances, strict=True):
+        for answers, chance in zip(of_knob, chances, strict=True):
+            for answer, label in zip(answers, labels, strict=True):
+                right += chance * (answer == label)
+                total += chance
     return 100 * right / total
 
 

@@ -398,7 +398,7 @@ def test_write_table_writes_all_forms_the_same_way_each_time(tmp_path):
     np.testing.assert_allclose(read["score"], table["score"], rtol=1e-5)
     for suffix in ("md", "tex", "html"):
         content = (tmp_path / "a" / f"table2_main.{suffix}").read_text()
-        assert "Every threshold was chosen on the development split" in content
+        assert "On the development split every system with a threshold has exactly" in content
 
 
 def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, Table]:
@@ -466,8 +466,16 @@ def test_table7_says_what_is_not_counted():
     assert "Speed-ups count encoder layers only" in display.caption
 
 
+def without_pabee_at_4x(points: pd.DataFrame) -> pd.DataFrame:
+    missed = (points["system"] == "pabee") & (points["target_speedup"] == 4)
+    points = points.copy()
+    points.loc[missed, ["score", "low", "high", "speedup"]] = np.nan
+    points.loc[missed, "note"] = "not reachable: nearest speed-up on dev is 3.70x"
+    return points
+
+
 def test_the_papers_numbers_stand_in_the_cells_and_beside_the_scores():
-    points = frames(("mrpc",), names=PAPERS)["points"]
+    points = without_pabee_at_4x(frames(("mrpc",), names=PAPERS)["points"])
     table, display = tables.table2_main(points, TITLES)
     at = table.set_index(["system", "target_speedup"])
     assert at.loc[("cascadebert", 2), "paper_score"] == 85.9
