@@ -67,7 +67,7 @@ def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: floa
     """Speed-up and score at every knob that the rule finds worth trying on these predictions."""
     knobs = rule.knobs(predictions)
     signal = rule.signal(predictions)
-    terms = compute_score_terms(metric, predictions.predicted, predictions.labels[:, None])
+    terms = compute_score_terms(metric, rule.answers(predictions), predictions.labels[:, None])
     scores = compute_percent(*(sum_taken(rule, signal, knobs, term) for term in terms))
     costs = sum_taken(rule, signal, knobs, predictions.costs) / len(signal)
     return Sweep(knobs, full_cost / costs, scores)
@@ -112,21 +112,34 @@ class SystemPredictions:
                         )
 
     @cached_property
+    def rules(self) -> dict[str, list[ExitRule]]:
+        """Candidate -> the rule of each replicate, fitted on the development split if it learns."""
+        fit = self.rule.fit
+        return {
+            label: [self.rule if fit is None else fit(splits[DEV]) for splits in replicates]
+            for label, replicates in self.candidates.items()
+        }
+
+    @cached_property
     def sweeps(self) -> dict[str, list[Sweep]]:
         """Candidate -> the sweep of each replicate on the development split."""
         self.labels(DEV)
         return {
-            label: [sweep(r[DEV], self.rule, self.metric, self.full_cost) for r in replicates]
+            label: [
+                sweep(splits[DEV], rule, self.metric, self.full_cost)
+                for splits, rule in zip(replicates, self.rules[label], strict=True)
+            ]
             for label, replicates in self.candidates.items()
         }
 
     def emit(self, candidate: str, split: str, mixtures: Sequence[Mixture]) -> Emission:
         """What the system emits when each replicate has its own mixture of knobs."""
         answers, exits, costs = [], [], []
-        for splits, mixture in zip(self.candidates[candidate], mixtures, strict=True):
+        replicates, rules = self.candidates[candidate], self.rules[candidate]
+        for splits, rule, mixture in zip(replicates, rules, mixtures, strict=True):
             predictions = splits[split]
-            taken = np.array([self.rule.exit_index(predictions, knob) for knob in mixture.knobs])
-            answers.append(np.take_along_axis(predictions.predicted, taken.T, axis=1).T)
+            taken = np.array([rule.exit_index(predictions, knob) for knob in mixture.knobs])
+            answers.append(np.take_along_axis(rule.answers(predictions), taken.T, axis=1).T)
             exits.append(taken)
             costs.append([1 / speedup(each, predictions.costs, self.full_cost) for each in taken])
         chances = np.array([mixture.chances for mixture in mixtures])

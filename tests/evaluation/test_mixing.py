@@ -10,10 +10,13 @@ from cascadebert.evaluation.choice import NEAR, SystemPredictions, choose, sweep
 from cascadebert.evaluation.intervals import Resampling, estimate
 from cascadebert.evaluation.mixing import Emission
 from cascadebert.evaluation.points import build_point_statistic
+from cascadebert.systems.agreement import EXIT_RULE as AGREEMENT
 from cascadebert.systems.exits import CONFIDENCES, speedup
+from cascadebert.systems.pcee import EXIT_RULE as PATIENT_CERTAINTY
 from tests.synthetic import RULES, predictions
 
-MIXED = [rule for rule in RULES.values() if rule.knob]
+MIXED = [*(rule for rule in RULES.values() if rule.knob), PATIENT_CERTAINTY, AGREEMENT]
+SEVERAL = (CONFIDENCES, PATIENT_CERTAINTY)  # knobs of several numbers
 FULL = 12.0
 
 
@@ -44,7 +47,7 @@ def test_a_mixture_reaches_every_speedup_and_its_score_is_the_interpolation(rule
     for knob in mixture.knobs:
         taken = rule.exit_index(dev, knob)
         costs.append(dev.costs[taken].mean())
-        scores.append(score(metric, dev.predicted[rows, taken], dev.labels))
+        scores.append(score(metric, rule.answers(dev)[rows, taken], dev.labels))
     slower, faster = FULL / costs[0], FULL / costs[1]
     assert slower <= target * (1 + 1e-9)
     assert faster >= target * (1 - 1e-9)
@@ -54,7 +57,7 @@ def test_a_mixture_reaches_every_speedup_and_its_score_is_the_interpolation(rule
     assert mixture.speedup == pytest.approx(target, rel=1e-9)
     assert mixture.score == pytest.approx(np.dot(mixture.chances, scores))
     # The two are neighbours: no knob lies between them. Several thresholds choose among near ones.
-    room = NEAR if rule is CONFIDENCES else 1e-9
+    room = NEAR if rule in SEVERAL else 1e-9
     below = swept.speedups[swept.speedups <= target]
     above = swept.speedups[swept.speedups >= target]
     if len(below) and len(above):
