@@ -76,7 +76,24 @@ def test_no_example_is_judged_by_a_model_that_saw_its_label():
     test = predictions(60, COSTS)
     estimator = GainEstimator(dev)
     parts = [model.predict(deferral.read_first_member(test)) for model in estimator.models]
-    np.testing.assert_allclose(estimator.estimate(test), np.clip(np.mean(parts, axis=0), -1, 1))
+    one_by_one = [parts[i % FOLDS][i] for i in range(60)]
+    np.testing.assert_allclose(estimator.estimate(test), np.clip(one_by_one, -1, 1))
+
+
+def test_the_speedup_on_other_examples_is_that_of_the_development_split():
+    """Where the first member's outputs tell nothing, estimates differ by their model alone."""
+    rng = np.random.default_rng(0)
+
+    def uninformed(split: str, n: int) -> Predictions:
+        logits = rng.normal(size=(n, 2, 2)).astype(np.float32)
+        ids = np.array([f"{split}{i}" for i in range(n)])
+        return Predictions(logits, np.array(COSTS), ids, rng.integers(2, size=n))
+
+    replicates = [{"dev": uninformed("dev", 300), "test": uninformed("test", 3000)}]
+    system = SystemPredictions("t", "s", deferral.EXIT_RULE, "accuracy", 12.0, {"": replicates})
+    chosen = ChosenSystem(system, choose(system, [2, 3]))
+    table = measure_operating_points(chosen, ["test"], Resampling(0, 100))
+    assert table["speedup"].tolist() == pytest.approx([2, 3], rel=0.15)
 
 
 def test_the_same_predictions_give_the_same_estimates():
