@@ -8,8 +8,11 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from cascadebert.data.scores import score
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.intervals import Resampling
-from cascadebert.evaluation.measures import EXIT_MEASURES, measure_exits
-from cascadebert.evaluation.metrics import expected_calibration_error
+from cascadebert.evaluation.measures import EXIT_MEASURES, LEFT_WRONG, measure_exits
+from cascadebert.evaluation.metrics import (
+    area_under_risk_coverage,
+    expected_calibration_error,
+)
 from cascadebert.evaluation.points import (
     CURVE_POINTS,
     describe_not_run,
@@ -198,7 +201,7 @@ def test_exit_measures_are_the_measures():
     one = system(CONFIDENCE, (2, 8, 20), labels=("0.1", "0.3"))
     choice = choose(one, [2])
     table = measure_exits(ChosenSystem(one, choice), SPLITS, Resampling(0, 300))
-    assert len(table) == 2 * 3 * len(EXIT_MEASURES)
+    assert len(table) == 2 * (3 * len(EXIT_MEASURES) + 1)
     found = table.set_index(["split", "exit", "measure"])
     expected = {name: [] for name in EXIT_MEASURES}
     for splits in one.candidates[choice.candidate]:
@@ -207,6 +210,7 @@ def test_exit_measures_are_the_measures():
         expected["accuracy"].append(right.mean())
         expected["dis"].append(roc_auc_score(right, confidence))
         expected["ece"].append(expected_calibration_error(confidence, right))
+        expected["aurc"].append(area_under_risk_coverage(confidence, right))
         expected["confidence_correct"].append(confidence[right].mean())
         expected["confidence_wrong"].append(confidence[~right].mean())
     for name, values in expected.items():
@@ -215,6 +219,28 @@ def test_exit_measures_are_the_measures():
         if name != "ece":
             assert row["low"] < row["score"] < row["high"]
         assert (row["cost"], row["n"], row["replicates"]) == (8, 250, 3)
+
+
+def test_the_share_of_mistakes_is_of_what_leaves_at_the_first_exit():
+    one = system(CONFIDENCE, (2, 14), replicates=2)
+    choice = choose(one, [2, 3, 9])
+    table = measure_exits(ChosenSystem(one, choice), ["test"], Resampling(0, 200))
+    found = table[table["measure"].str.startswith("wrong")].set_index("measure")
+    assert list(found.index) == [LEFT_WRONG.format(2), LEFT_WRONG.format(3)]  # 9x is not reached
+    assert set(found["exit"]) == {1}
+    for target in (2.0, 3.0):
+        shares = []
+        for splits, mixture in zip(one.candidates[""], choice.mixtures[target], strict=True):
+            test, left, wrong = splits["test"], 0, 0
+            for knob, chance in zip(mixture.knobs, mixture.chances, strict=True):
+                for i in range(250):
+                    if test.confidence[i, 0] > knob:
+                        left += chance
+                        wrong += chance * (test.predicted[i, 0] != test.labels[i])
+            shares.append(100 * wrong / left)
+        row = found.loc[LEFT_WRONG.format(target)]
+        assert row["score"] == pytest.approx(np.mean(shares))
+        assert row["low"] < row["score"] < row["high"]
 
 
 def test_measures_that_need_mistakes_are_empty_without_any():

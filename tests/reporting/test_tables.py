@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascadebert.evaluation.measures import LEFT_WRONG
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.experiment.published import add_published_numbers, read_published_sizes
 from cascadebert.reporting import grid, tables
@@ -285,10 +286,14 @@ def test_table5_marks_the_better_of_the_two_and_less_ece_is_better():
     table, display = table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
     assert set(table["exit"]) == {1}
     full, without, gain = display.blocks[0]
-    for column, measure in enumerate(CALIBRATION, start=2):
+    left = [LEFT_WRONG.format(target) for target in (2, 3, 4)]
+    assert [cell.text for cell in display.header[-3:]] == [
+        f"Wrong of left\n{target}× ↓" for target in (2, 3, 4)
+    ]
+    for column, measure in enumerate([*CALIBRATION, *left], start=2):
         values = table[table["measure"] == measure].set_index("system")["score"]
         better = values["cascadebert"] > values["cascadebert-without-dar"]
-        assert full[column].bold == (better != (measure == "ece"))
+        assert full[column].bold == (better != (measure in ("ece", "aurc", *left)))
         assert full[column].bold != without[column].bold
         assert gain[column].text.split("\n")[0] == format_signed(
             values["cascadebert"] - values["cascadebert-without-dar"]
@@ -520,7 +525,7 @@ def test_tables_4_and_5_have_the_papers_numbers_of_their_own():
     ]
     five = frames(("qnli",), names=PAPERS, number=5)
     table, display = table5_calibration(five["exits"], five["exit_differences"], TITLES, ABLATIONS)
-    assert [cell.text.split("\n")[2] for cell in display.rows[0][2:]] == [
+    assert [cell.text.split("\n")[2] for cell in display.rows[0][2:5]] == [
         "paper 78.89",
         "paper 84.53",
         "paper 3.41",
