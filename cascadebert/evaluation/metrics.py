@@ -53,19 +53,26 @@ def area_under_risk_coverage(confidence, correct, weights=None):
     order = np.argsort(place, kind="stable")
     if not len(order):
         return np.nan if weights is None else np.full(counts.shape[:-1], np.nan)
+    # Groups of equal confidence, from the most confident on. Those without a wrong answer only
+    # count for the rank of the others.
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
-    # Of each group of equal confidence, from the most confident on: examples, and wrong ones.
-    size = np.add.reduceat(counts[..., order], starts, axis=-1).astype(np.int64)
-    wrong = np.add.reduceat((counts * ~correct)[..., order], starts, axis=-1)
+    size, is_wrong = counts[..., order], ~correct[order]
+    failing = np.logical_or.reduceat(is_wrong, starts)
+    wrong = size[..., is_wrong]
+    if len(starts) < len(order):
+        places = np.unique(place[order][is_wrong], return_index=True)[1]
+        wrong = np.add.reduceat(wrong, places, axis=-1) if len(places) else wrong
+        size = np.add.reduceat(size, starts, axis=-1)
     end = size.cumsum(axis=-1)
-    total = end[..., -1:]
+    total = end[..., -1:].astype(np.int64)
+    size, end = (each[..., failing].astype(np.int64) for each in (size, end))
     # A wrong answer at rank i counts 1/k at every k from i on, which is H(total) - H(i - 1).
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, total.max(initial=0) + 1))])
     summed = np.concatenate([[0.0], np.cumsum(harmonic)])  # sum of H(t) for all t < m
     of_group = size * harmonic[total] - (summed[end] - summed[end - size])
-    share = wrong / np.where(size > 0, size, 1)
+    area = (wrong / np.where(size > 0, size, 1) * of_group).sum(axis=-1)
     total = total[..., 0]
-    result = np.where(total > 0, (share * of_group).sum(-1) / np.where(total > 0, total, 1), np.nan)
+    result = np.where(total > 0, area / np.where(total > 0, total, 1), np.nan)
     return float(result) if weights is None else result
 
 
