@@ -101,6 +101,7 @@ localrules:
     all,
     table1_data,
     table2_main,
+    curve_scores,
     figure_tradeoff,
     summary,
 

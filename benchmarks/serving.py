@@ -137,10 +137,10 @@ class Bench:
             for runtime in RUNTIMES:
                 if runtime == INT8:  # its confidences are others, so it has thresholds of its own
                     swept = self.sweep(runs, runtime)
-                    chosen = {target: swept.nearest(target)[0] for target in chosen}
+                    chosen = {target: swept.nearest(target).slower for target in chosen}
                 for target, knob in chosen.items():
                     yield self.as_cascade(system, runs, runtime, target, knob)
-        else:
+        elif len(runs) == 1:  # cascades with a rule of their own are not served
             for target, knobs in choice.knobs.items():
                 yield self.as_early_exits(system, runs[0], target, knobs[REPLICATE])
 

@@ -15,7 +15,7 @@ wildcard_constraints:
 
 
 TASKS = CATALOGUE.tasks
-EVALUATION = ["operating_points", "curves", "exits", "probes", "classes"]
+EVALUATION = ["operating_points", "curves", "curve_scores", "exits", "probes", "classes"]
 EVALUATION += ["differences", "exit_differences"]
 
 

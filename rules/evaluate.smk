@@ -18,6 +18,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
         output:
             operating_points="<results>/evaluation/{task}/operating_points.csv",
             curves="<results>/evaluation/{task}/curves.csv",
+            curve_scores="<results>/evaluation/{task}/curve_scores.csv",
             exits="<results>/evaluation/{task}/exits.csv",
             probes="<results>/evaluation/{task}/probes.csv",
             differences="<results>/evaluation/{task}/differences.csv",

@@ -55,6 +55,27 @@ for table, systems in CATALOGUE.rows.items():
             "../workflow_scripts/table_of_systems.py"
 
 
+rule curve_scores:
+    input:
+        curve_scores=evaluation("curve_scores"),
+        operating_points=evaluation("operating_points"),
+    output:
+        **table_files("curve_scores"),
+    log:
+        "<logs>/curve_scores.log",
+    benchmark:
+        "<benchmarks>/curve_scores.tsv"
+    conda:
+        "../environment.yml"
+    params:
+        titles=CATALOGUE.titles,
+        reference=EXPERIMENT.reference_series,
+    message:
+        "the whole curve in one number"
+    script:
+        "../workflow_scripts/curve_scores.py"
+
+
 rule probes:
     input:
         probes=evaluation("probes"),

@@ -9,6 +9,7 @@ from cascadebert.core.seeds import derive_seed
 from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
+from cascadebert.evaluation.curve_scores import measure_curves
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import measure_exits
 from cascadebert.evaluation.points import measure_operating_points, trace_curve
@@ -26,6 +27,7 @@ TITLES = {
 }
 ABLATIONS = {"cascadebert": "cascadebert-without-dar"}
 PAIRS = [("cascadebert", system) for system in TITLES if system != "cascadebert"]
+SERIES = ["bert-12l", "bert-6l", "bert-4l", "bert-3l"]
 TARGETS = (2.0, 3.0, 4.0)
 SKILLS = {  # of each exit: how far the evidence is from zero on average
     "bert-12l": [1.45],
@@ -68,8 +70,8 @@ def predictions(
 
 @cache
 def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[str, pd.DataFrame]:
-    """points, curves, exits, differences and exit_differences, as the workflow makes them."""
-    names = ("points", "curves", "exits", "differences", "exit_differences")
+    """The evaluation's frames as the workflow makes them, by name."""
+    names = ("points", "curves", "curve_scores", "exits", "differences", "exit_differences")
     parts = {name: [] for name in names}
     measures = {"points": measure_operating_points, "curves": trace_curve, "exits": measure_exits}
     resampling = Resampling(1, 100)
@@ -81,6 +83,7 @@ def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[st
         }
         for name, frames_of_systems in of_task.items():
             parts[name].append(pd.concat(frames_of_systems, ignore_index=True))
+        parts["curve_scores"].append(measure_curves(systems, SERIES, [split], resampling))
         parts["points"][-1]["majority"] = 51.25
         points = parts["points"][-1]
         parts["differences"].append(compare_systems(systems, points, PAIRS, [split], resampling))

@@ -7,6 +7,7 @@ from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import ChosenSystem, choose
 from cascadebert.evaluation.classes import measure_classes
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
+from cascadebert.evaluation.curve_scores import measure_curves
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained, measure_exits
 from cascadebert.evaluation.points import (
@@ -58,6 +59,7 @@ with job(snakemake):
         ),
         "probes": gaps,
         "curves": pd.concat(trace_curve(each, splits, resampling) for each in chosen.values()),
+        "curve_scores": measure_curves(chosen, experiment.reference_series, splits, resampling),
         "exits": pd.concat(measure_exits(each, splits, resampling) for each in chosen.values()),
         "differences": compare_systems(
             chosen, points=points, pairs=pairs, splits=splits, resampling=resampling

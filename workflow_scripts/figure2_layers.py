@@ -19,7 +19,7 @@ with job(snakemake):
         for split in task.scored_splits:
             part = score_where_emitted(
                 params.emits,
-                taken=list(chosen[params.emits].exits_taken(split, params.target)),
+                leaving=chosen[params.emits].leaving(split, params.target),
                 series=params.series,
                 predictions={key: each.predictions(split) for key, each in chosen.items()},
                 resampling=resampling.derive("layers", task.name, split),

@@ -165,6 +165,10 @@ class Cascade:
     ) -> "Cascade":
         """Loads a cascade of a finished experiment with the thresholds chosen for a speed-up.
 
+        The thresholds are the nearest to the speed-up on the development split. Tables mix two
+        neighbouring ones by a coin, so as to have the speed-up exactly; a deployed cascade does
+        not, so that a text always gets the same answer.
+
         results: results/<experiment>
         speedup: one of the experiment's targets
 

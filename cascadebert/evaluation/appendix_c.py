@@ -141,7 +141,7 @@ def measure_gains(
             if place is None:
                 rows.append(row | {"note": NOT_ONE_MORE})
             elif missed:
-                rows.append(row | {"note": f"{missed} cannot come near this speed-up"})
+                rows.append(row | {"note": f"{missed} cannot reach this speed-up"})
             else:
                 derived = resampling.derive("appendix c", task, split, target)
                 found = _measure_at_target(extension, place, split, target, derived)
@@ -159,7 +159,7 @@ def _measure_at_target(
     new, old = extension.new, extension.old
     labels = new.system.labels(split)
     difference = estimate_difference((new, target), (old, target), split, resampling)
-    (_, new_speedups), (_, old_speedups) = (each.emitted(split, target) for each in (new, old))
+    new_speedups, old_speedups = (each.emit(split, target).speedups for each in (new, old))
     replicates = len(new_speedups)
     costs = {each: each.predictions(split)[0].costs for each in (old, new, *extension.others)}
     layers = Around(*np.diff(costs[new], prepend=0.0)[place - 1 : place + 2])
@@ -178,8 +178,8 @@ def _measure_at_target(
     for added, exit_index, size in models:
         right = [(old, place - 1), (added, exit_index), (old, place)]
         quantities = Quantities(
-            old_taken=old.exits_taken(split, target),
-            new_taken=new.exits_taken(split, target),
+            old_leaving=old.leaving(split, target),
+            new_leaving=new.leaving(split, target),
             right=np.array([find_right(*each) for each in right]),
             place=place,
             layers=layers._replace(added=size),
@@ -212,14 +212,15 @@ def _measure_at_target(
 class Quantities:
     """The statistic weights `[resamples, examples]` -> QUANTITIES.
 
-    old_taken, new_taken: exits of the two cascades, index `[replicates, examples]`
-    right:                of M_i, M* and M_(i+1), bool `[3, replicates, examples]`
-    place:                of M* in the new cascade
-    assumed:              whether the counts of M* are assumed, see `measure_gains`
+    old_leaving, new_leaving: the chance that an example leaves the two cascades at each exit,
+                              `[exits, replicates, examples]`
+    right:                    of M_i, M* and M_(i+1), bool `[3, replicates, examples]`
+    place:                    of M* in the new cascade
+    assumed:                  whether the counts of M* are assumed, see `measure_gains`
     """
 
-    old_taken: np.ndarray
-    new_taken: np.ndarray
+    old_leaving: np.ndarray
+    new_leaving: np.ndarray
     right: np.ndarray
     place: int
     layers: Around
@@ -228,8 +229,8 @@ class Quantities:
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """`[quantities, replicates, resamples]`."""
         total = weights.sum(axis=-1)
-        old = [(self.old_taken == self.place + k) @ weights.T for k in (-1, 0)]
-        counts = Around(*((self.new_taken == self.place + k) @ weights.T for k in (-1, 0, 1)))
+        old = [self.old_leaving[self.place + k] @ weights.T for k in (-1, 0)]
+        counts = Around(*(self.new_leaving[self.place + k] @ weights.T for k in (-1, 0, 1)))
         if self.assumed:
             with np.errstate(invalid="ignore"):  # the share is NaN where nothing reaches M*
                 share = counts.added / (counts.added + counts.after)

@@ -14,10 +14,12 @@ from cascadebert.core.files import replacing
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import compute_percent, compute_score_terms
 from cascadebert.data.task import DEV
+from cascadebert.evaluation.mixing import Emission, Mixture, hold, mix_points
 from cascadebert.systems.exits import ExitRule, Knob, speedup, sum_taken
 
 # With several thresholds, speed-ups that differ by less than this ratio count as equally near.
 NEAR = 0.01
+EXACT = 1e-9  # relative error of rounding in a speed-up
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,25 +34,40 @@ class Sweep:
     speedups: np.ndarray
     scores: np.ndarray
 
-    def nearest(self, target: float) -> tuple[Knob, float, float]:
-        """Knob, speed-up and score where the speed-up is nearest to the target by ratio.
+    def nearest(self, target: float, among: np.ndarray | None = None) -> Mixture:
+        """The knob whose speed-up is nearest to the target by ratio.
 
         Among equally near knobs the best score decides, then the order. Several thresholds reach
         a speed-up in many ways. With several thresholds, knobs within NEAR of the nearest therefore
         count as equally near.
+
+        among: bool `[knobs]`, the knobs to choose from; default: all
         """
         distance = np.abs(np.log(self.speedups / target))
-        room = NEAR if self.knobs.ndim > 1 and self.knobs.shape[1] > 1 else 1e-9
+        if among is not None:
+            distance = np.where(among, distance, np.inf)
+        room = NEAR if self.knobs.ndim > 1 and self.knobs.shape[1] > 1 else EXACT
         near = np.flatnonzero(distance <= distance.min() + room)
         i = near[self.scores[near].argmax()]
-        return self.knobs[i].tolist(), float(self.speedups[i]), float(self.scores[i])
+        return hold(self.knobs[i].tolist(), float(self.speedups[i]), float(self.scores[i]))
+
+    def mix(self, target: float) -> Mixture:
+        """The nearest knobs on both sides of the target, mixed so that the speed-up is the target.
+
+        Beyond the slowest or the fastest knob, the nearest knob alone.
+        """
+        sides = self.speedups <= target, self.speedups >= target
+        if not all(side.any() for side in sides):
+            return self.nearest(target)
+        slower, faster = (self.nearest(target, side) for side in sides)
+        return mix_points((slower, faster), target)
 
 
 def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: float) -> Sweep:
     """Speed-up and score at every knob that the rule finds worth trying on these predictions."""
     knobs = rule.knobs(predictions)
     signal = rule.signal(predictions)
-    terms = compute_score_terms(metric, predictions.predicted, predictions.labels[:, None])
+    terms = compute_score_terms(metric, rule.answers(predictions), predictions.labels[:, None])
     scores = compute_percent(*(sum_taken(rule, signal, knobs, term) for term in terms))
     costs = sum_taken(rule, signal, knobs, predictions.costs) / len(signal)
     return Sweep(knobs, full_cost / costs, scores)
@@ -60,8 +77,7 @@ def choose_knob(
     dev: Predictions, rule: ExitRule, metric: str, target: float, full_cost: float
 ) -> Knob:
     """The knob whose speed-up on the development split is nearest to the target by ratio."""
-    knob, _, _ = sweep(dev, rule, metric, full_cost).nearest(target)
-    return knob
+    return sweep(dev, rule, metric, full_cost).nearest(target).slower
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,29 +112,43 @@ class SystemPredictions:
                         )
 
     @cached_property
+    def rules(self) -> dict[str, list[ExitRule]]:
+        """Candidate -> the rule of each replicate, fitted on the development split if it learns."""
+        fit = self.rule.fit
+        return {
+            label: [self.rule if fit is None else fit(splits[DEV]) for splits in replicates]
+            for label, replicates in self.candidates.items()
+        }
+
+    @cached_property
     def sweeps(self) -> dict[str, list[Sweep]]:
         """Candidate -> the sweep of each replicate on the development split."""
         self.labels(DEV)
         return {
-            label: [sweep(r[DEV], self.rule, self.metric, self.full_cost) for r in replicates]
+            label: [
+                sweep(splits[DEV], rule, self.metric, self.full_cost)
+                for splits, rule in zip(replicates, self.rules[label], strict=True)
+            ]
             for label, replicates in self.candidates.items()
         }
 
-    def emitted(
-        self, candidate: str, split: str, knobs: Sequence[Knob]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The system's answers when each replicate uses its own knob.
-
-        knobs: one for each replicate
-        Returns predicted labels `[replicates, examples]` and speed-ups `[replicates]`.
-        """
-        answers, speedups = [], []
-        for splits, knob in zip(self.candidates[candidate], knobs, strict=True):
+    def emit(self, candidate: str, split: str, mixtures: Sequence[Mixture]) -> Emission:
+        """What the system emits when each replicate has its own mixture of knobs."""
+        answers, exits, costs = [], [], []
+        replicates, rules = self.candidates[candidate], self.rules[candidate]
+        for splits, rule, mixture in zip(replicates, rules, mixtures, strict=True):
             predictions = splits[split]
-            taken = self.rule.exit_index(predictions, knob)
-            answers.append(predictions.predicted[np.arange(len(taken)), taken])
-            speedups.append(speedup(taken, predictions.costs, self.full_cost))
-        return np.array(answers), np.array(speedups)
+            taken = np.array([rule.exit_index(predictions, knob) for knob in mixture.knobs])
+            answers.append(np.take_along_axis(rule.answers(predictions), taken.T, axis=1).T)
+            exits.append(taken)
+            costs.append([1 / speedup(each, predictions.costs, self.full_cost) for each in taken])
+        chances = np.array([mixture.chances for mixture in mixtures])
+        return Emission(
+            answers=np.stack(answers, axis=1),
+            exits=np.stack(exits, axis=1),
+            chances=chances.T,
+            speedups=1 / (chances * costs).sum(axis=1),
+        )
 
     def labels(self, split: str) -> np.ndarray:
         """Gold labels, `[examples]`. Raises UserError where the split has none."""
@@ -137,20 +167,23 @@ class Choice:
 
     candidate:        label of the chosen candidate
     candidate_scores: candidate -> its mean development score, which decided
-    knobs:            target speed-up -> knob of each replicate; NaN if the rule has none
-    speedups:         target speed-up -> development speed-up of each replicate at its knob
+    knobs:            target speed-up -> the nearest knob of each replicate, as a deployed system
+                      uses it; NaN if the rule has none
+    mixtures:         target speed-up -> the mixture of each replicate, which tables compare
     """
 
     candidate: str
     candidate_scores: dict[str, float]
     knobs: dict[float, list[Knob]]
-    speedups: dict[float, list[float]]
+    mixtures: dict[float, list[Mixture]]
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes JSON, where null stands for NaN."""
         values = asdict(self)
         for target, knobs in self.knobs.items():
-            values["knobs"][target] = [None if np.isnan(knob).any() else knob for knob in knobs]
+            values["knobs"][target] = list(map(_hide_nan, knobs))
+            for mixture in values["mixtures"][target]:
+                mixture |= {side: _hide_nan(mixture[side]) for side in ("slower", "faster")}
         with replacing(path) as draft:
             draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
@@ -159,16 +192,32 @@ class Choice:
         """Raises UserError if the file is damaged."""
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-            for name in ("knobs", "speedups"):
-                values[name] = {
-                    float(target): [np.nan if value is None else value for value in row]
-                    for target, row in values[name].items()
-                }
+            values["knobs"] = {
+                float(target): list(map(_show_nan, row)) for target, row in values["knobs"].items()
+            }
+            values["mixtures"] = {
+                float(target): [
+                    Mixture(
+                        **mixture
+                        | {side: _show_nan(mixture[side]) for side in ("slower", "faster")}
+                    )
+                    for mixture in row
+                ]
+                for target, row in values["mixtures"].items()
+            }
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path} is damaged or no choice file ({error}); delete it and run again"
             ) from error
+
+
+def _hide_nan(knob: Knob) -> Knob | None:
+    return None if np.isnan(knob).any() else knob
+
+
+def _show_nan(value: Knob | None) -> Knob:
+    return np.nan if value is None else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,37 +231,48 @@ class ChosenSystem:
         """One entry for each replicate."""
         return [splits[split] for splits in self.system.candidates[self.choice.candidate]]
 
-    def emitted(self, split: str, target: float) -> tuple[np.ndarray, np.ndarray]:
-        """`SystemPredictions.emitted` with the knobs that were chosen for a target speed-up."""
-        return self.system.emitted(self.choice.candidate, split, self.choice.knobs[target])
+    def emit(self, split: str, target: float) -> Emission:
+        """What the system emits by the mixtures that were chosen for a target speed-up."""
+        return self.system.emit(self.choice.candidate, split, self.choice.mixtures[target])
 
-    def exits_taken(self, split: str, target: float) -> np.ndarray:
-        """Exit index at a target speed-up, `[replicates, examples]`."""
-        pairs = zip(self.predictions(split), self.choice.knobs[target], strict=True)
-        return np.array([self.system.rule.exit_index(p, knob) for p, knob in pairs])
+    def leaving(self, split: str, target: float) -> np.ndarray:
+        """The chance that an example leaves at each exit, `[exits, replicates, examples]`."""
+        return self.emit(split, target).leaving(len(self.predictions(split)[0].costs))
+
+    def reaches(self, target: float, tolerance: float) -> bool:
+        """Whether the system stands at the target on the development split.
+
+        tolerance: how far, relatively, a system of a single speed-up may be from the target; a
+                   system with a knob is at the target or is not
+        """
+        speedups = [mixture.speedup for mixture in self.choice.mixtures[target]]
+        allowed = EXACT if self.system.rule.knob else tolerance
+        return bool(np.abs(np.array(speedups) / target - 1).max() <= allowed)
 
 
 def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
-    """Chooses a candidate, and a knob for each of its replicates and each target speed-up.
+    """Chooses a candidate, and a mixture for each of its replicates and each target speed-up.
 
-    The chosen knob is the nearest to the target (`Sweep.nearest`). The chosen candidate has the
-    best score at its knobs, averaged over targets and replicates; the first one wins a tie. For a
-    system without a knob, 1 joins the targets: the full model has this speed-up.
+    The mixture has exactly the target's cost where the system has knobs on both sides
+    (`Sweep.mix`). The chosen candidate has the best score, averaged over targets and replicates;
+    the first one wins a tie. For a system without a knob, 1 joins the targets: the full model has
+    this speed-up.
     """
     wanted = targets if system.rule.knob else {1, *targets}
     targets = sorted(map(float, wanted))
-    nearest = {  # target -> (knob, speed-up, score) of each replicate
-        label: {target: [swept.nearest(target) for swept in sweeps] for target in targets}
+    mixtures = {  # candidate -> target -> the mixture of each replicate
+        label: {target: [swept.mix(target) for swept in sweeps] for target in targets}
         for label, sweeps in system.sweeps.items()
     }
     scores = {
-        label: float(np.mean([score for point in points.values() for _, _, score in point]))
-        for label, points in nearest.items()
+        label: float(np.mean([mixture.score for row in rows.values() for mixture in row]))
+        for label, rows in mixtures.items()
     }
     best = max(scores, key=scores.__getitem__)
+    sweeps = system.sweeps[best]
     return Choice(
         best,
         scores,
-        knobs={target: [knob for knob, _, _ in point] for target, point in nearest[best].items()},
-        speedups={target: [s for _, s, _ in point] for target, point in nearest[best].items()},
+        knobs={target: [swept.nearest(target).slower for swept in sweeps] for target in targets},
+        mixtures=mixtures[best],
     )

@@ -6,14 +6,22 @@ meets the condition. Otherwise the statistic is undecided. A claim holds on a sp
 statistics hold, does not hold if one of them does not, and is undecided otherwise. Nothing holds
 against a rival with an exit below a linear probe on the exit's own states
 (`measures.compare_with_probes`): such a rival was not trained to the end.
+
+Where there are many statistics, some look decided by chance. Beside its verdict, every statistic
+has the verdict that is left after a correction for the number of statistics of its claim (Holm
+1979).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from cascadebert.evaluation.intervals import judge_interval
+import numpy as np
+
+from cascadebert.evaluation.intervals import compute_p_value, judge_interval
 
 VERDICTS = {-1: "does not hold", 0: "undecided", 1: "holds"}
 UNDERTRAINED = "undecided: the rival is undertrained"  # where the claim would hold
+SIGNIFICANT = 0.05
 LITTLE = 1  # point of accuracy that DAR may cost the smallest model: our convention
 
 
@@ -67,3 +75,38 @@ class Statistic(NamedTuple):
         direction = 1 if self.side == ">" else -1
         found = VERDICTS[direction * judge_interval(self.low - self.bound, self.high - self.bound)]
         return UNDERTRAINED if self.undertrained and found == VERDICTS[1] else found
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, of the value against the bound."""
+        return compute_p_value(self.value - self.bound, self.high - self.low)
+
+
+def correct_verdicts(statistics: Sequence[Statistic]) -> list[tuple[float, str]]:
+    """The adjusted p-value of each statistic of a claim, and the verdict that it leaves.
+
+    A decided statistic stays decided if its adjusted p-value is below 0.05.
+    """
+    adjusted = adjust_by_holm([statistic.p_value for statistic in statistics])
+    return [
+        (p, statistic.verdict if p < SIGNIFICANT else _weaken(statistic.verdict))
+        for p, statistic in zip(adjusted, statistics, strict=True)
+    ]
+
+
+def _weaken(verdict: str) -> str:
+    return verdict if verdict == UNDERTRAINED else VERDICTS[0]
+
+
+def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment ("A simple sequentially rejective multiple test procedure").
+
+    The k-th smallest of n p-values, from 0, is multiplied by n - k; none is then smaller than one
+    before it, or larger than 1. NaN, a statistic that was not measured, counts as 1.
+    """
+    known = np.nan_to_num(np.asarray(p_values, dtype=float), nan=1.0)
+    order = np.argsort(known, kind="stable")
+    raised = known[order] * np.arange(len(known), 0, -1)
+    adjusted = np.empty(len(known))
+    adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    return adjusted.tolist()

@@ -18,8 +18,9 @@ def measure_classes(
     points: the system's `points.measure_operating_points`
     labels: the names of the classes, in the order of their numbers
 
-    Scores are in percent, means over replicates, and 0 for a class that is never predicted. A row
-    for each class, split and target that the system reaches. Returns CLASSES.
+    Scores are in percent, means over replicates and over the coin of `mixing`, and 0 for a class
+    that is never predicted. A row for each class, split and target that the system reaches. Returns
+    CLASSES.
     """
     from sklearn.metrics import precision_recall_fscore_support  # slow to import
 
@@ -27,14 +28,19 @@ def measure_classes(
     reached = points[points["score"].notna()]
     for split, target in zip(reached["split"], reached["target_speedup"], strict=True):
         gold = system.labels(split)
-        answers, _ = chosen.emitted(split, target)
+        emission = chosen.emit(split, target)
         measured = [
-            precision_recall_fscore_support(
-                gold, of_replicate, labels=range(len(labels)), zero_division=0
-            )[:3]
-            for of_replicate in answers
+            [
+                precision_recall_fscore_support(
+                    gold, of_replicate, labels=range(len(labels)), zero_division=0
+                )[:3]
+                for of_replicate in of_knob
+            ]
+            for of_knob in emission.answers
         ]
-        precision, recall, f1 = 100 * np.array(measured).mean(axis=0)
+        # [knobs, replicates, measures, labels]; expected over the coin that picks a knob
+        expected = np.einsum("kr,krml->rml", emission.chances, np.array(measured))
+        precision, recall, f1 = 100 * expected.mean(axis=0)
         rows.append(
             pd.DataFrame(
                 {
@@ -44,7 +50,7 @@ def measure_classes(
                     "target_speedup": target,
                     "label": labels,
                     "n": np.bincount(gold, minlength=len(labels)),
-                    "replicates": len(answers),
+                    "replicates": len(emission.speedups),
                     "precision": precision,
                     "recall": recall,
                     "f1": f1,

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.intervals import Resampling, estimate
-from cascadebert.evaluation.measures import EXIT_MEASURES, build_exit_statistic
-from cascadebert.evaluation.points import build_score_statistic
+from cascadebert.evaluation.measures import (
+    EXIT_MEASURES,
+    LEFT_WRONG,
+    build_exit_statistic,
+    build_left_statistic,
+    list_left_targets,
+)
+from cascadebert.evaluation.points import build_point_statistic
 
 DIFFERENCES = "task split target_speedup system against difference low high"
 EXIT_DIFFERENCES = "task split exit measure system against difference low high"
@@ -61,11 +68,13 @@ def estimate_difference(
     """
     arms = []
     for chosen, target in (first, second):
-        answers, _ = chosen.emitted(split, target)
+        emission = chosen.emit(split, target)
         # Metric and labels belong to the task, so both systems have the same.
-        arms.append((build_score_statistic(answers, first[0].system, split), len(answers)))
-    difference, low, high = estimate(arms, len(first[0].system.labels(split)), resampling)
-    return float(difference), float(low), float(high)
+        score = build_point_statistic([emission], first[0].system, split)
+        arms.append((score, len(emission.speedups)))
+    found = estimate(arms, len(first[0].system.labels(split)), resampling)
+    difference, low, high = (float(value[0]) for value in found)
+    return difference, low, high
 
 
 def compare_exits(
@@ -81,27 +90,31 @@ def compare_exits(
     """
     rows = []
     for key, against in pairs.items():
-        subject = systems[key].system
+        subject, other = systems[key], systems[against]
+        task = subject.system.task
+        both = sorted(set(list_left_targets(subject)) & set(list_left_targets(other)))
         for split in splits:
-            sides = [systems[each].predictions(split) for each in (key, against)]
-            differences, low, high = estimate(
-                [(build_exit_statistic(replicates), len(replicates)) for replicates in sides],
-                len(subject.labels(split)),
-                resampling.derive("exit difference", subject.task, split),
-            )
+            examples = len(subject.system.labels(split))
+            common = {"task": task, "split": split, "system": key, "against": against}
+            derived = resampling.derive("exit difference", task, split)
+            sides = [each.predictions(split) for each in (subject, other)]
+            arms = [(build_exit_statistic(replicates), len(replicates)) for replicates in sides]
+            found = np.array(estimate(arms, examples, derived))  # [3, measures, exits]
             rows += [
-                {
-                    "task": subject.task,
-                    "split": split,
-                    "exit": e + 1,
-                    "measure": measure,
-                    "system": key,
-                    "against": against,
-                    "difference": differences[m, e],
-                    "low": low[m, e],
-                    "high": high[m, e],
-                }
-                for e in range(differences.shape[1])
+                common | {"exit": e + 1, "measure": measure} | _name_numbers(found[:, m, e])
+                for e in range(found.shape[2])
                 for m, measure in enumerate(EXIT_MEASURES)
             ]
+            for target in both:
+                arms = [
+                    (build_left_statistic(each, split, target), len(each.predictions(split)))
+                    for each in (subject, other)
+                ]
+                left = {"exit": 1, "measure": LEFT_WRONG.format(target)}
+                numbers = np.array(estimate(arms, examples, derived))
+                rows.append(common | left | _name_numbers(numbers))
     return pd.DataFrame(rows, columns=EXIT_DIFFERENCES.split())
+
+
+def _name_numbers(found: np.ndarray) -> dict[str, float]:
+    return dict(zip(("difference", "low", "high"), map(float, found), strict=True))

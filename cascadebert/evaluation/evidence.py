@@ -15,7 +15,7 @@ from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.claims import LITTLE, Claim, Statistic
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
 from cascadebert.evaluation.metrics import difficulty_inversion_score
-from cascadebert.evaluation.points import build_score_statistic
+from cascadebert.evaluation.points import build_point_statistic, build_score_statistic
 
 
 class Estimate(TypedDict):
@@ -165,9 +165,10 @@ def _compare_extreme_targets(
     arms = []
     for key in (pair.system, pair.other):
         system = evidence.systems[key]
-        answers = [system.emitted(evidence.split, target)[0] for target in (low, high)]
-        score = evidence.build_score(answers)
-        arms.append((lambda weights, s=score: np.diff(s(weights), axis=0)[0], len(answers[0])))
+        emissions = [system.emit(evidence.split, target) for target in (low, high)]
+        score = build_point_statistic(emissions, system.system, evidence.split)
+        replicates = len(system.predictions(evidence.split))
+        arms.append((lambda weights, s=score: np.diff(s(weights), axis=0)[0], replicates))
     return [
         Statistic(
             claim=claim,

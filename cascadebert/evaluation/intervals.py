@@ -93,6 +93,21 @@ def judge_interval(low: float, high: float) -> int:
     return int(low > 0) - int(high < 0)
 
 
+def compute_p_value(distance: float, width: float) -> float:
+    """The two-sided p-value that goes with a 95% interval, as of a normal distribution.
+
+    distance: from the value to the bound that it is tested against
+    width:    of the interval
+    1 for a distance of 0; NaN without an interval.
+    """
+    if np.isnan(distance) or np.isnan(width):
+        return float("nan")
+    if width == 0:
+        return float(distance == 0)
+    error = width / (2 * stats.norm.ppf((1 + LEVEL) / 2))
+    return float(2 * stats.norm.sf(abs(distance) / error))
+
+
 def _count_draws(rows: np.ndarray, examples: int) -> np.ndarray:
     """How often each example occurs in each row of drawn indices, `[resamples, examples]`."""
     cells = rows + examples * np.arange(len(rows))[:, None]

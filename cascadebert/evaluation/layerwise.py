@@ -20,7 +20,7 @@ FEWEST = 20
 
 def score_where_emitted(
     emits: str,
-    taken: Sequence[np.ndarray],
+    leaving: np.ndarray,
     series: Mapping[str, Sequence[str]],
     predictions: Mapping[str, Sequence[Predictions]],
     resampling: Resampling,
@@ -28,12 +28,13 @@ def score_where_emitted(
     """Accuracy after each number of layers on the examples that a system emits there (Figure 2).
 
     emits:       the system that has an exit after every layer
-    taken:       the exits that this system takes, index `[examples]` of each replicate
+    leaving:     the chance that this system emits an example there, `[exits, replicates, examples]`
     series:      title -> systems
     predictions: system -> the predictions of one split, one a replicate
 
-    A replicate of a series is scored on the examples that the same replicate of `emits` emits. The
-    interval has no width where all of these examples are right, or all are wrong.
+    A replicate of a series is scored on the examples that the same replicate of `emits` emits,
+    weighted by their chance. The interval has no width where all of these examples are right, or
+    all are wrong.
     Returns columns series, system, layers, accuracy (percent, mean over the replicates that emit
     there), low, high (95%, over examples and replicates), n (examples, mean over replicates),
     replicates. Raises UserError if a system has a number of layers at which `emits` has no exit.
@@ -52,24 +53,20 @@ def score_where_emitted(
                         "systems of its width, whose layers are among its own"
                     )
                 rows.append({"series": title, "system": system, "layers": layers})
-                emitted = [exit_index == exits[layers] for exit_index in taken]
+                emitted = leaving[exits[layers]]
                 inside.append(emitted)
-                right.append(
-                    [
-                        here & (p.predicted[:, e] == p.labels)
-                        for here, p in zip(emitted, replicates, strict=True)
-                    ]
-                )
+                correct = np.array([p.predicted[:, e] == p.labels for p in replicates])
+                right.append(emitted * correct)
     # [points, replicates, examples]
-    inside, right = np.array(inside, float), np.array(right, float)
+    inside, right = np.array(inside), np.array(right)
 
     def accuracy(weights):
         return 100 * (right @ weights.T) / (inside @ weights.T)
 
     with np.errstate(invalid="ignore"):  # where nothing is emitted, the accuracy is NaN
-        mean, low, high = estimate([(accuracy, len(taken))], inside.shape[-1], resampling)
+        mean, low, high = estimate([(accuracy, leaving.shape[1])], inside.shape[-1], resampling)
     return pd.DataFrame(rows).assign(
-        accuracy=mean, low=low, high=high, n=inside.sum(-1).mean(-1), replicates=len(taken)
+        accuracy=mean, low=low, high=high, n=inside.sum(-1).mean(-1), replicates=leaving.shape[1]
     )
 
 

@@ -1,4 +1,4 @@
-"""Measures of every exit on all examples: accuracy, calibration, distance to a linear probe."""
+"""Measures of every exit: accuracy, calibration, prediction of failures, distance to a probe."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,13 @@ from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
 from cascadebert.evaluation.metrics import (
+    area_under_risk_coverage,
     difficulty_inversion_score,
     expected_calibration_error,
 )
 
-EXIT_MEASURES = ("accuracy", "dis", "ece", "confidence_correct", "confidence_wrong")
+EXIT_MEASURES = ("accuracy", "dis", "ece", "aurc", "confidence_correct", "confidence_wrong")
+LEFT_WRONG = "wrong of those that left at {:g}x"  # a measure of the first exit, for each target
 EXITS = "task system split exit cost measure score low high n replicates"
 GAPS = "task system split exit cost accuracy probe gap undertrained n replicates"
 BELOW = 2  # points below a linear probe at which an exit counts as undertrained: our convention
@@ -24,10 +26,13 @@ def measure_exits(
 ) -> pd.DataFrame:
     """Accuracy and calibration of each exit of the chosen candidate, a row for each measure.
 
-    Measures, in percent: accuracy, dis (difficulty inversion score), ece, and the mean confidence
-    of correct and of wrong examples. A replicate without correct, or wrong, examples does not count
-    for the measures that need them. A resample's ECE is larger than the sample's, so that the
-    interval of a small ECE may lie above the ECE. Returns EXITS; exits are numbered from 1.
+    Measures, in percent: accuracy, dis (difficulty inversion score), ece, aurc (area under the
+    curve of risk against coverage), and the mean confidence of correct and of wrong examples; all
+    are of all examples. The first exit has LEFT_WRONG besides, for each target that the system
+    reaches on dev: the share of wrong answers among the examples that leave there. A replicate
+    without correct, or wrong, examples does not count for the measures that need them. A resample's
+    ECE is larger than the sample's, so that the interval of a small ECE may lie above the ECE.
+    Returns EXITS; exits are numbered from 1.
     """
     frames = []
     for split in splits:
@@ -38,11 +43,19 @@ def measure_exits(
             len(chosen.system.labels(split)),
             resampling.derive("exits", chosen.system.task, split),
         )
-        of_split = pd.concat(
+        parts = [
             exits.assign(measure=measure, score=scores[m], low=low[m], high=high[m])
             for m, measure in enumerate(EXIT_MEASURES)
-        )
-        frames.append(of_split.sort_values("exit", kind="stable"))
+        ]
+        for target in list_left_targets(chosen):
+            score, low, high = estimate(
+                [(build_left_statistic(chosen, split, target), len(replicates))],
+                len(chosen.system.labels(split)),
+                resampling.derive("exits", chosen.system.task, split),
+            )
+            of_target = {"measure": LEFT_WRONG.format(target), "score": score}
+            parts.append(exits[:1].assign(**of_target, low=low, high=high))
+        frames.append(pd.concat(parts).sort_values("exit", kind="stable"))
     return pd.concat(frames, ignore_index=True)[EXITS.split()]
 
 
@@ -85,6 +98,32 @@ def build_exit_statistic(replicates: Sequence[Predictions]) -> WeightedStatistic
     return lambda weights: np.stack([_weigh_exits(each, weights) for each in replicates], axis=-2)
 
 
+def list_left_targets(chosen: ChosenSystem) -> list[float]:
+    """The targets at which a system lets some examples leave before others."""
+    if not chosen.system.rule.knob:
+        return []
+    return [target for target in chosen.choice.mixtures if chosen.reaches(target, tolerance=0)]
+
+
+def build_left_statistic(chosen: ChosenSystem, split: str, target: float) -> WeightedStatistic:
+    """weights -> percent of wrong answers of what leaves at the first exit.
+
+    `[replicates, resamples]`; NaN where nothing leaves there
+    """
+    emission = chosen.emit(split, target)
+    left = emission.exits == 0
+    wrong = left & (emission.answers != chosen.system.labels(split))
+    leaving, failing = (
+        np.einsum("kr,krn->rn", emission.chances, which.astype(float)) for which in (left, wrong)
+    )
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return 100 * (failing @ weights.T) / (leaving @ weights.T)
+
+    return measure
+
+
 def _list_exits(chosen: ChosenSystem, split: str) -> pd.DataFrame:
     """One row an exit, with the columns that all measures share."""
     replicates = chosen.predictions(split)
@@ -118,6 +157,7 @@ def _weigh_exits(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
                 weights @ correct / weights.sum(axis=-1),
                 difficulty_inversion_score(confidence, correct, weights),
                 expected_calibration_error(confidence, correct, weights=weights),
+                area_under_risk_coverage(confidence, correct, weights),
                 weights @ (confidence * correct) / (weights @ correct),
                 weights @ (confidence * ~correct) / (weights @ ~correct),
             ]

@@ -1,4 +1,4 @@
-"""Measures of confidence: difficulty inversion and calibration.
+"""Measures of confidence: difficulty inversion, risk and coverage, calibration.
 
 Each row of `weights` says how often every example counts. A bootstrap passes its resamples as
 weights and gets one value for each resample.
@@ -32,6 +32,47 @@ def difficulty_inversion_score(confidence, correct, weights=None):
     inversions = (easy_below[..., less_confident] * difficult).sum(axis=-1)
     pairs = easy.sum(axis=-1) * difficult.sum(axis=-1)
     result = np.where(pairs > 0, 1 - inversions / np.where(pairs > 0, pairs, 1), np.nan)
+    return float(result) if weights is None else result
+
+
+def area_under_risk_coverage(confidence, correct, weights=None):
+    """The mean share of wrong answers among the k most confident, over all k, in [0, 1].
+
+    AURC (Geifman et al. 2019, "Bias-Reduced Uncertainty Estimation"): the area under the curve of
+    risk against coverage, as a mean over the coverages k / examples. Lower is better. The order of
+    equal confidences is drawn at random, and the result is the expected one.
+
+    confidence: `[examples]`, any order-preserving scale
+    correct:    bool `[examples]`
+    weights:    whole numbers `[..., examples]`, how often each example occurs, or None
+    Returns a float, or `[...]` with weights; NaN without examples.
+    """
+    confidence, correct = _check(confidence, correct)
+    counts = np.ones(confidence.shape) if weights is None else np.asarray(weights)
+    _, place = np.unique(-confidence, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    if not len(order):
+        return np.nan if weights is None else np.full(counts.shape[:-1], np.nan)
+    # Groups of equal confidence, from the most confident on. Those without a wrong answer only
+    # count for the rank of the others.
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    size, is_wrong = counts[..., order], ~correct[order]
+    failing = np.logical_or.reduceat(is_wrong, starts)
+    wrong = size[..., is_wrong]
+    if len(starts) < len(order):
+        places = np.unique(place[order][is_wrong], return_index=True)[1]
+        wrong = np.add.reduceat(wrong, places, axis=-1) if len(places) else wrong
+        size = np.add.reduceat(size, starts, axis=-1)
+    end = size.cumsum(axis=-1)
+    total = end[..., -1:].astype(np.int64)
+    size, end = (each[..., failing].astype(np.int64) for each in (size, end))
+    # A wrong answer at rank i counts 1/k at every k from i on, which is H(total) - H(i - 1).
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, total.max(initial=0) + 1))])
+    summed = np.concatenate([[0.0], np.cumsum(harmonic)])  # sum of H(t) for all t < m
+    of_group = size * harmonic[total] - (summed[end] - summed[end - size])
+    area = (wrong / np.where(size > 0, size, 1) * of_group).sum(axis=-1)
+    total = total[..., 0]
+    result = np.where(total > 0, area / np.where(total > 0, total, 1), np.nan)
     return float(result) if weights is None else result
 
 

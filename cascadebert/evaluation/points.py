@@ -2,18 +2,22 @@
 
 Scores are in percent. A speed-up is the cost of the reference model / mean cost of the exits taken.
 The development split's choice (`choice.Choice`) is applied unchanged to the splits that are scored.
+Operating points mix two knobs, so that their speed-up on the development split is the target;
+scores and speed-ups are expected values (`mixing`). A curve has the knobs as they are.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from cascadebert.data.scores import compute_percent, compute_score_terms, score
 from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
-from cascadebert.systems.exits import ExitRule, Knob
+from cascadebert.evaluation.mixing import Emission, Mixture, hold
+from cascadebert.systems.exits import ExitRule
 
 CURVE_POINTS = 25
 CURVE = "task system split target_speedup speedup score low high knob"
@@ -32,22 +36,27 @@ def measure_operating_points(
 ) -> pd.DataFrame:
     """Score and speed-up at the targets of the choice, a row for each split and target.
 
-    score, speedup and knob are means over replicates; several thresholds are joined by spaces. low
-    and high bound the 95% interval of the score. If the nearest speed-up on dev is further than
-    `tolerance` (relatively) from the target, score and speedup are NaN and the note gives the
-    nearest speed-up. A system without a knob has one speed-up. It gets a row for the nearest
-    target only, if this target is within the tolerance. `measures.mark_undertrained` fills the
-    column `undertrained`, `add_majority` the column `majority`. Returns POINTS.
+    score, speedup and knob are means over replicates and over the coin that mixes two knobs;
+    several thresholds are joined by spaces. low and high bound the 95% interval of the score. If
+    the target lies beyond the slowest or the fastest knob on dev, score and speedup are NaN and the
+    note gives the nearest speed-up. A system without a knob has one speed-up. It gets a row for the
+    nearest target only, if this target is within the `tolerance` (relative).
+    `measures.mark_undertrained` fills the column `undertrained`, `add_majority` the column
+    `majority`. Returns POINTS.
     """
     system, choice = chosen.system, chosen.choice
-    on_dev = {target: float(np.mean(speedups)) for target, speedups in choice.speedups.items()}
+    on_dev = {
+        target: float(np.mean([mixture.speedup for mixture in mixtures]))
+        for target, mixtures in choice.mixtures.items()
+    }
     targets = sorted(on_dev)
-    reached = [t for t in targets if abs(on_dev[t] / t - 1) <= tolerance]
+    reached = [target for target in targets if chosen.reaches(target, tolerance)]
     if not system.rule.knob:
         targets = reached = sorted(reached, key=lambda t: abs(np.log(on_dev[t] / t)))[:1]
     rows = []
     for split in splits:
-        points = _score_knobs(chosen, split, [choice.knobs[t] for t in reached], resampling)
+        mixtures = [choice.mixtures[target] for target in reached]
+        points = _score_mixtures(chosen, split, mixtures, resampling)
         point_at = dict(zip(reached, points, strict=True))
         common = {
             "task": system.task,
@@ -125,17 +134,18 @@ def trace_curve(
     shared = all(np.array_equal(knobs, swept.knobs, equal_nan=True) for swept in sweeps)
     if shared and len(knobs) <= CURVE_POINTS:
         targets = np.mean([swept.speedups for swept in sweeps], axis=0)
-        knobs_at = np.stack([knobs] * len(sweeps), axis=1)
+        knobs_at = [[knob] * len(sweeps) for knob in knobs.tolist()]
     else:
         slowest = min(swept.speedups.min() for swept in sweeps)
         fastest = max(swept.speedups.max() for swept in sweeps)
         targets = np.geomspace(slowest, fastest, CURVE_POINTS)
-        knobs_at = np.array([[swept.nearest(t)[0] for swept in sweeps] for t in targets])
+        knobs_at = [[swept.nearest(target).slower for swept in sweeps] for target in targets]
     # Several targets may be nearest to the same speed-up, which needs one point only.
-    _, distinct = np.unique(knobs_at, axis=0, return_index=True)
+    _, distinct = np.unique(np.array(knobs_at), axis=0, return_index=True)
     distinct.sort()
+    mixtures = [[hold(knob) for knob in knobs_at[i]] for i in distinct]
     frames = [
-        pd.DataFrame(_score_knobs(chosen, split, knobs_at[distinct], resampling)).assign(
+        pd.DataFrame(_score_mixtures(chosen, split, mixtures, resampling)).assign(
             task=chosen.system.task,
             system=chosen.system.system,
             split=split,
@@ -146,12 +156,38 @@ def trace_curve(
     return pd.concat(frames, ignore_index=True)[CURVE.split()]
 
 
-def build_score_statistic(answers, system: SystemPredictions, split: str) -> WeightedStatistic:
-    """The statistic weights -> score of predicted labels `[..., examples]` on a split."""
+def build_score_statistic(
+    answers: ArrayLike,
+    system: SystemPredictions,
+    split: str,
+    chances: ArrayLike | None = None,
+) -> WeightedStatistic:
+    """The statistic weights -> score `[..., replicates, resamples]` of answers on a split.
+
+    answers: predicted labels `[..., replicates, examples]`, or with chances
+             `[..., knobs, replicates, examples]`
+    chances: of each knob, `[..., knobs, replicates]`; the score is the expected one
+    """
     numerator, denominator = compute_score_terms(
         system.metric, np.asarray(answers), system.labels(split)
     )
-    return lambda weights: compute_percent(numerator @ weights.T, denominator @ weights.T)
+
+    def score_weighted(weights: np.ndarray) -> np.ndarray:
+        scores = compute_percent(numerator @ weights.T, denominator @ weights.T)
+        if chances is None:
+            return scores
+        return np.einsum("...kr,...krw->...rw", np.asarray(chances), scores)
+
+    return score_weighted
+
+
+def build_point_statistic(
+    emissions: Sequence[Emission], system: SystemPredictions, split: str
+) -> WeightedStatistic:
+    """The statistic weights -> expected score `[emissions, replicates, resamples]`."""
+    answers = np.stack([emission.answers for emission in emissions])
+    chances = np.stack([emission.chances for emission in emissions])
+    return build_score_statistic(answers, system, split, chances)
 
 
 def find_full_model(points: pd.DataFrame) -> str | None:
@@ -160,24 +196,19 @@ def find_full_model(points: pd.DataFrame) -> str | None:
     return next((system for system, found in targets.items() if found == {1}), None)
 
 
-def _score_knobs(
+def _score_mixtures(
     chosen: ChosenSystem,
     split: str,
-    knobs_at: Sequence[Sequence[Knob]] | np.ndarray,
+    mixtures_at: Sequence[Sequence[Mixture]],
     resampling: Resampling,
 ) -> list[dict[str, float | str]]:
-    """score, speedup, low, high and knob for each entry of knobs_at, `[points][replicates]`."""
-    if not len(knobs_at):
+    """score, speedup, low, high and knob for each entry of mixtures_at, `[points][replicates]`."""
+    if not len(mixtures_at):
         return []
     system = chosen.system
-    emitted = [system.emitted(chosen.choice.candidate, split, knobs) for knobs in knobs_at]
+    emissions = [system.emit(chosen.choice.candidate, split, each) for each in mixtures_at]
     scores, low, high = estimate(
-        [
-            (
-                build_score_statistic([answers for answers, _ in emitted], system, split),
-                len(chosen.predictions(split)),
-            )
-        ],
+        [(build_point_statistic(emissions, system, split), len(chosen.predictions(split)))],
         len(system.labels(split)),
         # All systems of a task share the resamples, so that their intervals can be compared.
         resampling.derive("points", system.task, split),
@@ -185,12 +216,12 @@ def _score_knobs(
     return [
         {
             "score": scores[i],
-            "speedup": float(speedups.mean()),
+            "speedup": float(emission.speedups.mean()),
             "low": low[i],
             "high": high[i],
-            "knob": _format_knob(np.mean(knobs_at[i], axis=0)),
+            "knob": _format_knob(np.mean([each.mean_knob for each in mixtures_at[i]], axis=0)),
         }
-        for i, (_, speedups) in enumerate(emitted)
+        for i, emission in enumerate(emissions)
     ]
 
 

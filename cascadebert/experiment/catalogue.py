@@ -15,6 +15,7 @@ from cascadebert.systems.method import Run
 TABLES = {
     "table1_data": "1: data and margins",
     "table2_main": "2: score at equal speed",
+    "curve_scores": "the whole curve in one number",
     "table3_distillation": "3: against distilled students",
     "table4_dar": "4: with and without DAR",
     "table5_calibration": "5: DIS, accuracy and ECE",

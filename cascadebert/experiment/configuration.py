@@ -337,6 +337,17 @@ class Experiment:
         ]
 
     @cached_property
+    def reference_series(self) -> list[str]:
+        """Systems that are the reference encoder, or its first layers, fine-tuned alone."""
+        reference = self.config["reference"]
+        return [
+            key
+            for key, system in self.systems.items()
+            if not system.rule.knob
+            and [(run.encoder, run.parents) for run in system.runs] == [(reference, ())]
+        ]
+
+    @cached_property
     def comparisons(self) -> list[tuple[str, str]]:
         """The pairs of systems to compare: `proposed` with all others, ablations and extensions."""
         proposed = self.config["proposed"]

@@ -16,6 +16,8 @@ from cascadebert.experiment.configuration import REPOSITORY, Experiment, System
 from cascadebert.experiment.submitted import find_submitted_tasks
 from cascadebert.systems.method import Run
 
+ROUNDING = 1e-6  # of a speed-up that is computed from numbers of operations
+
 # The names that huggingface_hub accepts: `model` or `owner/model`.
 HUB_NAME = re.compile(r"(?!.{97})[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -188,7 +190,7 @@ def _find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
     if len(known) < len(fastest):
         return
     best = max(known, key=lambda key: known[key])
-    for target in _list_missed(experiment, known[best]):
+    for target in _list_missed(experiment, best, known[best]):
         yield (
             f"evaluation.targets: no system has a speed-up of {target}x; the highest is "
             f"{known[best]:.2f}x, of {best} where all inputs leave at its first exit. Lower the "
@@ -199,7 +201,7 @@ def _find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
 def _find_targets_out_of_reach(experiment: Experiment) -> Iterator[str]:
     proposed = experiment.config["proposed"]
     highest = _find_highest_speedup(experiment, proposed)
-    if highest is not None and (missed := _list_missed(experiment, highest)):
+    if highest is not None and (missed := _list_missed(experiment, proposed, highest)):
         yield (
             f"{proposed} cannot be {join_words([f'{target}x' for target in missed], last='or')} as "
             f"fast as {experiment.config['reference']}: where all inputs leave at its first exit, "
@@ -221,11 +223,14 @@ def _find_models_above_reference(experiment: Experiment) -> Iterator[str]:
         )
 
 
-def _list_missed(experiment: Experiment, highest: float) -> list[float]:
-    """Returns the targets that a system of this highest speed-up misses by more than allowed."""
+def _list_missed(experiment: Experiment, key: str, highest: float) -> list[float]:
+    """Returns the targets that a system of this highest speed-up does not reach.
+
+    A system without a knob may miss a target by the tolerance.
+    """
     settings = experiment.config["evaluation"]
-    nearest = 1 - settings["tolerance"]
-    return [target for target in settings["targets"] if highest < target * nearest]
+    allowed = ROUNDING if experiment.systems[key].rule.knob else settings["tolerance"]
+    return [target for target in settings["targets"] if highest < target * (1 - allowed)]
 
 
 def _find_highest_speedup(experiment: Experiment, key: str) -> float | None:

@@ -4,7 +4,15 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from cascadebert.evaluation.claims import CLAIMS, LITTLE, UNDERTRAINED, VERDICTS, Claim, Statistic
+from cascadebert.evaluation.claims import (
+    CLAIMS,
+    LITTLE,
+    UNDERTRAINED,
+    VERDICTS,
+    Claim,
+    Statistic,
+    correct_verdicts,
+)
 from cascadebert.evaluation.measures import BELOW
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.reporting.grid import (
@@ -18,8 +26,12 @@ from cascadebert.reporting.grid import (
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval, format_signed
 
+CORRECTED = "Holm:"  # before a verdict
 ALL = "all"  # tasks, or statistics of a claim
-COLUMNS = "claim section task split statistic holds_if value low high n replicates verdict"
+COLUMNS = (
+    "claim section task split statistic holds_if value low high n replicates verdict p p_holm "
+    "verdict_holm"
+)
 
 
 def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.DataFrame:
@@ -33,15 +45,20 @@ def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.
     for claim in CLAIMS:
         mine = [statistic for statistic in found if statistic.claim == claim]
         common = {"claim": claim.name, "section": claim.section, **place}
+        corrected = correct_verdicts(mine)
         rows += [
             common
             | {"statistic": s.label, "holds_if": f"{s.side} {s.bound:g}", "verdict": s.verdict}
             | {"value": s.value, "low": s.low, "high": s.high}
-            for s in mine
+            | {"p": s.p_value, "p_holm": p, "verdict_holm": verdict}
+            for s, (p, verdict) in zip(mine, corrected, strict=True)
         ]
         if mine:
-            verdict = _combine_verdicts([s.verdict for s in mine])
-            rows.append(common | {"statistic": ALL, "verdict": verdict})
+            verdicts = {
+                "verdict": _combine_verdicts([s.verdict for s in mine]),
+                "verdict_holm": _combine_verdicts([verdict for _, verdict in corrected]),
+            }
+            rows.append(common | {"statistic": ALL} | verdicts)
     return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
@@ -118,15 +135,18 @@ def _make_empty_cell(place: Place, incomplete: Collection[str], notes: Footnotes
 
 
 def _make_cell(row: pd.Series, notes: Footnotes) -> Cell:
+    verdict = row["verdict"]
+    if row["verdict_holm"] != verdict:
+        verdict += f"\n({CORRECTED} {row['verdict_holm']})"
     if pd.isna(row["holds_if"]):
-        return Cell(row["verdict"], True)
+        return Cell(verdict, True)
     if pd.isna(row["value"]):
         return Cell(NOTHING, mark=notes.mark(UNDEFINED))
     value = format_signed(row["value"])
     interval = format_interval(row["low"], row["high"], format_signed)
     if not interval:
-        return Cell(f"{value}\n{row['verdict']}", mark=notes.mark(ONE_EXAMPLE))
-    return Cell(f"{value}\n{interval}\n{row['verdict']}")
+        return Cell(f"{value}\n{verdict}", mark=notes.mark(ONE_EXAMPLE))
+    return Cell(f"{value}\n{interval}\n{verdict}")
 
 
 def _write_caption(table: pd.DataFrame, left_out: str) -> str:
@@ -139,6 +159,7 @@ def _write_caption(table: pd.DataFrame, left_out: str) -> str:
         f"against a rival of which an exit lies more than {BELOW} points below a linear probe on "
         "its own states: that rival is undertrained. Differences "
         "are in percentage points of score, DIS, ECE or accuracy; the slope in points of DIS a "
-        f"layer. That little accuracy is at most {LITTLE} point is our convention. Nothing is "
-        f"corrected for the number of statistics.{left_out}"
+        f"layer. That little accuracy is at most {LITTLE} point is our convention. Parentheses: "
+        "the verdict after Holm's correction for the number of statistics of the claim, where it "
+        f"is another one.{left_out}"
     )

@@ -6,7 +6,7 @@ Arguments are as in `tables`. Functions have the names of their rules and files.
 import pandas as pd
 
 from cascadebert.core.text import join_words
-from cascadebert.evaluation.measures import BELOW
+from cascadebert.evaluation.measures import BELOW, LEFT_WRONG
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.reporting.grid import (
     GAIN,
@@ -26,7 +26,8 @@ from cascadebert.reporting.tables import INTERVALS, NO_PAIR
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval
 
-CALIBRATION = {"dis": "DIS ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓"}
+CALIBRATION = {"dis": "DIS ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓", "aurc": "AURC ↓"}
+LOWER = ("ece", "aurc")  # of these and of LEFT_WRONG, the lower is the better
 
 
 def table5_calibration(
@@ -35,13 +36,15 @@ def table5_calibration(
     titles: dict[str, str],
     ablations: dict[str, str],
 ) -> Table:
-    """DIS, accuracy and ECE of each cascade's smallest model, with and without DAR.
+    """Calibration and prediction of failures by each cascade's smallest model, with DAR or without.
 
     exits:       `measures.measure_exits` with the paper's numbers
     differences: `comparison.compare_exits`
     """
     pairs = {system: titles[system] for pair in ablations.items() for system in pair}
-    kept = exits[(exits["exit"] == 1) & exits["measure"].isin(CALIBRATION)]
+    left = _name_left_measures(exits[exits["system"].isin(pairs)])
+    measures = {**CALIBRATION, **left}
+    kept = exits[(exits["exit"] == 1) & exits["measure"].isin(measures)]
     gains = select_gains(differences[differences["exit"] == 1], ablations)
     keys = ["task", "split", "measure", "system"]
     table = select_rows(kept, pairs).merge(gains[[*keys, *GAIN]], on=keys, how="left")
@@ -55,24 +58,33 @@ def table5_calibration(
             if lacking:
                 names = join_words([titles[system] for system in lacking])
                 mark = notes.mark(f"{names} on {task}: {NOT_RUN}")
-                nothing = [Cell(NOTHING, mark=mark)] * len(CALIBRATION)
+                nothing = [Cell(NOTHING, mark=mark)] * len(measures)
                 blocks.append([[Cell(f"{task} ({split})"), Cell(titles[pair[0]]), *nothing]])
             else:
                 rows = [at.loc[(task, split, system)] for system in pair]
-                columns = [_make_measure_cells(measure, rows, notes) for measure in CALIBRATION]
+                columns = [_make_measure_cells(measure, rows, notes) for measure in measures]
                 labels = [Cell(f"{task} ({split})"), Cell(), Cell()]
                 names = [*(Cell(titles[system]) for system in pair), Cell("gain by DAR")]
                 blocks.append(list(zip(labels, names, *columns, strict=True)))
     caption = (
-        "Difficulty inversion score (DIS), accuracy and expected calibration error (ECE), in "
-        "percent, of the smallest model of the cascade on all examples, with and without "
+        "Difficulty inversion score (DIS), accuracy, expected calibration error (ECE) and area "
+        "under the curve of risk against coverage (AURC), in percent, of the smallest model of the "
+        "cascade on all examples; and at each target speed-up the share of wrong answers among the "
+        "examples that leave at this model. With and without "
         f"difficulty-aware regularisation, DAR{describe_sizes(table)}. ↑ higher is better, ↓ lower "
         f"is better. {INTERVALS}; that of the gain is paired over examples. A resample's ECE is "
         "larger than that of the sample, so where it is small its interval may lie above it. "
         f"Bold: the better of the two.{describe_paper(table, 5)}"
     )
-    header = [Cell(title) for title in ("Task", "System", *CALIBRATION.values())]
+    header = [Cell(title) for title in ("Task", "System", *measures.values())]
     return table, Display(caption, header, blocks, labels=2, notes=notes)
+
+
+def _name_left_measures(exits: pd.DataFrame) -> dict[str, str]:
+    """The measures LEFT_WRONG -> their headers."""
+    opening = LEFT_WRONG.partition("{")[0]
+    measures = [name for name in exits["measure"].unique() if name.startswith(opening)]
+    return {name: f"Wrong of left\n{name.removeprefix(opening)[:-1]}× ↓" for name in measures}
 
 
 def _make_measure_cells(measure: str, rows: list[pd.DataFrame], notes: Footnotes) -> list[Cell]:
@@ -80,9 +92,13 @@ def _make_measure_cells(measure: str, rows: list[pd.DataFrame], notes: Footnotes
 
     rows: of the two systems, by measure
     """
+    if any(measure not in of.index for of in rows):
+        mark = notes.mark("one of the two does not reach this speed-up")
+        return [Cell(NOTHING, mark=mark)] * 3
     pair = [of.loc[measure] for of in rows]
     shown = [round(row["score"], 1) for row in pair]
-    best = (min if measure == "ece" else max)(shown)
+    lower = measure in LOWER or measure not in CALIBRATION
+    best = (min if lower else max)(shown)
     cells = [
         _make_measure_cell(row, value == best, notes)
         for row, value in zip(pair, shown, strict=True)

@@ -15,9 +15,9 @@ import numpy as np
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
+from cascadebert.core.seeds import derive_seed
 from cascadebert.data.glue import GLUE
-from cascadebert.data.scores import score
-from cascadebert.data.task import DEV, Task
+from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import Choice, ChosenSystem
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
@@ -90,10 +90,11 @@ def write_submission(
                 f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
             )
         system = load_system(experiment, results / "predictions", task=task, key=key, splits=splits)
+        chosen = ChosenSystem(system, choice)
         tolerance = experiment.config["evaluation"]["tolerance"]
-        system = ChosenSystem(system, choice)
-        best = _pick_replicate(system, speedup, tolerance)
-        predicted |= _spell_answers(system, speedup, replicate=best, glue=glue, labels=task.labels)
+        best = _pick_replicate(chosen, speedup, tolerance)
+        point = SubmittedPoint(chosen, speedup, best, experiment.config["seed"])
+        predicted |= _spell_answers(point, glue, task.labels)
     for name in FILES:
         if name not in predicted:
             log.info(f"{name}.tsv: nothing predicts it, every row is {FILES[name].answers[0]}")
@@ -110,40 +111,52 @@ def write_submission(
 def _pick_replicate(chosen: ChosenSystem, speedup: float, tolerance: float) -> int:
     """The replicate with the best score on dev, at the thresholds for the target speed-up.
 
-    Raises UserError if the replicate's speed-up on dev is not within the tolerance of the target.
+    Raises UserError if the system does not reach the target on dev, see `ChosenSystem.reaches`.
     """
-    system = chosen.system
-    on_dev, speedups = chosen.emitted(DEV, speedup)
-    gold = system.labels(DEV)
-    scores = [score(system.metric, answers, gold) for answers in on_dev]
-    best = int(np.argmax(scores))
-    if abs(speedups[best] / speedup - 1) > tolerance:
+    system, mixtures = chosen.system, chosen.choice.mixtures[speedup]
+    best = int(np.argmax([mixture.score for mixture in mixtures]))
+    if not chosen.reaches(speedup, tolerance):
         raise UserError(
             f"task {system.task}: the nearest that {system.system} comes to {speedup:g}x on dev is "
-            f"{speedups[best]:.2f}x; choose another submission.speedup"
+            f"{mixtures[best].speedup:.2f}x; choose another submission.speedup"
         )
     log.info(
-        f"{system.task}: replicate {best}, {scores[best]:.1f} and {speedups[best]:.2f}x on dev"
+        f"{system.task}: replicate {best}, {mixtures[best].score:.1f} and "
+        f"{mixtures[best].speedup:.2f}x on dev"
     )
     return best
 
 
-def _spell_answers(
-    chosen: ChosenSystem, speedup: float, replicate: int, glue: str, labels: list[str]
-) -> dict[str, list[str]]:
-    """File -> the replicate's answers as the server spells them, `[rows]`."""
-    task = chosen.system.task
+@dataclass(frozen=True)
+class SubmittedPoint:
+    """One replicate of a system at a target speed-up; the seed throws the coin of its mixture."""
+
+    chosen: ChosenSystem
+    speedup: float
+    replicate: int
+    seed: int
+
+    def answer(self, split: str) -> np.ndarray:
+        """Predicted labels, `[examples]`."""
+        system = self.chosen.system
+        seed = derive_seed(self.seed, "submission", system.task, system.system, split)
+        return self.chosen.emit(split, self.speedup).draw(seed)[self.replicate]
+
+
+def _spell_answers(point: SubmittedPoint, glue: str, labels: list[str]) -> dict[str, list[str]]:
+    """File -> the point's answers as the server spells them, `[rows]`."""
+    task = point.chosen.system.task
     found = {}
     for name, file in FILES.items():
         if file.glue == glue:
-            answers, speedups = chosen.emitted(file.split, speedup)
-            predictions = chosen.predictions(file.split)[replicate]
+            predictions = point.chosen.predictions(file.split)[point.replicate]
             rows = _number_rows(task, file, predictions.ids, predictions.labels)
             spelled = dict(zip(GLUE[glue].labels, file.answers, strict=True))
             found[name] = [file.answers[0]] * file.rows
-            for row, answer in zip(rows, answers[replicate], strict=True):
+            for row, answer in zip(rows, point.answer(file.split), strict=True):
                 found[name][row] = spelled[labels[answer]]
-            log.info(f"{name}.tsv: {len(rows):,} rows predicted, {speedups[replicate]:.2f}x")
+            speedups = point.chosen.emit(file.split, point.speedup).speedups
+            log.info(f"{name}.tsv: {len(rows):,} rows predicted, {speedups[point.replicate]:.2f}x")
     return found
 
 

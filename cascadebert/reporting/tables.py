@@ -33,7 +33,11 @@ from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
 NO_PAIR = "No system was run with and without difficulty-aware regularisation (DAR)."
 NO_CONTEST = "There is no target speed-up at which these systems can be compared."
 INTERVALS = "Brackets: 95% bootstrap interval over examples and seeds"
-CHOSEN = "Every threshold was chosen on the development split as the one nearest to its target."
+CHOSEN = (
+    "On the development split every system with a threshold has exactly the target's cost: a coin "
+    "picks one of two neighbouring thresholds for each input. Scores and speed-ups are expected "
+    "values; the speed-ups shown are those of the scored split."
+)
 NO_NUMBER = (float("nan"), "")  # of the paper: size and remark
 
 

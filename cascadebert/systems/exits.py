@@ -86,13 +86,18 @@ def _find_first(emits: np.ndarray) -> np.ndarray:
 class ExitRule:
     """A rule that picks an exit by a knob: one number, or several, that trade speed for score.
 
-    name:   tells rules apart
-    knob:   the knob's name in tables; "" for a rule without a knob
-    signal: Predictions -> the rule's input, `[examples, exits]`
-    first:  (signal, knob) -> exit index `[examples]`
-    knobs:  Predictions -> every value of the knob worth trying, `[values]`, increasing, or
-            `[values, thresholds]`. Together the values reach (nearly) every possible speed-up on
-            these examples.
+    name:    tells rules apart
+    knob:    the knob's name in tables; "" for a rule without a knob
+    signal:  Predictions -> the rule's input, `[examples, exits]`
+    first:   (signal, knob) -> exit index `[examples]`
+    knobs:   Predictions -> every value of the knob worth trying, `[values]`, increasing, or
+             `[values, thresholds]`. Together the values reach (nearly) every possible speed-up on
+             these examples.
+    answers: Predictions -> the labels that the exits emit, `[examples, exits]`; an exit may answer
+             for several
+    fit:     the predictions of the development split -> this rule, fitted on them; None for a rule
+             that learns nothing
+    sums:    a faster way than `first` to `sum_taken`, of which it takes signal, knobs and values
     """
 
     name: str
@@ -100,6 +105,9 @@ class ExitRule:
     signal: Callable[[Predictions], np.ndarray]
     first: Callable[[np.ndarray, Any], np.ndarray]
     knobs: Callable[[Predictions], np.ndarray]
+    answers: Callable[[Predictions], np.ndarray] = lambda predictions: predictions.predicted
+    fit: "Callable[[Predictions], ExitRule] | None" = None
+    sums: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
     def exit_index(self, predictions: Predictions, knob: Knob) -> np.ndarray:
         return self.first(self.signal(predictions), knob)
@@ -119,6 +127,8 @@ def sum_taken(
     Returns float64 `[knobs]`.
     """
     values = np.broadcast_to(np.asarray(values, dtype=float), signal.shape)
+    if rule.sums is not None:
+        return rule.sums(signal, knobs, values)
     # All examples take the first exit; then each that stays moves on to the next.
     base, steps = values[:, 0].sum(), np.diff(values, axis=1)
     if rule.first is first_confident:
@@ -172,7 +182,7 @@ def normalised_entropy(predictions: Predictions) -> np.ndarray:
 def _list_confidences(predictions: Predictions) -> np.ndarray:
     # An example has exited by exit k if its highest confidence up to k is above the threshold.
     highest = np.maximum.accumulate(predictions.confidence[:, :-1], axis=1)
-    return np.concatenate([[0.0], _find_midpoints(highest), [1.0]])
+    return np.concatenate([[0.0], find_midpoints(highest), [1.0]])
 
 
 def _list_threshold_grid(predictions: Predictions) -> np.ndarray:
@@ -182,24 +192,32 @@ def _list_threshold_grid(predictions: Predictions) -> np.ndarray:
         return np.empty((1, 0))
     # A single threshold gets as many values as in every other rule.
     most = MOST_KNOBS if len(exits) == 1 else int(MOST_GRID ** (1 / len(exits)))
-    values = [np.concatenate([[0.0], _find_midpoints(of_exit, most), [1.0]]) for of_exit in exits]
+    values = [np.concatenate([[0.0], find_midpoints(of_exit, most), [1.0]]) for of_exit in exits]
     return np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=1)
 
 
 def _list_entropies(predictions: Predictions) -> np.ndarray:
-    return _list_uncertainties(entropy(predictions), np.log(predictions.logits.shape[-1]))
+    return list_uncertainties(entropy(predictions), np.log(predictions.logits.shape[-1]))
 
 
 def _list_normalised_entropies(predictions: Predictions) -> np.ndarray:
-    return _list_uncertainties(normalised_entropy(predictions), 1.0)
+    return list_uncertainties(normalised_entropy(predictions), 1.0)
 
 
-def _list_uncertainties(uncertainty: np.ndarray, highest: float) -> np.ndarray:
+def list_uncertainties(
+    uncertainty: np.ndarray, highest: float, most: int = MOST_KNOBS
+) -> np.ndarray:
+    """Thresholds of `first_certain`, increasing: below all values, between them, above them all.
+
+    uncertainty: `[examples, exits]`
+    highest:     its largest possible value
+    """
     lowest = np.minimum.accumulate(uncertainty[:, :-1], axis=1)
-    return np.concatenate([[0.0], _find_midpoints(lowest), [1.01 * highest]])
+    between = find_midpoints(lowest[np.isfinite(lowest)], most)
+    return np.concatenate([[0.0], between, [1.01 * highest]])
 
 
-def _find_midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
+def find_midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
     """Thresholds between the distinct values, thinned evenly by quantile to `most` at most.
 
     The last digits of an example's values differ with the batch. A threshold at an occurring value
@@ -212,8 +230,18 @@ def _find_midpoints(values: np.ndarray, most: int = MOST_KNOBS) -> np.ndarray:
     return between
 
 
+def _first_patient(predictions: np.ndarray, patience: int) -> np.ndarray:
+    """`first_patient`; patience 0, which PABEE's authors do not use, is the first exit for all.
+
+    Other rules have such a knob, too. Without it, PABEE could not be as fast as they are.
+    """
+    if patience == 0:
+        return np.zeros(len(predictions), dtype=np.int64)
+    return first_patient(predictions, patience)
+
+
 def _list_patiences(predictions: Predictions) -> np.ndarray:
-    return np.arange(1, max(predictions.logits.shape[1], 2))
+    return np.arange(predictions.logits.shape[1])
 
 
 CONFIDENCE = ExitRule(
@@ -248,7 +276,7 @@ PATIENCE = ExitRule(
     name="patience",
     knob="patience",
     signal=lambda p: p.predicted,
-    first=first_patient,
+    first=_first_patient,
     knobs=_list_patiences,
 )
 LAST = ExitRule(

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from cascadebert.evaluation.choice import (
     choose_knob,
     sweep,
 )
+from cascadebert.evaluation.mixing import hold
 from cascadebert.systems.exits import (
     CONFIDENCE,
     CONFIDENCES,
@@ -97,12 +98,12 @@ def test_a_threshold_for_each_exit_is_as_good_as_a_shared_one_and_sometimes_bett
         dev = predictions(60, (2, 8, 20), split="dev", replicate=replicate)
         shared, several = (sweep(dev, rule, "accuracy", 12) for rule in (CONFIDENCE, CONFIDENCES))
         for target in np.arange(0.8, 5, 0.4):
-            _, shared_speedup, shared_score = shared.nearest(target)
+            of_shared = shared.nearest(target)
             nearest = np.abs(np.log(several.speedups / target)).min()
-            distance = abs(np.log(shared_speedup / target))
+            distance = abs(np.log(of_shared.speedup / target))
             assert nearest <= distance + 1e-12
             if distance <= nearest + NEAR:  # else only several thresholds come near
-                gains.append(several.nearest(target)[2] - shared_score)
+                gains.append(several.nearest(target).score - of_shared.score)
     assert len(gains) > 20
     assert min(gains) >= 0
     assert max(gains) > 1
@@ -110,10 +111,10 @@ def test_a_threshold_for_each_exit_is_as_good_as_a_shared_one_and_sometimes_bett
 
 def test_distance_to_the_target_is_a_ratio_and_ties_go_to_the_better_score():
     swept = Sweep(np.array([1.0, 2, 3]), np.array([1.2, 2.9, 4.0]), np.array([90.0, 80, 70]))
-    assert swept.nearest(2) == (2, 2.9, 80)  # by difference it would be 1.2
+    assert swept.nearest(2) == hold(2, 2.9, 80)  # by difference it would be 1.2
     swept = Sweep(np.array([1.0, 2, 3]), np.array([1.5, 6, 1.5]), np.array([70.0, 80, 80]))
-    assert swept.nearest(3) == (2, 6, 80)
-    assert swept.nearest(1.4) == (3, 1.5, 80)
+    assert swept.nearest(3) == hold(2, 6, 80)
+    assert swept.nearest(1.4) == hold(3, 1.5, 80)
 
 
 def test_sweep_scores_every_knob():
@@ -133,14 +134,18 @@ def test_candidate_with_the_best_mean_score_is_chosen():
         for splits in replicates:
             for target in (2, 4):
                 dev = splits["dev"]
-                knob = choose_knob(dev, CONFIDENCE, "accuracy", target, 12)
-                taken = CONFIDENCE.exit_index(dev, knob)
-                emitted = dev.predicted[np.arange(200), taken]
-                scores.append(score("accuracy", emitted, dev.labels))
+                mixture = sweep(dev, CONFIDENCE, "accuracy", 12).mix(target)
+                emitted = [
+                    dev.predicted[np.arange(200), CONFIDENCE.exit_index(dev, knob)]
+                    for knob in mixture.knobs
+                ]
+                parts = [score("accuracy", answers, dev.labels) for answers in emitted]
+                scores.append(np.dot(mixture.chances, parts))
                 if label == choice.candidate:
                     number = replicates.index(splits)
+                    knob = choose_knob(dev, CONFIDENCE, "accuracy", target, 12)
                     assert choice.knobs[target][number] == knob
-                    assert choice.speedups[target][number] == speedup(taken, dev.costs, 12)
+                    assert choice.mixtures[target][number] == mixture
         assert choice.candidate_scores[label] == pytest.approx(np.mean(scores))
     assert choice.candidate == max(choice.candidate_scores, key=choice.candidate_scores.get)
     assert len(set(choice.candidate_scores.values())) > 1
@@ -178,7 +183,7 @@ def test_choices_are_stored_as_strict_json(rule, costs, tmp_path):
     text = (tmp_path / "choice.json").read_text()
     json.loads(text, parse_constant=pytest.fail)
     loaded = Choice.load(tmp_path / "choice.json")
-    np.testing.assert_equal(vars(loaded), vars(choice))
+    np.testing.assert_equal(asdict(loaded), asdict(choice))
 
 
 def test_a_damaged_choice_is_named(tmp_path):

@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation import claims
@@ -87,10 +89,12 @@ def score(evidence, key, target) -> float:
     """Percent right at a target, counted one by one."""
     right, total = 0, 0
     labels = evidence.systems[key].system.labels("test")
-    for answers in evidence.systems[key].emitted("test", target)[0]:
-        for answer, label in zip(answers, labels, strict=True):
-            right += answer == label
-            total += 1
+    emission = evidence.systems[key].emit("test", target)
+    for of_knob, chances in zip(emission.answers, emission.chances, strict=True):
+        for answers, chance in zip(of_knob, chances, strict=True):
+            for answer, label in zip(answers, labels, strict=True):
+                right += chance * (answer == label)
+                total += chance
     return 100 * right / total
 
 
@@ -369,6 +373,50 @@ def test_one_statistic_refutes_a_claim_and_one_leaves_it_open():
         ]
         frame = tabulate_statistics(found, points)
         assert list(frame["verdict"]) == [*verdicts, expected]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holms_adjustment_is_his_procedure(p_values):
+    """Reject from the smallest on while p <= level / (how many are left)."""
+    adjusted = claims.adjust_by_holm(p_values)
+    for level in (0.01, 0.05, 0.3, 0.9):
+        rejected = set()
+        for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+            if p_values[i] * (len(p_values) - rank) > level:
+                break
+            rejected.add(i)
+        assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
+
+
+def test_holms_adjustment_of_an_example():
+    assert claims.adjust_by_holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )
+    assert claims.adjust_by_holm([float("nan"), 0.01]) == pytest.approx([1, 0.02])
+    assert claims.adjust_by_holm([]) == []
+
+
+def test_a_statistic_barely_decided_is_undecided_among_many():
+    barely = Statistic(claims.DAR, "barely", ">", 0, 2.0, 0.1, 3.9)
+    clearly = Statistic(claims.DAR, "clearly", ">", 0, 2.0, 1.0, 3.0)
+    weak = Statistic(claims.DAR, "weak", ">", 0, 2.0, 0.1, 3.9, undertrained=True)
+    assert barely.verdict == clearly.verdict == "holds"
+    assert 0.03 < barely.p_value < 0.05
+    [(p, verdict)] = claims.correct_verdicts([barely])
+    assert (p, verdict) == (barely.p_value, "holds")
+    of_three = claims.correct_verdicts([barely, clearly, weak])
+    assert [verdict for _, verdict in of_three] == ["undecided", "holds", claims.UNDERTRAINED]
+
+    points = pd.DataFrame([{"task": "t", "split": "test", "n": 10, "replicates": 2}])
+    frame = tabulate_statistics([barely, clearly, barely._replace(label="again")], points)
+    assert list(frame["verdict"]) == ["holds"] * 4
+    assert list(frame["verdict_holm"]) == ["undecided", "holds", "undecided", "undecided"]
+    assert frame["p_holm"].iloc[0] == pytest.approx(2 * barely.p_value)
+    _, display = table_claims(frame)
+    shown = [row[2].text for row in display.blocks[0]]
+    assert shown[0] == "holds\n(Holm: undecided)"
+    assert shown[1].endswith("\nholds\n(Holm: undecided)")
+    assert shown[2].endswith("]\nholds")
 
 
 def test_what_cannot_be_had_has_its_reason():

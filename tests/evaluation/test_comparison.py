@@ -6,7 +6,7 @@ from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.comparison import compare_exits, compare_systems, estimate_difference
 from cascadebert.evaluation.intervals import Resampling
-from cascadebert.evaluation.measures import measure_exits
+from cascadebert.evaluation.measures import EXIT_MEASURES, measure_exits
 from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.systems.exits import CONFIDENCE, LAST
 from tests.synthetic import predictions
@@ -75,12 +75,14 @@ def test_exit_differences_are_those_of_the_exits(compared):
         12.0,
         {"": [{s: predictions(400, (2.0, 14.0), split=s, replicate=7) for s in ("dev", "test")}]},
     )
-    systems = {**systems, "other": ChosenSystem(other, choose(other, [2]))}
+    systems = {**systems, "other": ChosenSystem(other, choose(other, [2, 3]))}
     table = compare_exits(systems, {"cascade": "other"}, ["test"], RESAMPLING)
     ours, theirs = (
         measure_exits(systems[k], ["test"], RESAMPLING).set_index(["exit", "measure"])["score"]
         for k in ("cascade", "other")
     )
+    left = {f"wrong of those that left at {target}x" for target in (2, 3)}
+    assert left | set(EXIT_MEASURES) == set(table["measure"])
     got = table.set_index(["exit", "measure"])["difference"]
     pd.testing.assert_series_equal(got, (ours - theirs).reindex(got.index), check_names=False)
     # paired over examples: narrower than if the two had been resampled apart

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cascadebert.evaluation.intervals import Resampling, bootstrap_interval, estimate
+from cascadebert.evaluation.intervals import (
+    Resampling,
+    bootstrap_interval,
+    compute_p_value,
+    estimate,
+)
 
 
 def mean_of(values):
@@ -106,3 +111,15 @@ def test_derived_seeds_differ_by_name_alone():
     one = Resampling(3, 50)
     assert one.derive("a", "b") == one.derive("a", "b") != one.derive("a", "c")
     assert one.derive("a").resamples == 50
+
+
+def test_a_p_value_is_that_of_a_normal_distribution_of_the_intervals_width():
+    error = 0.7
+    for value in (-2.0, -0.3, 0.0, 1.2):
+        expected = 2 * stats.norm.cdf(-abs(value), scale=error)
+        width = 2 * 1.959963985 * error
+        assert compute_p_value(value, width) == pytest.approx(expected)
+    # An interval that just touches the bound has 0.05.
+    assert compute_p_value(1.0, 2.0) == pytest.approx(0.05)
+    assert np.isnan(compute_p_value(1.0, np.nan))
+    assert (compute_p_value(0.0, 0.0), compute_p_value(0.5, 0.0)) == (1, 0)

@@ -21,16 +21,21 @@ def made_up(replicates: int = 3, examples: int = 60) -> dict:
     }
 
 
-def taken(replicates: int = 3, examples: int = 60) -> list[np.ndarray]:
+def taken(replicates: int = 3, examples: int = 60) -> np.ndarray:
     """Exit 3 (of 4 layers) is taken in the last replicate only, and exit 0 never."""
     drawn = np.random.default_rng(0).integers(1, 3, size=(replicates, examples))
     drawn[-1, : examples // 2] = 3
-    return list(drawn)
+    return drawn
+
+
+def chances(exits: np.ndarray) -> np.ndarray:
+    """`[exits, replicates, examples]`"""
+    return (exits == np.arange(4)[:, None, None]).astype(float)
 
 
 def test_each_series_is_scored_on_what_the_same_replicate_emits():
     systems, exits = made_up(), taken()
-    table = score_where_emitted("exits", exits, SERIES, systems, Resampling(0, 50))
+    table = score_where_emitted("exits", chances(exits), SERIES, systems, Resampling(0, 50))
     assert list(table["series"].drop_duplicates()) == list(SERIES)
     assert len(table) == 4 + 2 + 2
     for row in table.itertuples():
@@ -58,7 +63,7 @@ def test_each_series_is_scored_on_what_the_same_replicate_emits():
 def test_its_interval_is_that_of_a_mean_on_the_emitted_examples():
     """Of one replicate, nearly the textbook's: +- 1.96 standard errors."""
     systems = {"exits": [predictions(4000, EXITS)]}
-    exits = [np.repeat([0, 1, 2, 3], 1000)]
+    exits = chances(np.repeat([0, 1, 2, 3], 1000)[None])
     table = score_where_emitted("exits", exits, {"Exits": ["exits"]}, systems, Resampling(0))
     share = table["accuracy"] / 100
     half = 196 * np.sqrt(share * (1 - share) / 1000)
@@ -68,7 +73,7 @@ def test_its_interval_is_that_of_a_mean_on_the_emitted_examples():
 def test_a_depth_that_the_early_exit_has_not_is_an_error():
     systems = made_up() | {"wide": [predictions(60, [2.7])] * 3}
     with pytest.raises(UserError, match=r"layerwise\.series\.Wide: wide costs 2\.7 layers"):
-        score_where_emitted("exits", taken(), {"Wide": ["wide"]}, systems, Resampling(0))
+        score_where_emitted("exits", chances(taken()), {"Wide": ["wide"]}, systems, Resampling(0))
 
 
 def test_the_heat_map_shows_every_exits_dis():

@@ -1,12 +1,15 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
 from cascadebert.evaluation.metrics import (
+    area_under_risk_coverage,
     difficulty_inversion_score,
     expected_calibration_error,
     reliability_bins,
@@ -119,6 +122,49 @@ def test_weights_count_examples(pairs, data):
         np.testing.assert_allclose(
             measure(confidence, correct, weights=weights), repeated, atol=1e-12
         )
+
+
+def risk_coverage_by_definition(confidence, correct) -> float:
+    """The mean over all orders of equal confidences of the mean over k of the errors among k."""
+    found = []
+    for order in permutations(range(len(confidence))):
+        ranked = [confidence[i] for i in order]
+        if ranked != sorted(confidence, reverse=True):
+            continue
+        errors = [not correct[i] for i in order]
+        risks = [sum(errors[:k]) / k for k in range(1, len(errors) + 1)]
+        found.append(sum(risks) / len(risks))
+    return sum(found) / len(found)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6))
+def test_area_under_risk_coverage_is_its_definition(pairs):
+    confidence, correct = map(list, zip(*pairs, strict=True))
+    expected = risk_coverage_by_definition(confidence, correct)
+    assert area_under_risk_coverage(confidence, correct) == pytest.approx(expected)
+
+
+def test_a_perfect_order_has_the_smallest_area():
+    right = np.array([True] * 8 + [False] * 2)
+    best = area_under_risk_coverage(np.arange(10)[::-1], right)
+    worst = area_under_risk_coverage(np.arange(10), right)
+    assert best == pytest.approx((1 / 9 + 2 / 10) / 10)
+    assert worst > area_under_risk_coverage(np.zeros(10), right) == pytest.approx(0.2)
+    assert np.isnan(area_under_risk_coverage([], []))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_weights_of_the_area_are_repetitions(data):
+    n = data.draw(st.integers(1, 8))
+    draw = np.random.default_rng(data.draw(st.integers(0, 99)))
+    confidence, correct = draw.integers(0, 4, n) / 4, draw.integers(0, 2, n).astype(bool)
+    weights = draw.integers(0, 3, size=(5, n))
+    found = area_under_risk_coverage(confidence, correct, weights.astype(float))
+    for value, row in zip(found, weights, strict=True):
+        alone = area_under_risk_coverage(np.repeat(confidence, row), np.repeat(correct, row))
+        assert value == pytest.approx(alone, nan_ok=True)
 
 
 @pytest.mark.parametrize("measure", [difficulty_inversion_score, expected_calibration_error])

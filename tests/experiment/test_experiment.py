@@ -97,7 +97,7 @@ def test_the_default_is_the_papers_line_up():
         (
             "systems.pabee.method",
             "pabe",
-            r"systems\.pabee\.method: 'pabe' is none of berxit, cascade",
+            r"systems\.pabee\.method: 'pabe' is none of agreement, berxit, ",
         ),
         ("systems.pabee.patience", 3, r"systems\.pabee: .*'patience'.*allowed keys: .*encoder"),
         ("systems.pabee.encoder", "bert-3", r"systems\.pabee\.encoder: 'bert-3' is none of bert-2"),

@@ -158,8 +158,9 @@ def test_knobs_trade_speed_monotonically_from_one_extreme_to_the_other(rule, lab
     assert (np.diff(knobs) > 0).all()
     assert (np.diff(speedups) >= 0).all()
     assert speedups[0] == 1
-    # PABEE runs two layers at least.
-    assert speedups[-1] == 12 if rule is not PATIENCE else 1 < speedups[-1] <= 6
+    assert speedups[-1] == 12
+    if rule is PATIENCE:  # with its authors' patience, PABEE runs two layers at least
+        assert 1 < speedups[-2] <= 6
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,14 @@ def test_each_class_has_a_score(made):
 def test_where_nothing_tries_dar_nothing_asks_about_it(made):
     results = made / "results/leaking"
     names = {path.stem for path in (results / "tables").iterdir()}
-    assert names == {"table1_data", "table2_main", "classes", "probes", "provenance"}
+    assert names == {
+        "table1_data",
+        "table2_main",
+        "curve_scores",
+        "classes",
+        "probes",
+        "provenance",
+    }
     assert {path.stem for path in (results / "figures").iterdir()} == {"figure_tradeoff"}
     page = (results / "summary.rst").read_text()
     assert "How much faster is Cascade, and at what loss?" in page

@@ -1,0 +1,166 @@
+"""A whole curve of score against speed-up in one number: its mean, and the ELUE score.
+
+Both are means over POINTS speed-ups between 1x and 4x, evenly spaced by ratio: a system has exactly
+these speed-ups on the development split (`mixing`).
+
+* mean: the score, so that this is the mean score over the logarithm of the speed-up;
+* elue: the score less that of a reference curve at the same cost (ELUE score, Liu et al. 2022,
+  "Towards Efficient NLP"). Their reference is ElasticBERT. Ours is fine-tuned first layers of the
+  reference encoder (BERT-kL), interpolated linearly in cost, which is what a coin between two of
+  these models reaches.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from cascadebert.evaluation.choice import EXACT, ChosenSystem
+from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
+from cascadebert.evaluation.mixing import Emission, Mixture
+from cascadebert.evaluation.points import build_point_statistic, build_score_statistic
+
+SLOWEST, FASTEST, POINTS = 1.0, 4.0, 16
+# The middles of equal steps, so that a plain mean over them is the mean over the whole range.
+TARGETS = SLOWEST * (FASTEST / SLOWEST) ** ((np.arange(POINTS) + 0.5) / POINTS)
+CURVE_SCORES = "task system split measure score low high n replicates note"
+REFERENCE = "reference"  # in place of a system: the reference curve itself
+TOO_SHORT = "its speed-ups do not span 1x to 4x"
+NO_REFERENCE = "no two systems of the reference curve were run"
+
+
+def measure_curves(
+    systems: Mapping[str, ChosenSystem],
+    reference: Sequence[str],
+    splits: Sequence[str],
+    resampling: Resampling,
+) -> pd.DataFrame:
+    """The measures `mean` and `elue` of every system with a knob, with 95% intervals.
+
+    reference: the systems of one exit that make the reference curve (`reference_series`)
+
+    A system that reaches a part of the range only has no mean; its ELUE score is that of the part.
+    The reference curve has rows of its own, with the mean alone. Where fewer than two of its
+    systems were run, there is no ELUE score. Returns CURVE_SCORES.
+    """
+    curve = [systems[key] for key in reference if key in systems]
+    rows = []
+    for split in splits:
+        fixed = ReferenceCurve(curve, split) if len(curve) > 1 else None
+        for key, chosen in systems.items():
+            if chosen.system.rule.knob:
+                rows += _measure_system(key, chosen, split, fixed, resampling)
+        if fixed is not None:
+            rows.append(_measure_reference(fixed, resampling))
+    return pd.DataFrame(rows, columns=CURVE_SCORES.split())
+
+
+class ReferenceCurve:
+    """Systems of one exit on a split, between which scores are interpolated linearly in cost."""
+
+    def __init__(self, systems: Sequence[ChosenSystem], split: str):
+        self.systems = sorted(systems, key=lambda chosen: self._cost(chosen, split))
+        self.split = split
+        self.costs = np.array([self._cost(chosen, split) for chosen in self.systems])
+
+    @staticmethod
+    def _cost(chosen: ChosenSystem, split: str) -> float:
+        """In units of the reference model."""
+        return float(chosen.predictions(split)[0].costs[-1] / chosen.system.full_cost)
+
+    @property
+    def replicates(self) -> int:
+        return min(len(chosen.predictions(self.split)) for chosen in self.systems)
+
+    def build_mean(self, costs: np.ndarray) -> WeightedStatistic:
+        """weights -> `[replicates, resamples]`, the mean of the curve's scores at these costs.
+
+        A cost beyond the curve's ends has the score of the end.
+        """
+        ends = np.clip(costs, self.costs[0], self.costs[-1])
+        shares = [np.interp(ends, self.costs, row) for row in np.eye(len(self.costs))]
+        weight_of = np.mean(shares, axis=1)
+        statistics = []
+        for chosen in self.systems:
+            predictions = chosen.predictions(self.split)[: self.replicates]
+            answers = [each.predicted[:, -1] for each in predictions]
+            statistics.append(build_score_statistic(answers, chosen.system, self.split))
+
+        def interpolate(weights: np.ndarray) -> np.ndarray:
+            scores = np.array([statistic(weights) for statistic in statistics])
+            return np.einsum("s,srw->rw", weight_of, scores)
+
+        return interpolate
+
+
+def list_reached(chosen: ChosenSystem) -> dict[float, list[Mixture]]:
+    """Those of TARGETS that every replicate reaches on the development split -> its mixtures."""
+    sweeps = chosen.system.sweeps[chosen.choice.candidate]
+    mixtures = {float(target): [swept.mix(target) for swept in sweeps] for target in TARGETS}
+    return {
+        target: of_target
+        for target, of_target in mixtures.items()
+        if all(abs(mixture.speedup / target - 1) <= EXACT for mixture in of_target)
+    }
+
+
+def _measure_system(
+    key: str,
+    chosen: ChosenSystem,
+    split: str,
+    fixed: ReferenceCurve | None,
+    resampling: Resampling,
+) -> list[dict[str, object]]:
+    reached = list_reached(chosen)
+    notes = {
+        "mean": "" if len(reached) == len(TARGETS) else TOO_SHORT,
+        "elue": NO_REFERENCE if fixed is None else "" if reached else TOO_SHORT,
+    }
+    emissions = [
+        chosen.system.emit(chosen.choice.candidate, split, mixtures)
+        for mixtures in reached.values()
+    ]
+    replicates = len(chosen.predictions(split))
+    rows = []
+    for measure, note in notes.items():
+        arms: list[tuple[WeightedStatistic, int]] = []
+        if not note:
+            arms.append((_build_mean(emissions, chosen, split), replicates))
+        if not note and measure == "elue" and fixed is not None:
+            costs = np.array([np.mean(1 / emission.speedups) for emission in emissions])
+            arms.append((fixed.build_mean(costs), fixed.replicates))
+        row: dict[str, object] = {"system": key, "measure": measure, "note": note}
+        row["replicates"] = replicates
+        rows.append(_estimate_row(row, arms, chosen, split, resampling))
+    return rows
+
+
+def _build_mean(
+    emissions: Sequence[Emission], chosen: ChosenSystem, split: str
+) -> WeightedStatistic:
+    score = build_point_statistic(emissions, chosen.system, split)
+    return lambda weights: score(weights).mean(axis=0)
+
+
+def _measure_reference(fixed: ReferenceCurve, resampling: Resampling) -> dict[str, object]:
+    spans = fixed.costs[0] <= 1 / TARGETS[-1] and fixed.costs[-1] >= 1 / TARGETS[0]
+    arms = [(fixed.build_mean(1 / TARGETS), fixed.replicates)] if spans else []
+    row: dict[str, object] = {"system": REFERENCE, "measure": "mean"}
+    row |= {"note": "" if spans else TOO_SHORT, "replicates": fixed.replicates}
+    return _estimate_row(row, arms, fixed.systems[0], fixed.split, resampling)
+
+
+def _estimate_row(
+    row: dict[str, object],
+    arms: Sequence[tuple[WeightedStatistic, int]],
+    chosen: ChosenSystem,
+    split: str,
+    resampling: Resampling,
+) -> dict[str, object]:
+    """The row with the columns of its place, and with score and interval where there are arms."""
+    task, examples = chosen.system.task, len(chosen.system.labels(split))
+    row = row | {"task": task, "split": split, "n": examples}
+    if not arms:
+        return row
+    found = estimate(arms, examples, resampling.derive("curve scores", task, split))
+    return row | dict(zip(("score", "low", "high"), map(float, found), strict=True))

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
+from cascadebert.evaluation.curve_scores import (
+    CURVE_SCORES,
+    NO_REFERENCE,
+    REFERENCE,
+    TARGETS,
+    TOO_SHORT,
+    measure_curves,
+)
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.reporting.curve_table import CURVE, table_curve_scores
+from cascadebert.reporting.grid import UNDERTRAINED
+from cascadebert.systems.exits import CONFIDENCE, LAST, PATIENCE
+from tests.simulation import SERIES, TITLES, frames
+from tests.synthetic import predictions
+
+SINGLE = {f"bert-{layers}l": (float(layers),) for layers in (12, 6, 3)}
+RESAMPLING = Resampling(0, 200)
+
+
+def made(key, rule, costs, replicates=2) -> ChosenSystem:
+    found = [
+        {split: predictions(300, costs, split=split, replicate=r) for split in ("dev", "test")}
+        for r in range(replicates)
+    ]
+    system = SystemPredictions("t", key, rule, "accuracy", 12.0, {"": found})
+    return ChosenSystem(system, choose(system, [2]))
+
+
+@pytest.fixture(scope="module")
+def systems() -> dict[str, ChosenSystem]:
+    return {
+        **{key: made(key, LAST, costs) for key, costs in SINGLE.items()},
+        "cascade": made("cascade", CONFIDENCE, (2.0, 14.0)),
+        "patient": made("patient", PATIENCE, range(1, 13)),
+        "slow": made("slow", CONFIDENCE, (6.0, 18.0)),
+    }
+
+
+@pytest.fixture(scope="module")
+def table(systems):
+    return measure_curves(systems, list(SINGLE), ["test"], RESAMPLING)
+
+
+def score_mixed(chosen: ChosenSystem, target: float) -> tuple[float, float]:
+    """Expected score and cost on test, replicate by replicate, example by example."""
+    scores, costs = [], []
+    for swept, splits in zip(chosen.system.sweeps[""], chosen.system.candidates[""], strict=True):
+        mixture, test = swept.mix(target), splits["test"]
+        rows = np.arange(len(test.labels))
+        expected = np.zeros(2)
+        for knob, chance in zip(mixture.knobs, mixture.chances, strict=True):
+            taken = chosen.system.rule.exit_index(test, knob)
+            right = test.predicted[rows, taken] == test.labels
+            expected += chance * np.array([100 * right.mean(), test.costs[taken].mean()])
+        scores.append(expected[0])
+        costs.append(expected[1])
+    return float(np.mean(scores)), float(np.mean(costs))
+
+
+def interpolate_reference(systems, cost: float) -> float:
+    """By hand, between the two neighbours; the ends go on flat."""
+    at = {}
+    for key, (layers,) in SINGLE.items():
+        of_test = [splits["test"] for splits in systems[key].system.candidates[""]]
+        at[layers] = np.mean([100 * (p.predicted[:, 0] == p.labels).mean() for p in of_test])
+    for low, high in ((3.0, 6.0), (6.0, 12.0)):
+        if low <= cost <= high:
+            return at[low] + (cost - low) / (high - low) * (at[high] - at[low])
+    return at[3.0] if cost < 3 else at[12.0]
+
+
+def test_targets_are_the_middles_of_equal_steps_of_the_logarithm():
+    assert np.diff(np.log(TARGETS)) == pytest.approx(np.log(4) / 16)
+    assert TARGETS[0] * TARGETS[-1] == pytest.approx(4)
+    # The mean over them is the mean over the logarithm: of s(x) = x, (4 - 1) / log 4.
+    assert TARGETS.mean() == pytest.approx(3 / np.log(4), rel=1e-3)
+
+
+@pytest.mark.parametrize("key", ["cascade", "patient"])
+def test_the_two_numbers_are_those_of_the_definitions(systems, table, key):
+    found = [score_mixed(systems[key], target) for target in TARGETS]
+    at = table[table["system"] == key].set_index("measure")
+    assert at.loc["mean", "score"] == pytest.approx(np.mean([score for score, _ in found]))
+    gaps = [score - interpolate_reference(systems, cost) for score, cost in found]
+    assert at.loc["elue", "score"] == pytest.approx(np.mean(gaps))
+    for measure in ("mean", "elue"):
+        row = at.loc[measure]
+        assert row["low"] < row["score"] < row["high"]
+        assert (row["note"], row["n"], row["replicates"]) == ("", 300, 2)
+
+
+def test_a_system_that_reaches_a_part_has_the_elue_score_of_the_part(systems, table):
+    at = table[table["system"] == "slow"].set_index("measure")
+    assert at.loc["mean", "note"] == TOO_SHORT
+    assert np.isnan(at.loc["mean", "score"])
+    found = [score_mixed(systems["slow"], target) for target in TARGETS if target < 2]
+    gaps = [score - interpolate_reference(systems, cost) for score, cost in found]
+    assert at.loc["elue", "score"] == pytest.approx(np.mean(gaps))
+
+
+def test_the_reference_has_a_mean_of_its_own(systems, table):
+    [row] = table[table["system"] == REFERENCE].itertuples()
+    expected = np.mean([interpolate_reference(systems, 12 / target) for target in TARGETS])
+    assert (row.measure, row.score) == ("mean", pytest.approx(expected))
+    assert list(table) == CURVE_SCORES.split()
+
+
+def test_without_a_reference_there_is_no_elue_score(systems):
+    alone = measure_curves(systems, ["bert-12l"], ["test"], RESAMPLING).set_index(
+        ["system", "measure"]
+    )
+    assert alone.loc[("cascade", "elue"), "note"] == NO_REFERENCE
+    assert alone.loc[("cascade", "mean"), "score"] > 50
+    assert REFERENCE not in alone.index
+    # Those that were not run are left out of the curve.
+    some = {key: each for key, each in systems.items() if key != "bert-6l"}
+    table = measure_curves(some, list(SINGLE), ["test"], RESAMPLING)
+    assert table.set_index(["system", "measure"]).loc[("cascade", "elue"), "note"] == ""
+
+
+def test_its_table_says_what_the_numbers_are():
+    f = frames(("movies", "rte"))
+    points = f["points"].copy()
+    points.loc[points["system"] == "pabee", "undertrained"] = True
+    frame, display = table_curve_scores(f["curve_scores"], points, TITLES, SERIES)
+    lines = {(block[0][0].text, line[1].text): line for block in display.blocks for line in block}
+    names = [line[1].text for line in display.blocks[0]]
+    assert names == ["DeeBERT", "PABEE", "CascadeBERT", "CascadeBERT w/o DAR", CURVE]
+    at = f["curve_scores"].set_index(["system", "measure", "task"])["score"]
+    mean = lines["Mean score, 1× to 4×", "CascadeBERT"]
+    assert mean[2].text.split("\n")[0] == f"{at['cascadebert', 'mean', 'movies']:.1f}"
+    average = at.sort_index()["cascadebert", "mean"].mean()
+    assert mean[4].text == f"{average:.1f}"
+    elue = lines["ELUE score", "DeeBERT"]
+    assert float(elue[3].text.split("\n")[0].replace("−", "-")) == pytest.approx(
+        at["deebert", "elue", "rte"], abs=0.051
+    )
+    assert UNDERTRAINED in list(display.notes)
+    assert lines["Mean score, 1× to 4×", "PABEE"][2].mark
+    assert "ours is BERT-12L, BERT-6L, BERT-4L, BERT-3L, interpolated" in display.caption
+    assert len(frame) == len(f["curve_scores"])
