@@ -65,7 +65,7 @@ class Bench:
         self.folder = results / "performance"
         self.folder.mkdir(exist_ok=True)
         self.predicted: dict[tuple[Run, str, str], Predictions] = {}
-        self.full = Run("finetune", self.experiment.config["reference"])
+        self.full = self.experiment.full_run
 
     def proposed_runs(self) -> tuple[Run, ...]:
         system = self.experiment.systems[self.experiment.config["proposed"]]

@@ -15,6 +15,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             reference=encoder_files(config["reference"]),
             data="<results>/data/{task}",
             predictions=scored_predictions,
+            times=exit_times,
         output:
             operating_points="<results>/evaluation/{task}/operating_points.csv",
             curves="<results>/evaluation/{task}/curves.csv",
@@ -39,6 +40,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             systems={key: config["systems"][key] for key in systems},
             seed=config["seed"],
             predictions=predictions_folder,
+            times=times_folder,
         message:
             "{wildcards.task}: thresholds, scores, speed-ups and their intervals"
         script:

@@ -5,6 +5,18 @@ def scored_predictions(w):
     return task_predictions(w.task)
 
 
+def exit_times(w):
+    """The measured times of all that was run on a task, if costs are seconds."""
+    if config["evaluation"]["cost"] != "seconds":
+        return []
+    runs = [*EXTENT.runs[w.task], EXPERIMENT.full_run.name]
+    return [f"<results>/times/{w.task}/{run}.csv" for run in dict.fromkeys(runs)]
+
+
+def times_folder(w, input):
+    return staged_folder(f"{EXPERIMENT.results}/times", input.times) if input.times else None
+
+
 def table_files(name, category="Tables"):
     """The files of a table, of which the report shows one."""
     table = report(

@@ -61,3 +61,32 @@ if "representations" in config:
             "{wildcards.task}: states of {wildcards.run} after {params.layers} layers"
         script:
             "../workflow_scripts/represent.py"
+
+
+if config["evaluation"]["cost"] == "seconds":
+
+    rule time_run:
+        input:
+            encoder=run_encoder,
+            data="<results>/data/{task}",
+            tokens=run_tokens,
+            parents=run_parents(EXPERIMENT.replicates[:1]),
+            model="<results>/models/{task}/{run}/seed0",
+        output:
+            times="<results>/times/{task}/{run}.csv",
+        log:
+            "<logs>/time_run/{task}/{run}.log",
+        benchmark:
+            "<benchmarks>/time_run/{task}/{run}.tsv"
+        conda:
+            "../environment.yml"
+        # Other jobs beside it would be measured, too.
+        threads: workflow.cores
+        params:
+            encoder=run_encoder_folder,
+            batch_size=config["evaluation"]["batch_size"],
+            seed=config["seed"],
+        message:
+            "{wildcards.task}: seconds up to each exit of {wildcards.run}"
+        script:
+            "../workflow_scripts/time_run.py"

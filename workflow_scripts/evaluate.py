@@ -28,8 +28,10 @@ with job(snakemake):
 
     chosen, probes = {}, {}
     for key, path in zip(params.systems, snakemake.output.choices, strict=True):
-        system = load_system(experiment, params.predictions, task, key)
-        of_probes = load_system(experiment, params.predictions, task, key, place=PROBES)
+        system = load_system(experiment, params.predictions, task, key, times=params.times)
+        of_probes = load_system(
+            experiment, params.predictions, task, key, place=PROBES, times=params.times
+        )
         choice = choose(system, params.targets)
         choice.save(path)
         chosen[key], probes[key] = ChosenSystem(system, choice), ChosenSystem(of_probes, choice)

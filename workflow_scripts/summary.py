@@ -27,6 +27,7 @@ with job(snakemake):
             missing=snakemake.params.missing,
             doubts=[f"{doubt}." for task in tasks for doubt in list_doubts(task)],
             left_out=snakemake.params.left_out,
+            cost=snakemake.config["evaluation"]["cost"],
         ),
         figure=snakemake.input.figure,
     )

@@ -2,8 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
@@ -21,27 +25,36 @@ def load_system(
     key: str,
     splits: Sequence[str] | None = None,
     place: str = "",
+    times: str | os.PathLike | None = None,
 ) -> SystemPredictions:
     """A system's candidates on the development split and on other splits of a task.
 
     predictions: the experiment's folder predictions/
     splits:      default: the scored ones
     place:       subfolder of each run's folder; PROBES for the linear probes' logits
+    times:       the experiment's folder times/, if costs are measured times: the cost of an exit is
+                 then its time, in units of a layer of the full model
     """
     system = experiment.systems[key]
+    layers = find_shape(experiment.reference).num_hidden_layers
     wanted = {DEV, *(task.scored_splits if splits is None else splits)}
 
     def load(runs: Sequence[Run], replicate: int, split: str) -> Predictions:
         folders = [Path(predictions, task.name, run.name, f"seed{replicate}") for run in runs]
         files = [folder / place / f"{split}.npz" for folder in folders]
-        return reduce(Predictions.followed_by, map(Predictions.load, files))
+        found = list(map(Predictions.load, files))
+        if times is not None:
+            full = _read_times(times, task, experiment.full_run)[-1] / layers
+            costs = [_read_times(times, task, run) / full for run in runs]
+            found = [replace(each, costs=cost) for each, cost in zip(found, costs, strict=True)]
+        return reduce(Predictions.followed_by, found)
 
     return SystemPredictions(
         task=task.name,
         system=key,
         rule=system.rule,
         metric=task.metric,
-        full_cost=find_shape(experiment.reference).num_hidden_layers,
+        full_cost=layers,
         candidates={
             candidate.label: [
                 {split: load(candidate.runs, replicate, split) for split in wanted}
@@ -50,6 +63,13 @@ def load_system(
             for candidate in system.candidates
         },
     )
+
+
+def _read_times(times: str | os.PathLike, task: Task, run: Run) -> np.ndarray:
+    """The mean milliseconds of a text up to each exit of a run (`timing.time_exits`)."""
+    measured = pd.read_csv(Path(times, task.name, f"{run.name}.csv"))
+    weighted = measured["share"] * measured["milliseconds"]
+    return weighted.groupby(measured["exit"]).sum().to_numpy()
 
 
 def assign_roles(experiment: Experiment) -> Roles:

@@ -283,6 +283,11 @@ class Experiment:
                     add(run)
         return found
 
+    @property
+    def full_run(self) -> Run:
+        """The fine-tuned reference model, whose speed-up is 1; a system may have it or not."""
+        return Run("finetune", self.config["reference"])
+
     def _all_labellers(self) -> dict[str, Run]:
         found: dict[str, Run] = {}
         for run in self.runs.values():

@@ -37,6 +37,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
             *_find_ambiguous_folders(experiment),
             *_find_shrinking_cascades(experiment),
             *_find_unreachable_targets(experiment),
+            *_find_missing_full_model(experiment),
         ]
         with mistakes.collected():
             find_submitted_tasks(experiment)
@@ -183,8 +184,22 @@ def _find_shrinking_cascades(experiment: Experiment) -> Iterator[str]:
                 )
 
 
+def _find_missing_full_model(experiment: Experiment) -> Iterator[str]:
+    """Seconds are compared with those of the full model, which must be there to be timed."""
+    costs = experiment.config["evaluation"]["cost"]
+    if costs == "seconds" and experiment.full_run.name not in experiment.runs:
+        reference = experiment.config["reference"]
+        yield (
+            f"evaluation.cost: speed-ups in seconds refer to the fine-tuned {reference}, which no "
+            f"system trains; add one such as {{method: finetune, title: {reference}, encoder: "
+            f"{reference}}}"
+        )
+
+
 def _find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
-    """A target above the highest speed-up of all systems."""
+    """A target above the highest speed-up of all systems, as far as layers tell."""
+    if experiment.config["evaluation"]["cost"] == "seconds":
+        return
     fastest = {key: _find_highest_speedup(experiment, key) for key in experiment.systems}
     known = {key: speedup for key, speedup in fastest.items() if speedup is not None}
     if len(known) < len(fastest):
@@ -199,6 +214,8 @@ def _find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
 
 
 def _find_targets_out_of_reach(experiment: Experiment) -> Iterator[str]:
+    if experiment.config["evaluation"]["cost"] == "seconds":
+        return
     proposed = experiment.config["proposed"]
     highest = _find_highest_speedup(experiment, proposed)
     if highest is not None and (missed := _list_missed(experiment, proposed, highest)):
@@ -211,7 +228,7 @@ def _find_targets_out_of_reach(experiment: Experiment) -> Iterator[str]:
 
 def _find_models_above_reference(experiment: Experiment) -> Iterator[str]:
     reference = experiment.config["reference"]
-    full = _compute_cost(experiment, Run("finetune", reference))
+    full = _compute_cost(experiment, experiment.full_run)
     if full is None:
         return
     encoders = dict.fromkeys(run.encoder for run in experiment.runs_of(experiment.systems))
@@ -239,7 +256,7 @@ def _find_highest_speedup(experiment: Experiment, key: str) -> float | None:
     None if an encoder's shape is not known yet, as before it is fetched from the hub.
     """
     system = experiment.systems[key]
-    full = _compute_cost(experiment, Run("finetune", experiment.config["reference"]))
+    full = _compute_cost(experiment, experiment.full_run)
     costs = []
     for candidate in system.candidates:
         first = candidate.runs[0]

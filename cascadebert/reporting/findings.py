@@ -38,6 +38,7 @@ class Subject:
     missing:   parts of the experiment that were not run, in sentences
     doubts:    what makes scores doubtful, in sentences
     left_out:  why tables or figures are not there, in sentences
+    cost:      what a speed-up counts: layers or seconds
     """
 
     experiment: str
@@ -47,6 +48,7 @@ class Subject:
     missing: Sequence[str] = ()
     doubts: Sequence[str] = ()
     left_out: Sequence[str] = ()
+    cost: str = "layers"
 
     @property
     def name(self) -> str:

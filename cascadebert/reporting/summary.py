@@ -286,8 +286,12 @@ def _list_exceptions(findings: Findings) -> list[str]:
     off = (scored["speedup"] / scored["target_speedup"] - 1).abs().reset_index(drop=True)
     if len(off):
         worst = scored.iloc[off.argmax()]
+        counted = {
+            "layers": "Speed-ups count layers, not seconds.",
+            "seconds": "Speed-ups count the seconds up to each exit, measured in torch.",
+        }
         texts.append(
-            "Speed-ups count layers, not seconds. On the scored examples they are up to "
+            f"{counted[findings.subject.cost]} On the scored examples they are up to "
             f"{off.max():.0%} off their target ({titles[worst['system']]} on "
             f"{worst['task']} at {worst['target_speedup']:g}×: {worst['speedup']:.2f}×)."
         )

@@ -117,6 +117,17 @@ def test_all_contradictions_are_told_at_once():
     ]
 
 
+def test_seconds_need_the_full_model_and_may_have_any_target(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = changed("evaluation.cost", "seconds")
+    config["evaluation"]["targets"] = [40]  # no count of layers tells what is reached
+    refuse_contradictions(Experiment(config))
+    config["systems"] = {"pabee": config["systems"]["pabee"]}
+    config["proposed"] = "pabee"
+    with pytest.raises(UserError, match=r"evaluation\.cost: .* the fine-tuned bert-12, which no"):
+        refuse_contradictions(Experiment(config))
+
+
 def test_a_name_that_may_be_on_the_hub_is_no_missing_folder():
     for name in ("bert-base-uncased", "google/bert_uncased_L-2_H-768_A-12"):
         refuse_contradictions(Experiment(changed("encoders.bert-2.model", name)))

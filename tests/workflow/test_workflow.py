@@ -330,3 +330,31 @@ def test_labels_of_stacked_trainings_are_of_all_examples(config, task, tmp_path)
     assert 0 < labelled["difficult"].mean() < 1
     log = (tmp_path / "results/small/logs/label_runs/words/finetune-bert-2/0.log").read_text()
     assert "finetune-bert-2 fold 0 1 epoch 2: dev accuracy" in log
+
+
+def test_speedups_may_count_seconds(finished):
+    """The trainings are there; times are measured, and thresholds are chosen anew."""
+    path, results = finished / "seconds.yaml", finished / "results/small"
+    config = yaml.safe_load((finished / "small.yaml").read_text())
+    config["systems"] = {key: config["systems"][key] for key in ("bert-4l", "bert-2l", "plain")}
+    del config["systems"]["plain"]["ablation_of"]
+    config |= {"proposed": "plain", "evaluation": {"cost": "seconds", "resamples": 100}}
+    path.write_text(yaml.safe_dump(config))
+    jobs = planned(finished, "--configfile", str(path))
+    assert {"label_runs", "train"}.isdisjoint(jobs)
+    assert jobs["time_run"] == 3
+    target = "results/small/evaluation/words/curves.csv"
+    result = snakemake(finished, target, "--configfile", str(path))
+    assert result.returncode == 0, result.stderr
+
+    def measured(run: str) -> float:
+        times = pd.read_csv(results / f"times/words/{run}.csv")
+        return (times["share"] * times["milliseconds"]).sum()
+
+    curves = pd.read_csv(finished / target).groupby("system")["speedup"]
+    full, cut = measured("finetune-bert-4"), measured("finetune-bert-4-layers2")
+    small = measured("finetune-bert-2")
+    assert curves.max()["bert-4l"] == pytest.approx(1)
+    assert curves.max()["bert-2l"] == pytest.approx(full / cut)
+    assert curves.max()["plain"] == pytest.approx(full / small)
+    assert curves.min()["plain"] == pytest.approx(full / (small + full))
