@@ -174,6 +174,39 @@ class Cascade:
         speedup = choose(found.results, "speed-up", speedup, found.thresholds)
         return cls.from_pretrained(found.folders, found.thresholds[speedup], found.max_length)
 
+    def fit_thresholds(
+        self,
+        texts: Iterable[str],
+        labels: Iterable[str | int],
+        pairs: Iterable[str] | None = None,
+        *,
+        speedup: float | None = None,
+        max_loss: float | None = None,
+        delta: float | None = None,
+    ) -> OperatingPoint:
+        """Chooses thresholds on labelled texts that no member was trained on, and takes them.
+
+        labels:   names, or numbers of the classes, of each text
+        speedup:  of the layers executed, against the last member alone; costs are computed from
+                  depths and widths
+        max_loss: the largest loss of accuracy against the last member, as a share (0.01 is one
+                  point); the fastest such thresholds are taken
+        delta:    with `max_loss`, the probability with which the loss on new texts may be larger,
+                  see `thresholds.certify_threshold`; None promises nothing of new texts
+
+        Returns the thresholds and what they give on these texts. Raises UserError unless there is
+        one of `speedup` and `max_loss`, one known label for each text, and two members or more.
+        """
+        from cascadebert.deployment.thresholds import fit_thresholds  # serving needs none of it
+
+        texts, labels = list_texts(texts, "texts"), list(labels)
+        probabilities = self.compute_all(texts, pairs)
+        aims = {"speedup": speedup, "max_loss": max_loss, "delta": delta}
+        point = fit_thresholds(self, probabilities, labels, **aims)
+        self.thresholds = point.thresholds
+        self.points = [point, *(other for other in self.points if other != point)]
+        return point
+
     def save_pretrained(self, folder: File) -> None:
         """Writes the cascade to a folder from which `from_pretrained` loads it.
 
