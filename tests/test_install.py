@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cascadebert.deployment.cascade import Cascade
+from tests.deployment.conftest import trained  # noqa: F401
 from tests.workflow.command import ROOT
 
 pytestmark = pytest.mark.slow
@@ -59,6 +61,27 @@ def test_schemas_and_published_numbers_are_found(python, tmp_path):
     assert "replicates: 'many' is not of type 'integer'" in said.stderr
     code = "from cascadebert.experiment import published; print(published.list_tasks())"
     assert "sst2" in run(python, tmp_path, "-c", code).stdout
+
+
+def test_the_command_says_what_it_can_do(python, tmp_path):
+    command = python.with_name("cascadebert")
+    said = subprocess.run([command, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert "from a table to a classifier:" in said.stdout
+    assert run(python, tmp_path, "-m", "cascadebert", "--help").stdout.replace(
+        "__main__.py", "cascadebert"
+    ) == (said.stdout)
+
+
+def test_it_predicts(python, tmp_path, trained):  # noqa: F811
+    """The command that was installed, on a cascade that this process saves."""
+    Cascade.from_pretrained(trained[0], 0.9, max_length=64).save_pretrained(tmp_path / "model")
+    (tmp_path / "in.csv").write_text("text\na superb film\na dull film\n")
+    arguments = ["predict", "--model", "model", "--threshold", "0.9", "in.csv", "out.csv"]
+    said = subprocess.run(
+        [python.with_name("cascadebert"), *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stderr
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
 
 
 def test_the_installed_workflow_plans_the_default_experiment(python, tmp_path):
