@@ -1,4 +1,4 @@
-"""Finds the files of the library that a module depends on."""
+"""Finds the files of the library that a module depends on, and the workflow."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,9 @@ from functools import cache
 from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1]
+PACKED = LIBRARY / "workflow"  # where a wheel has the workflow, see pyproject.toml
+# The folder of the Snakefile, the default configuration, the schemas and the embedded models.
+WORKFLOW_FOLDER = PACKED if PACKED.is_dir() else LIBRARY.parent
 
 
 @cache

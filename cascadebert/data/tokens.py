@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
     from transformers import PreTrainedTokenizerBase
 
@@ -117,7 +117,10 @@ class TokenizedSplit(TokenizedTexts):
 
 
 def tokenize(
-    table: pd.DataFrame, tokenizer: "PreTrainedTokenizerBase", max_length: int, chunk: int = 10_000
+    table: "pd.DataFrame",
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    chunk: int = 10_000,
 ) -> TokenizedSplit:
     """Encodes a split (columns id, text, text_pair, label), texts cut at `max_length` tokens."""
     parts = []
@@ -138,7 +141,7 @@ def tokenize(
     )
 
 
-def has_pairs(table: pd.DataFrame) -> bool:
+def has_pairs(table: "pd.DataFrame") -> bool:
     """Returns whether the examples of a split are pairs of texts."""
     return bool(table["text_pair"].notna().any())
 

@@ -1,19 +1,18 @@
 """The cascade for use: a later model runs only on the inputs that earlier models leave to it."""
 
-import copy
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import torch
-import yaml
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.data.tokens import TokenizedTexts, encode_texts, make_sorted_batches
+from cascadebert.deployment.answers import Answers
+from cascadebert.deployment.fitting import check_member, share_equal
+from cascadebert.deployment.folder import Description, OperatingPoint, find_folder, load_tokenizers
 from cascadebert.deployment.given import choose, is_count, list_folders, list_texts, spread
 from cascadebert.deployment.members import RUNTIMES, TORCH, Member, OnnxMember, TorchMember
 from cascadebert.encoders.loading import (
@@ -24,59 +23,9 @@ from cascadebert.encoders.loading import (
     load_config,
     load_tokenizer,
 )
-from cascadebert.evaluation.choice import Choice
-from cascadebert.experiment.configuration import Experiment
-from cascadebert.systems.exits import CONFIDENCES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """A cascade's answers for some texts, in the order of the texts.
-
-    `len` counts them. Iteration gives one record a text, which JSON and a pandas DataFrame take.
-
-    classes:       the names of the labels
-    probabilities: of every class, from the member that answered, float64 `[texts, classes]`
-    exits:         index of the member that answered, int64 `[texts]`
-    layers:        encoder layers that were executed, int64 `[texts]`
-    truncated:     whether the text was cut, since the cascade reads `max_length` tokens, `[texts]`
-    """
-
-    classes: list[str]
-    probabilities: np.ndarray
-    exits: np.ndarray
-    layers: np.ndarray
-    truncated: np.ndarray
-
-    @property
-    def labels(self) -> np.ndarray:
-        """The name of the most probable class, `[texts]`."""
-        return np.array(self.classes)[self.probabilities.argmax(axis=1)]
-
-    @property
-    def confidence(self) -> np.ndarray:
-        """The largest class probability, `[texts]`."""
-        return self.probabilities.max(axis=1)
-
-    def __len__(self) -> int:
-        return len(self.exits)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        columns = {
-            "label": self.labels,
-            "confidence": self.confidence,
-            "exit": self.exits,
-            "layers": self.layers,
-            "truncated": self.truncated,
-            "probabilities": self.probabilities,
-        }
-        for row in zip(*(values.tolist() for values in columns.values()), strict=True):
-            record = dict(zip(columns, row, strict=True))
-            record["probabilities"] = dict(zip(self.classes, record["probabilities"], strict=True))
-            yield record
 
 
 class Cascade:
@@ -89,13 +38,13 @@ class Cascade:
         self,
         members: Sequence["PreTrainedModel | Member"],
         tokenizers: Sequence["PreTrainedTokenizerBase"],
-        threshold: float | Sequence[float],
+        threshold: float | Sequence[float] | None,
         max_length: int,
     ):
         """
         members:    classifiers of transformers, which torch computes, or members of any runtime
         threshold:  the confidence above which a member answers; a number, or one for each member
-                    but the last
+                    but the last; None for a cascade that cannot answer yet
         max_length: in tokens; longer texts are cut
 
         Raises UserError if these do not fit together.
@@ -108,7 +57,9 @@ class Cascade:
                 f"{len(members)} members and {len(tokenizers)} tokenizers"
             )
         self.members: list[Member] = [
-            TorchMember(member) if isinstance(member, torch.nn.Module) else member
+            cast("Member", member)
+            if hasattr(member, "compute_logits")
+            else TorchMember(cast("PreTrainedModel", member))
             for member in members
         ]
         self.classes = label_names(self.members[0].config)
@@ -119,45 +70,91 @@ class Cascade:
                     f"the labels of {name} are {label_names(member.config)}, but those of the "
                     f"first member are {self.classes}"
                 )
-            _check_member(name, member, tokenizer, max_length)
-        self.tokenizers = _share_equal(tokenizers)
-        self.thresholds = [*spread(threshold, len(members) - 1), -np.inf]
+            check_member(name, member, tokenizer, max_length)
+        self.tokenizers = share_equal(tokenizers)
+        if threshold is None and len(members) == 1:
+            threshold = []
+        self.thresholds = None if threshold is None else spread(threshold, len(members) - 1)
         self.max_length = int(max_length)
         self.layers = np.cumsum([member.config.num_hidden_layers for member in self.members])
+        self.runtime = TORCH
+        self.saved: Path | None = None  # the folder that it was loaded from
+        self.points: list[OperatingPoint] = []
 
     @classmethod
     def from_pretrained(
         cls,
-        folders: Sequence[File],
-        threshold: float | Sequence[float],
+        folders: File | Sequence[File],
+        threshold: float | Sequence[float] | None = None,
         max_length: int | None = None,
         runtime: str = TORCH,
         threads: int | None = None,
+        speedup: float | None = None,
     ) -> "Cascade":
-        """Loads members that were fine-tuned on one task, smallest first.
+        """Loads a cascade that was exported or saved, or joins members, smallest first.
 
-        folders:    `models/<task>/<run>/seed<n>` of an experiment, or any sequence classifiers in
-                    Hugging Face layout; for ONNX Runtime, folders that `export_member` wrote
-        max_length: default: 128 tokens, or as many as all members read
+        folders:    the folder of a cascade, or its name on the hub; or a list of members that were
+                    fine-tuned on one task: `models/<task>/<run>/seed<n>` of an experiment, or any
+                    sequence classifiers in Hugging Face layout; for ONNX Runtime, folders that
+                    `export_member` wrote
+        threshold:  default: that of the cascade for `speedup`; members get theirs from
+                    `fit_thresholds`
+        max_length: default: the cascade's; of members, 128 tokens, or as many as all members read
         runtime:    "torch", "onnx", or "onnx-int8", whose confidences are others, so that it needs
                     thresholds of its own
         threads:    of ONNX Runtime; default: one for each core. `torch.set_num_threads` sets those
                     of torch
+        speedup:    one of those for which the cascade has thresholds; default: the smallest
 
         Raises UserError if a member was never fine-tuned, or if members do not fit together.
         """
-        folders = list_folders(folders)
+        one = folders if isinstance(folders, (str, os.PathLike)) else None
+        saved = None if one is None else find_folder(one)
+        listed = [] if saved else list_folders(cast("Sequence[File]", folders))
         if runtime not in RUNTIMES:
             raise UserError(f"runtime is {runtime!r}; choose from: {', '.join(RUNTIMES)}")
-        members: list[Member] = [
-            TorchMember(_load_fine_tuned(folder))
-            if runtime == TORCH
-            else OnnxMember(folder, runtime, threads)
-            for folder in folders
-        ]
+        if saved:
+            return cls._from_saved(saved, threshold, max_length, runtime, threads, speedup)
+        if speedup is not None:
+            raise UserError(
+                "members have thresholds for no speed-up; call fit_thresholds(..., speedup=...)"
+            )
+        members = [_load_member(folder, runtime, threads) for folder in listed]
         if max_length is None:
             max_length = min([128, *(member.positions for member in members if member.positions)])
-        return cls(members, [load_tokenizer(folder) for folder in folders], threshold, max_length)
+        tokenizers = [load_tokenizer(folder) for folder in listed]
+        cascade = cls(members, tokenizers, threshold, max_length)
+        cascade.runtime = runtime
+        return cascade
+
+    @classmethod
+    def _from_saved(
+        cls,
+        folder: Path,
+        threshold: float | Sequence[float] | None,
+        max_length: int | None,
+        runtime: str,
+        threads: int | None,
+        speedup: float | None,
+    ) -> "Cascade":
+        described = Description.load(folder)
+        places = [folder / member.folder for member in described.members]
+        members = [_load_member(place, runtime, threads) for place in places]
+        tokenizers = load_tokenizers(folder, described)
+        points = described.list_points(runtime)
+        if speedup is not None:
+            offered = {point.target: point for point in points if point.target is not None}
+            points = [offered[choose(folder, f"speed-up on {runtime}", speedup, offered)]]
+        if threshold is None and points:
+            threshold = points[0].thresholds
+        cascade = cls(members, tokenizers, threshold, max_length or described.max_length)
+        if cascade.classes != described.labels:
+            raise UserError(
+                f"the labels of the members in {folder} are {cascade.classes}, but its "
+                f"cascade.json says {described.labels}; export the cascade again"
+            )
+        cascade.runtime, cascade.saved, cascade.points = runtime, folder, described.points
+        return cascade
 
     @classmethod
     def from_results(
@@ -174,43 +171,68 @@ class Cascade:
 
         Raises UserError, with what there is to choose from, if there is no such cascade.
         """
-        if not isinstance(results, (str, os.PathLike)):
-            raise UserError(f"results is {results!r:.50}; give the folder results/<experiment>")
-        results = Path(results)
-        if not (results / "config.yaml").is_file():
-            there = sorted(path.parent.name for path in results.parent.glob("*/config.yaml"))
-            raise UserError(
-                f"{results} has no config.yaml and is not the results of an experiment; those of "
-                f"{results.parent} are: {', '.join(there) or 'none'}"
-            )
-        experiment = _read_experiment(results / "config.yaml")
-        cascades = [key for key, of in experiment.systems.items() if of.rule is CONFIDENCES]
-        task = choose(results, "task", task, experiment.tasks)
-        system = choose(results, "cascade", system, cascades)
-        replicate = choose(results, "replicate", replicate, experiment.replicates)
-        place = results / "evaluation" / task / "choices" / f"{system}.json"
-        if not place.is_file():
-            raise UserError(
-                f"{place} is missing: the experiment is not finished. Give its snakemake command "
-                "again"
-            )
-        choice = Choice.load(place)
-        speedup = choose(results, "speed-up", speedup, choice.knobs)
-        candidates = [candidate.label for candidate in experiment.systems[system].candidates]
-        if choice.candidate not in candidates or replicate >= len(choice.knobs[speedup]):
-            raise UserError(
-                f"{place} does not fit {results / 'config.yaml'}, which was changed since: the "
-                "experiment is not finished. Give its snakemake command again"
-            )
-        runs = experiment.systems[system].candidate(choice.candidate).runs
-        folders = [results / "models" / task / run.name / f"seed{replicate}" for run in runs]
-        if missing := [str(folder) for folder in folders if not folder.is_dir()]:
-            raise UserError(
-                f"{missing[0]} is missing: the experiment is not finished, or its models were "
-                "deleted. Give its snakemake command again"
-            )
-        max_length = experiment.config["training"]["max_length"]
-        return cls.from_pretrained(folders, choice.knobs[speedup][replicate], max_length)
+        from cascadebert.deployment.finished import find_cascade  # serving needs no experiment
+
+        found = find_cascade(results, task, system, replicate)
+        speedup = choose(found.results, "speed-up", speedup, found.thresholds)
+        return cls.from_pretrained(found.folders, found.thresholds[speedup], found.max_length)
+
+    def fit_thresholds(
+        self,
+        texts: Iterable[str],
+        labels: Iterable[str | int],
+        pairs: Iterable[str] | None = None,
+        *,
+        speedup: float | None = None,
+        max_loss: float | None = None,
+        delta: float | None = None,
+    ) -> OperatingPoint:
+        """Chooses thresholds on labelled texts that no member was trained on, and takes them.
+
+        labels:   names, or numbers of the classes, of each text
+        speedup:  of the layers executed, against the last member alone; costs are computed from
+                  depths and widths
+        max_loss: the largest loss of accuracy against the last member, as a share (0.01 is one
+                  point); the fastest such thresholds are taken
+        delta:    with `max_loss`, the probability with which the loss on new texts may be larger,
+                  see `thresholds.certify_threshold`; None promises nothing of new texts
+
+        Returns the thresholds and what they give on these texts. Raises UserError unless there is
+        one of `speedup` and `max_loss`, one known label for each text, and two members or more.
+        """
+        from cascadebert.deployment.thresholds import fit_thresholds  # serving needs none of it
+
+        texts, labels = list_texts(texts, "texts"), list(labels)
+        probabilities = self.compute_all(texts, pairs)
+        aims = {"speedup": speedup, "max_loss": max_loss, "delta": delta}
+        point = fit_thresholds(self, probabilities, labels, **aims)
+        self.thresholds = point.thresholds
+        self.points = [point, *(other for other in self.points if other != point)]
+        return point
+
+    def save_pretrained(self, folder: File) -> None:
+        """Writes the cascade to a folder from which `from_pretrained` loads it.
+
+        The members are ordinary folders of `AutoModelForSequenceClassification`. Of a cascade that
+        was loaded from a folder, all that is in there is copied, such as members for ONNX Runtime.
+
+        Raises UserError if the folder holds other files.
+        """
+        from cascadebert.deployment.saving import save_cascade
+
+        save_cascade(self, folder)
+
+    def push_to_hub(self, name: str, private: bool = False, token: str | None = None) -> str:
+        """Uploads what `save_pretrained` writes; returns the address of the commit.
+
+        name:  <user>/<cascade>
+        token: default: that of `hf auth login`
+
+        Raises UserError, with the hub's reason, if the hub refuses.
+        """
+        from cascadebert.deployment.saving import push_cascade
+
+        return push_cascade(self, name, private, token)
 
     def __call__(
         self,
@@ -225,39 +247,55 @@ class Cascade:
         Raises UserError if these are something else, if a task of pairs gets none, or if a member
         gives no number as a probability.
         """
+        if self.thresholds is None:
+            raise UserError(
+                "the cascade has no thresholds yet; call fit_thresholds, or give `threshold`"
+            )
+        reader = self._read(texts, pairs, batch_size)
+        count = len(reader.texts)
+        probabilities = np.empty((count, len(self.classes)))
+        exits = np.zeros(count, dtype=np.int64)
+        truncated = np.zeros(count, dtype=bool)
+        waiting = np.arange(count)
+        for index, threshold in enumerate([*self.thresholds, -np.inf]):
+            if not len(waiting):
+                break
+            found, cut = reader.compute(index, waiting)
+            truncated[waiting] |= cut
+            # A later member that answers writes over these.
+            probabilities[waiting] = found
+            exits[waiting] = index
+            waiting = waiting[found.max(axis=1) <= threshold]
+        return Answers(self.classes, probabilities, exits, self.layers[exits], truncated)
+
+    def compute_all(
+        self,
+        texts: str | Iterable[str],
+        pairs: str | Iterable[str] | None = None,
+        batch_size: int = 32,
+    ) -> np.ndarray:
+        """Returns the probabilities of every member, float64 `[texts, members, classes]`.
+
+        All members run on all texts. Arguments and errors are those of a call.
+        """
+        reader = self._read(texts, pairs, batch_size)
+        rows = np.arange(len(reader.texts))
+        members = range(len(self.members))
+        return np.stack([reader.compute(index, rows)[0] for index in members], axis=1)
+
+    def _read(
+        self,
+        texts: str | Iterable[str],
+        pairs: str | Iterable[str] | None,
+        batch_size: int,
+    ) -> "_Reader":
+        """Checks texts, pairs and batch size."""
         texts = list_texts(texts, "texts")
         pairs = None if pairs is None else list_texts(pairs, "pairs")
         self._check_pairs(len(texts), None if pairs is None else len(pairs))
         if not is_count(batch_size) or batch_size < 1:
             raise UserError(f"batch_size is {batch_size!r}; give a whole number from 1 on")
-        probabilities = np.empty((len(texts), len(self.classes)))
-        exits = np.zeros(len(texts), dtype=np.int64)
-        truncated = np.zeros(len(texts), dtype=bool)
-        waiting = np.arange(len(texts))
-        encodings: dict[int, TokenizedTexts] = {}  # by tokenizer
-        for index, threshold in enumerate(self.thresholds):
-            if not len(waiting):
-                break
-            tokenizer = self.tokenizers[index]
-            if id(tokenizer) not in encodings:
-                encodings[id(tokenizer)] = encode_texts(texts, pairs, tokenizer, self.max_length)
-            encoded = encodings[id(tokenizer)]
-            truncated[waiting] |= encoded.cut[waiting]
-            for rows in make_sorted_batches(encoded.lengths[waiting], batch_size):
-                batch = waiting[rows]
-                logits = self.members[index].compute_logits(encoded.pad(batch))
-                probabilities[batch] = _compute_softmax(logits)
-            # A later member that answers writes over these.
-            exits[waiting] = index
-            confidence = probabilities[waiting].max(axis=1)
-            if not np.isfinite(confidence).all():
-                row = waiting[np.flatnonzero(~np.isfinite(confidence))[0]]
-                raise UserError(
-                    f"member {index + 1} of the cascade gives no number as a probability for "
-                    f"texts[{row}]; its weights are damaged, or its training went wrong"
-                )
-            waiting = waiting[confidence <= threshold]
-        return Answers(self.classes, probabilities, exits, self.layers[exits], truncated)
+        return _Reader(self, texts, pairs, int(batch_size))
 
     def _check_pairs(self, texts: int, pairs: int | None) -> None:
         """Raises UserError unless there are as many pairs as texts where the task has pairs."""
@@ -279,6 +317,45 @@ def _compute_softmax(logits: np.ndarray) -> np.ndarray:
         return powers / powers.sum(axis=1, keepdims=True)
 
 
+class _Reader:
+    """The texts of one call. Each tokenizer encodes them once, when a member first needs it."""
+
+    def __init__(
+        self, cascade: Cascade, texts: list[str], pairs: list[str] | None, batch_size: int
+    ):
+        self.cascade, self.texts, self.pairs, self.batch_size = cascade, texts, pairs, batch_size
+        self.encodings: dict[int, TokenizedTexts] = {}  # by tokenizer
+
+    def compute(self, index: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a member's probabilities `[rows, classes]`, and whether texts are cut `[rows]`.
+
+        Raises UserError if a probability is no number.
+        """
+        tokenizer = self.cascade.tokenizers[index]
+        if id(tokenizer) not in self.encodings:
+            self.encodings[id(tokenizer)] = encode_texts(
+                self.texts, self.pairs, tokenizer, self.cascade.max_length
+            )
+        encoded = self.encodings[id(tokenizer)]
+        found = np.empty((len(rows), len(self.cascade.classes)))
+        for batch in make_sorted_batches(encoded.lengths[rows], self.batch_size):
+            logits = self.cascade.members[index].compute_logits(encoded.pad(rows[batch]))
+            found[batch] = _compute_softmax(logits)
+        if not np.isfinite(found).all():
+            row = rows[np.flatnonzero(~np.isfinite(found).all(axis=1))[0]]
+            raise UserError(
+                f"member {index + 1} of the cascade gives no number as a probability for "
+                f"texts[{row}]; its weights are damaged, or its training went wrong"
+            )
+        return found, encoded.cut[rows]
+
+
+def _load_member(folder: File, runtime: str, threads: int | None) -> Member:
+    if runtime == TORCH:
+        return TorchMember(_load_fine_tuned(folder))
+    return OnnxMember(folder, runtime, threads)
+
+
 def _load_fine_tuned(folder: File) -> "PreTrainedModel":
     """Raises UserError if the classifier's head is not in its files."""
     model = load_classifier(folder, label_names(load_config(folder)))
@@ -289,62 +366,3 @@ def _load_fine_tuned(folder: File) -> "PreTrainedModel":
             "such as one that an experiment left in models/<task>/<run>/seed<n>"
         )
     return model
-
-
-def _read_experiment(path: Path) -> Experiment:
-    """Raises UserError if the file is damaged."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise UserError("it has no keys")
-        return Experiment(config)
-    except (UserError, OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{path} is damaged or of another version ({error}). Give the experiment's snakemake "
-            "command again, which writes it anew"
-        ) from error
-
-
-def _share_equal(
-    tokenizers: Sequence["PreTrainedTokenizerBase"],
-) -> list["PreTrainedTokenizerBase"]:
-    """Copies of the tokenizers, of which equal ones are one object: texts are encoded once.
-
-    Encoding sets a tokenizer's limit of tokens. The caller's own may be in use elsewhere.
-    """
-    distinct: dict[str, PreTrainedTokenizerBase] = {}
-    own = copy.deepcopy(list(tokenizers))
-    return [distinct.setdefault(_describe(each), each) for each in own]
-
-
-def _describe(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Equal for tokenizers that encode every text alike; an own name for one that cannot say."""
-    if not tokenizer.is_fast:
-        return str(id(tokenizer))
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.backend_tokenizer.no_truncation()
-    inputs = "token_type_ids" in tokenizer.model_input_names
-    return f"{inputs} {tokenizer.pad_token_id} {tokenizer.backend_tokenizer.to_str()}"
-
-
-def _check_member(
-    name: str,
-    member: Member,
-    tokenizer: "PreTrainedTokenizerBase",
-    max_length: int,
-) -> None:
-    """Raises UserError unless the member can compute whatever the tokenizer gives it."""
-    frame = tokenizer.num_special_tokens_to_add(pair=True)  # such as [CLS] and [SEP]
-    if not is_count(max_length) or max_length <= frame:
-        raise UserError(f"max_length is {max_length!r}; give a whole number above {frame}")
-    if member.positions is not None and max_length > member.positions:
-        raise UserError(
-            f"max_length is {max_length}, but {name} reads {member.positions} tokens at most"
-        )
-    if len(tokenizer) > member.words:
-        raise UserError(
-            f"{name} has a vocabulary of {member.words}, but its tokenizer one of "
-            f"{len(tokenizer)}; give the tokenizer with which it was trained"
-        )
-    if tokenizer.pad_token_id is None:
-        raise UserError(f"the tokenizer of {name} has no padding token")

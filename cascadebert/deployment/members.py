@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
-from cascadebert.encoders.loading import check_finite, count_positions, count_words, load_config
-from cascadebert.training.loop import choose_device
+from cascadebert.deployment.light import read_classifier
+from cascadebert.encoders.loading import check_finite, count_positions, count_words
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 TORCH, ONNX, INT8 = RUNTIMES = ("torch", "onnx", "onnx-int8")
 FILES = {ONNX: "model.onnx", INT8: "model_int8.onnx"}  # beside the model's config.json
@@ -25,12 +24,12 @@ SLOW_FUSIONS = ["SkipLayerNormFusion"]
 class Member(Protocol):
     """A fine-tuned classifier.
 
-    config:    its Hugging Face configuration
+    config:    its Hugging Face configuration, or a `light.ClassifierConfig`
     words:     how many token ids it has an embedding for
     positions: how many tokens it can read; None if no table of positions limits it
     """
 
-    config: "PreTrainedConfig"
+    config: Any
     words: int
     positions: int | None
 
@@ -48,17 +47,21 @@ class TorchMember:
 
     def __init__(self, model: "PreTrainedModel"):
         """Raises UserError if a weight is infinite or no number."""
-        self.config = model.config
+        from cascadebert.training.loop import choose_device  # ONNX Runtime needs no torch
+
+        self.config: Any = model.config
         check_finite(model.config.name_or_path or "a member of the cascade", model)
         self.words, self.positions = count_words(model), count_positions(model)
         # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
         self.model = model.to(choose_device()).eval()
 
-    @torch.inference_mode()
     def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        import torch
+
         device = self.model.device
-        batch = {name: torch.from_numpy(values).to(device) for name, values in inputs.items()}
-        return self.model(**batch).logits.float().cpu().numpy()
+        with torch.inference_mode():
+            batch = {name: torch.from_numpy(values).to(device) for name, values in inputs.items()}
+            return self.model(**batch).logits.float().cpu().numpy()
 
 
 class OnnxMember:
@@ -77,7 +80,7 @@ class OnnxMember:
         path = Path(folder, FILES[runtime])
         if not path.is_file():
             raise UserError(f"{path} is missing; export the cascade for {runtime} first")
-        self.config = load_config(folder)
+        self.config: Any = read_classifier(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3  # errors; a warning tells of every shape that is open

@@ -14,7 +14,8 @@ import yaml
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
-from cascadebert.experiment.configuration import REPOSITORY, load_experiment
+from cascadebert.core.sources import WORKFLOW_FOLDER
+from cascadebert.experiment.configuration import load_experiment
 from cascadebert.experiment.consistency import list_doubts, refuse_contradictions
 
 
@@ -49,7 +50,7 @@ def read_override(path: File) -> dict[str, Any]:
 def check(files: list[str]) -> str:
     """Returns the folder of the results of the default, or of the one file that is laid over it."""
     override = read_override(files[0]) if files else {}
-    experiment = load_experiment(REPOSITORY / "config.yaml", override, files)
+    experiment = load_experiment(WORKFLOW_FOLDER / "config.yaml", override, files)
     refuse_contradictions(experiment)
     for doubt in list_doubts(experiment):
         print(doubt, file=sys.stderr)

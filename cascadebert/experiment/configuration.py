@@ -12,14 +12,13 @@ import yaml
 
 from cascadebert.core.errors import Mistakes, UserError
 from cascadebert.core.files import File
+from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.data.load import list_labels
 from cascadebert.encoders.loading import read_shape
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import ExitRule
 from cascadebert.systems.method import Candidate, Run
-
-REPOSITORY = Path(__file__).parents[2]
 
 # Sections of an override that take the place of the default's sections.
 REPLACED = (
@@ -200,13 +199,14 @@ class Experiment:
     def _find_local(self, name: str) -> str | None:
         """Returns a local model's folder; None for a model of the hub.
 
-        The folder lies in this repository, or is relative to the working directory. Where both have
-        it, this repository's is meant: the default configuration names its encoders from anywhere.
+        The folder lies beside the Snakefile, or is relative to the working directory. Where both
+        have it, the one beside the Snakefile is meant: the default configuration names its encoders
+        from anywhere.
         """
         family = self.config.get("pretraining", {}).get("family")
         if family and name.startswith(f"{family}-"):
             return name
-        here, embedded = Path(name), REPOSITORY / name
+        here, embedded = Path(name), WORKFLOW_FOLDER / name
         is_here = os.path.isdir(here)  # also of names that are too long for a folder
         if not os.path.isdir(embedded):
             return name if is_here else None

@@ -9,10 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from cascadebert.core.errors import Mistakes
+from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.data.load import list_entry_mistakes
 from cascadebert.encoders.loading import count_layer_flops, read_shape
-from cascadebert.experiment.configuration import REPOSITORY, Experiment, System
+from cascadebert.experiment.configuration import Experiment, System
 from cascadebert.experiment.submitted import find_submitted_tasks
 from cascadebert.systems.method import Run
 
@@ -100,11 +101,11 @@ def _find_ambiguous_folders(experiment: Experiment) -> Iterator[str]:
         return
     for name, entry in experiment.config["encoders"].items():
         model = Path(entry if isinstance(entry, str) else entry["model"])
-        embedded = REPOSITORY / model
+        embedded = WORKFLOW_FOLDER / model
         if all(map(os.path.isdir, (model, embedded))) and not model.samefile(embedded):
             yield (
-                f"encoders.{name}: {model} is a folder here and in {REPOSITORY}; write the whole "
-                "path of the one that you mean"
+                f"encoders.{name}: {model} is a folder here and in {WORKFLOW_FOLDER}; write the "
+                "whole path of the one that you mean"
             )
 
 
@@ -112,7 +113,7 @@ def _list_neighbours(model: Path) -> list[str]:
     """Returns the models in the folder in which this one would be, here or in this repository."""
     if model.parent == Path("."):
         return []
-    places = (model.parent, REPOSITORY / model.parent)
+    places = (model.parent, WORKFLOW_FOLDER / model.parent)
     found = {path.parent.name for place in places for path in place.glob("*/config.json")}
     return sorted(str(model.parent / name) for name in found)
 

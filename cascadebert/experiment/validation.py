@@ -16,12 +16,13 @@ from referencing.jsonschema import DRAFT202012
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
+from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.data.tables import make_object
 from cascadebert.experiment import published
 from cascadebert.systems import find_methods, load_method
 
-SCHEMAS = Path(__file__).parents[2] / "config"
+SCHEMAS = WORKFLOW_FOLDER / "config"
 
 # These keys change how a run works, and no result.
 HARMLESS = {"only_finished", "pack", "save_seconds", "gpu_slots"}

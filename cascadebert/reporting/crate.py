@@ -8,6 +8,7 @@ import mimetypes
 import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from cascadebert.core.files import File, replacing
-from cascadebert.reporting.provenance import ROOT
+from cascadebert.core.sources import LIBRARY, WORKFLOW_FOLDER
 
 PROFILES = {  # that the root conforms to -> name and version
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -34,9 +35,8 @@ WORKFLOW = (  # the files that a run needs, beside the Snakefile
     "workflow_scripts/*.py",
     "report/*.rst",
     "config/*.yaml",
-    "cascadebert/**/*.py",
-    "cascadebert/**/*.csv",
 )
+CODE = ("**/*.py", "**/*.csv")  # in the library
 
 
 def write_crate(record: dict, results: File, made: Iterable[File], out: File) -> None:
@@ -48,7 +48,7 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
     out:     a path that ends in .crate.zip, the ending that WorkflowHub asks for
     """
     name = record["experiment"]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((WORKFLOW_FOLDER / "pyproject.toml").read_text())["project"]
     crate = ROCrate(version="1.1")  # the version that the profile builds on
     crate.metadata.extra_contexts.append(TERMS)
     crate.name = f"{name}, an experiment of CascadeBERT, reproduced"
@@ -58,7 +58,7 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
     crate.license = crate.add(ContextEntity(crate, licence_id, licence))
 
     workflow = crate.add_workflow(
-        ROOT / "Snakefile",
+        WORKFLOW_FOLDER / "Snakefile",
         "Snakefile",
         main=True,
         lang="snakemake",
@@ -67,9 +67,10 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
     )
     workflow = cast(ContextEntity, workflow)
     workflow["license"] = crate.license
-    for pattern in WORKFLOW:
-        for path in sorted(ROOT.glob(pattern)):
-            workflow.append_to("hasPart", _add_file(crate, path, path.relative_to(ROOT)))
+    for base, patterns in ((WORKFLOW_FOLDER, WORKFLOW), (LIBRARY, CODE)):
+        for path in chain.from_iterable(sorted(base.glob(pattern)) for pattern in patterns):
+            place = path.relative_to(base if base is WORKFLOW_FOLDER else LIBRARY.parent)
+            workflow.append_to("hasPart", _add_file(crate, path, place))
     for link, (title, version) in PROFILES.items():
         about = {"@type": "CreativeWork", "name": title, "version": version}
         crate.root_dataset.append_to("conformsTo", crate.add(ContextEntity(crate, link, about)))

@@ -17,12 +17,12 @@ import pandas as pd
 from cascadebert.core.checksums import hash_file
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
+from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.encoders.loading import HUB
 from cascadebert.reporting.typeset import Cell, Display, Row
 from cascadebert.training.records import ORIGIN, identify_code, name_processor
 
-ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "rules", "workflow_scripts", "cascadebert")  # files and folders that run
 NAMED = ("torch", "transformers", "numpy", "snakemake")  # packages that the table names
 DERIVATION = (
@@ -95,7 +95,9 @@ def describe_code() -> dict:
 def _run_git(*arguments: str) -> str | None:
     """The output of git in the folder of the Snakefile; None if git fails or is missing."""
     try:
-        result = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True)
+        result = subprocess.run(
+            ["git", "-C", WORKFLOW_FOLDER, *arguments], capture_output=True, text=True
+        )
     except FileNotFoundError:
         return None
     return result.stdout if result.returncode == 0 else None
@@ -103,7 +105,7 @@ def _run_git(*arguments: str) -> str | None:
 
 def list_packages() -> dict[str, dict]:
     """Package -> the version that requirements.txt pins, and the installed version."""
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    lines = (WORKFLOW_FOLDER / "requirements.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
     pins = {name.partition("[")[0]: pinned for name, pinned in pins.items()}  # without extras
     return {

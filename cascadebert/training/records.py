@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cascadebert.core.checksums import hash_file
-from cascadebert.core.sources import LIBRARY
+from cascadebert.core.sources import LIBRARY, PACKED
 
 MACHINE = "machine.json"  # in the folder of a trained model; no part of its fingerprint
 ORIGIN = "origin.json"  # in a folder of predictions
@@ -64,5 +64,6 @@ def package_versions() -> str:
 @cache
 def identify_code() -> str:
     """A name for this version of the library and of those that training rests on; needs no git."""
-    code = " ".join(map(hash_file, sorted(LIBRARY.rglob("*.py"))))
+    files = (path for path in LIBRARY.rglob("*.py") if not path.is_relative_to(PACKED))
+    code = " ".join(map(hash_file, sorted(files)))
     return hashlib.sha256(f"{package_versions()} {code}".encode()).hexdigest()[:12]

@@ -286,7 +286,7 @@ def test_encoders_that_were_never_fine_tuned_are_no_members(trained, encoders):
 
 def test_members_that_do_not_fit_are_refused(trained, encoders):
     folders = trained[0]
-    for threshold in ([0.9, 0.8], [], math.nan, "high", [[0.9]], None):
+    for threshold in ([0.9, 0.8], [], math.nan, "high", [[0.9]]):
         with pytest.raises(UserError, match=r"^threshold is .*1 numbers"):
             Cascade.from_pretrained(folders, threshold, max_length=64)
     for max_length in (0, -1, 3, 1.5):

@@ -169,7 +169,7 @@ def test_it_knows_the_commit_and_what_was_changed_since(tmp_path, monkeypatch):
 
     (tmp_path / "cascadebert").mkdir()
     (tmp_path / "Snakefile").write_text("one")
-    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "WORKFLOW_FOLDER", tmp_path)
     nothing = {"commit": None, "changed": None, "library": records.identify_code()}
     assert describe_code() == nothing
     git("init", "--quiet")

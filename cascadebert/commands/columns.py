@@ -1,0 +1,156 @@
+"""Finds out how a table is written, and which of its columns have the texts and the labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cascadebert.commands.rows import TEXT_NAMES
+from cascadebert.core.errors import UserError
+from cascadebert.core.text import show
+from cascadebert.data.tables import MARKS, Table, find_kind, parse, read_file
+
+LABEL_NAMES = {"label", "labels", "class", "category", "sentiment", "target", "queue", "intent"}
+LABEL_NAMES |= {"topic", "tag", "gold", "y", "stars", "rating"}
+MOST_LABELS = 100
+DELIMITERS = {";": "semicolons", "|": "bars", "\t": "tabs"}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """names: role -> column, as in a task's `columns`; header: whether line 1 names them"""
+
+    names: dict[str, str | int]
+    header: bool
+
+    def list_labels(self, table: Table) -> list[str]:
+        words = _as_words(table.column(self.names["label"], "label"))
+        return sorted({word for word in words if word})
+
+
+def read_table(path: Path, form: dict[str, Any] | None = None) -> tuple[Table, dict[str, Any]]:
+    """Reads a file of unknown encoding and kind. Returns the table and the task's `format`.
+
+    Raises UserError if it is no table.
+    """
+    data = read_file(path)
+    form = dict(form or {})
+    if "encoding" not in form and (found := _guess_encoding(data)) != "utf-8":
+        form["encoding"] = found
+    start = data[:100_000].decode(form.get("encoding", "utf-8"), errors="replace")
+    line = next((line for line in start.splitlines() if line.strip()), "")
+    if find_kind(str(path), form) is None:
+        form["type"] = "jsonl" if line.startswith("{") else "tsv" if "\t" in line else "csv"
+    kind = find_kind(str(path), form)
+    if kind == "csv" and "," not in line and "\t" in line:
+        form["type"] = kind = "tsv"
+    elif line and kind in ("csv", "tsv") and ("," if kind == "csv" else "\t") not in line:
+        for delimiter, name in DELIMITERS.items():
+            if line.count(delimiter) > 0:
+                raise UserError(
+                    f"{path}: its fields seem to be separated by {name}; save it with commas (.csv)"
+                    " or tabs (.tsv)"
+                )
+        raise UserError(f"{path}: its first line has one field; texts need labels beside them")
+    try:
+        table = parse(data, str(path), path.name, form)
+    except UserError:
+        if kind != "tsv" or "quotes" in form:
+            raise
+        form["quotes"] = True  # as pandas and spreadsheets write TSV
+        table = parse(data, str(path), path.name, form)
+    return table, form
+
+
+def _guess_encoding(data: bytes) -> str:
+    for mark, encoding in MARKS.items():
+        if data.startswith(mark):
+            return encoding
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "latin-1"
+
+
+def choose_columns(table: Table, text: str | None, label: str | None, pair: str | None) -> Columns:
+    """Proposes columns: the texts are the longest words, the labels those that often repeat.
+
+    text, label, pair: columns that the user names, or None
+
+    Raises UserError if no column can be one of these, or if there is no row.
+    """
+    cells = table.cells
+    if cells.empty:
+        raise UserError(f"{table.origin} has a header, but no row")
+    for name in filter(None, (text, label, pair)):
+        if not table.has(name):
+            there = ", ".join(map(show, cells.columns))
+            raise UserError(f"{table.origin}: no column {show(name)}; there are {there:.300}")
+    words = {name: _as_words(cells[name]) for name in cells.columns}
+    length = {name: column.str.len().mean() for name, column in words.items()}
+    distinct = {name: column[column != ""].nunique() for name, column in words.items()}
+    if label is None:
+        taken = {text, pair}
+        longest = text or _find_text(length, taken)
+        few = [
+            name
+            for name in cells.columns
+            if name not in taken | {longest}
+            and 2 <= distinct[name] <= min(MOST_LABELS, max(2, len(cells) // 2))
+        ]
+        named = [name for name in few if _fold(name) in LABEL_NAMES]
+        if not few:
+            told = ", ".join(f"{show(name)} {count:,}" for name, count in distinct.items())
+            raise UserError(
+                f"{table.origin}: no column looks like labels, with 2 to {MOST_LABELS} different "
+                f"values that repeat; name it with --label. Different values of each: {told:.300}"
+            )
+        label = (named or few)[-1 if not named else 0]
+    if text is None:
+        rest = [name for name in cells.columns if name not in (label, pair)]
+        if not rest:
+            raise UserError(f"{table.origin}: no column is left for the texts; name it with --text")
+        text = _find_text(length, {label, pair})
+    if text == label or pair in (text, label):
+        raise UserError(f"{table.origin}: texts and labels need columns of their own")
+    roles = {"text": text, "text_pair": pair, "label": label}
+    names: dict[str, str | int] = {role: name for role, name in roles.items() if name is not None}
+    # A first line with one of the labels is a row.
+    header = not (table.header and str(label).strip() in set(words[label]))
+    if not header:
+        there = list(cells.columns)
+        names = {role: there.index(name) for role, name in names.items()}
+    return Columns(names, header)
+
+
+def _find_text(length: dict[Any, float], taken: set[Any]) -> Any:
+    """The column with the name of a text, else the longest that has not the name of a label."""
+    free = [name for name in length if name not in taken]
+    for names, is_wanted in ((TEXT_NAMES, True), (LABEL_NAMES, False)):
+        if found := [name for name in free if (_fold(name) in names) == is_wanted]:
+            free = found
+            break
+    return max(free, key=lambda name: length[name], default=None)
+
+
+def _fold(name: object) -> str:
+    return str(name).strip().lower()
+
+
+def _as_words(column: pd.Series) -> pd.Series:
+    """The cells as strings, as `examples` reads labels; "" for a missing one."""
+    return column.map(
+        lambda cell: (
+            cell.strip()
+            if isinstance(cell, str)
+            else ""
+            if cell is None or cell != cell
+            else str(cell).lower()
+            if isinstance(cell, bool)
+            else str(cell)
+        )
+    )

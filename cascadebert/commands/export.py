@@ -1,0 +1,18 @@
+"""`cascadebert export`."""
+
+import argparse
+
+from cascadebert.deployment.packing import export_cascade
+
+
+def export(parsed: argparse.Namespace) -> None:
+    """Writes the folder, and says what it promises."""
+    described = export_cascade(
+        parsed.results, parsed.system, parsed.folder, parsed.task, parsed.replicate
+    )
+    metric = described.about["metric"]
+    for point in described.points:
+        split, of = list(point.measured.items())[-1]
+        score = f"{metric} {of['score']:.1f}" if "score" in of else "no labels"
+        print(f"{point.runtime:10} {of['speedup']:.2f}x on {split}, {score}")
+    print(f"{parsed.folder}/README.md is its model card")

@@ -1,0 +1,167 @@
+"""`cascadebert init`: looks at a table, says what it finds, and writes a configuration."""
+
+import argparse
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from cascadebert.commands.columns import choose_columns, read_table
+from cascadebert.commands.cost import describe_time, estimate_seconds
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
+from cascadebert.core.sources import WORKFLOW_FOLDER
+from cascadebert.core.text import show
+from cascadebert.data.load import load_task
+from cascadebert.data.splitting import same_text
+from cascadebert.data.task import Task, list_doubts
+from cascadebert.encoders.loading import read_shape
+from cascadebert.training.gpus import list_gpus
+
+SEED = 2021
+SHARES = {"dev": 0.1, "test": 0.2}  # of the rows, where there is no such file
+FEW = 10  # rows of a class in the train split, with which it is hardly learnt
+LENGTHS = (32, 64, 128, 256, 512)
+EMBEDDED = ("models/bert-2x128", "models/bert-12x128")
+HUB = ("google/bert_uncased_L-2_H-768_A-12", "google-bert/bert-base-uncased")
+HUB_SHAPE = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072}
+CONFIGURATION = """\
+# Written by `cascadebert init`. Run it with `cascadebert run {file}`. What is not said here is as
+# in the default configuration; config/README.md of the project explains all sections.
+experiment: {name} # results go to results/{name}
+
+tasks:
+{task}
+# Pre-trained encoders, a small and a large one: names of the Hugging Face hub, or folders.
+{encoders}
+# Rows of the tables: the large model alone, and cascades of both without and with difficulty-aware
+# regularisation (DAR), which trains the small model 40 times more to find difficult texts.
+systems:
+  full: {{method: finetune, title: Full model, encoder: bert-12}}
+  cascade:
+    {{method: cascade, title: Cascade, members: [bert-2, bert-12], ablation_of: cascadebert}}
+  cascadebert:
+    {{method: cascade, title: CascadeBERT, members: [bert-2, bert-12], dar: true}}
+proposed: cascadebert
+
+replicates: 1 # trainings of every system; with 3, intervals tell of other trainings, too
+training: {{epochs: {epochs}, learning_rate: {rate}, max_length: {length}}}
+evaluation: {{targets: [2, 3, 4]}} # speed-ups
+"""
+
+
+def init(parsed: argparse.Namespace) -> None:
+    """Writes the configuration. Raises UserError if the table cannot be used as it is."""
+    logging.getLogger("cascadebert").setLevel(logging.ERROR)  # the doubts are told below
+    data = Path(parsed.data)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._")[:60] or "my-task"
+    out = Path(parsed.output) if parsed.output else data.with_name(f"{name}.yaml")
+    if out.exists() and not parsed.force:
+        raise UserError(f"{out} is there; name another --output, or replace it with --force")
+    table, form = read_table(data)
+    columns = choose_columns(table, parsed.text, parsed.label, parsed.pair)
+    if not columns.header:
+        table, form = read_table(data, form | {"header": False})
+    labels = columns.list_labels(table)
+    files = {"train": parsed.data, "dev": parsed.dev, "test": parsed.test}
+    entry: dict[str, Any] = {
+        "source": {"files": {split: str(path) for split, path in files.items() if path}},
+        "columns": columns.names,
+        "labels": labels,
+    }
+    if form:
+        entry["format"] = form
+    missing = {split: share for split, share in SHARES.items() if not files[split]}
+    if missing:
+        entry["split"] = missing
+    task = load_task(name, entry, SEED)
+    lengths = count_tokens(task)
+    gpus = list_gpus()
+    models = HUB if gpus else EMBEDDED
+    length = _choose_length(lengths, 512)
+    epochs, rate = (3, "2.0e-5") if gpus else (3, "2.0e-4")
+    shape = HUB_SHAPE if gpus else vars(read_shape(WORKFLOW_FOLDER / EMBEDDED[1]))
+    seconds = estimate_seconds(shape, np.minimum(lengths, length), epochs)
+    text = CONFIGURATION.format(
+        file=out,
+        name=name,
+        task=_indent(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True)),
+        encoders=_describe_encoders(models, bool(gpus)),
+        epochs=epochs,
+        rate=rate,
+        length=length,
+    )
+    _describe(task, columns.names, lengths, length, table.cells)
+    print(f"Time: {describe_time(seconds, bool(gpus))}")
+    with replacing(out) as draft:
+        draft.write_text(text, encoding="utf-8")
+    print(f"{out} is written. Next: cascadebert run {out}")
+
+
+def count_tokens(task: Task) -> np.ndarray:
+    """The number of tokens of every text of the train split, by the embedded vocabulary."""
+    from tokenizers import Tokenizer
+
+    path = WORKFLOW_FOLDER / EMBEDDED[1] / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    table = task.splits["train"]
+    pairs = table["text_pair"].notna().any()
+    texts = list(zip(table["text"], table["text_pair"], strict=True)) if pairs else table["text"]
+    return np.array([len(found.ids) for found in tokenizer.encode_batch_fast(list(texts))])
+
+
+def _choose_length(lengths: np.ndarray, most: int) -> int:
+    """The shortest usual length that cuts at most 5% of the texts."""
+    wanted = np.quantile(lengths, 0.95)
+    return next((length for length in LENGTHS if length >= wanted), most)
+
+
+def _describe_encoders(models: tuple[str, str], on_gpu: bool) -> str:
+    small, large = models
+    other = EMBEDDED if on_gpu else HUB
+    why = (
+        "these are BERT's own, since this machine has a GPU; without one, take those below"
+        if on_gpu
+        else "these come with cascadebert, are English and quick on a CPU; with a GPU, take those "
+        "below,\n# and learning_rate 2.0e-5"
+    )
+    return (
+        f"# {why[0].upper()}{why[1:]}.\n"
+        f"encoders:\n  bert-2: {{model: {small}, tokenizer: bert-12}}\n  bert-12: {large}\n"
+        f"  # bert-2: {{model: {other[0]}, tokenizer: bert-12}}\n  # bert-12: {other[1]}\n"
+        "reference: bert-12\n"
+    )
+
+
+def _indent(text: str) -> str:
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+def _describe(
+    task: Task, columns: dict[str, Any], lengths: np.ndarray, length: int, cells: pd.DataFrame
+) -> None:
+    """Prints what was found."""
+    named = ", ".join(f"{role}: {show(column)}" for role, column in columns.items())
+    print(f"Columns: {named} (of {', '.join(map(show, cells.columns)):.200})")
+    for split, table in task.splits.items():
+        counts = [int((table["label"] == number).sum()) for number in range(len(task.labels))]
+        classes = ", ".join(
+            f"{show(label)} {count:,}" for label, count in zip(task.labels, counts, strict=True)
+        )
+        print(f"{split}: {len(table):,} rows ({classes:.300}); {task.sources[split]}")
+    every = pd.concat(task.splits.values())
+    repeated = len(every) - len(np.unique(same_text(every)))
+    print(f"Rows with a text that another row has: {repeated:,}")
+    middle, high = np.quantile(lengths, [0.5, 0.95])
+    cut = (lengths > length).mean()
+    print(f"Lengths: {middle:.0f} tokens, 95% below {high + 1:.0f}; {cut:.1%} cut at {length}")
+    for doubt in list_doubts(task.description):
+        print(f"Note: {doubt}")
+    train = task.splits["train"]["label"].value_counts()
+    for number, count in train[train < FEW].items():
+        print(f"Note: {show(task.labels[int(number)])} has {count} rows in train, which is few")

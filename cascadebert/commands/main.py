@@ -1,0 +1,193 @@
+"""The command line: its commands and options, and how errors end it.
+
+Starting it imports no torch: every command imports what it needs.
+"""
+
+import argparse
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from cascadebert import __version__
+from cascadebert.core.errors import UserError, explain_error
+
+ABOUT = "Fast text classifiers: a small model answers easy texts, a large one the others."
+EXAMPLE = """\
+from a table to a classifier:
+  cascadebert init tickets.csv                  looks at the table, writes tickets.yaml
+  cascadebert run tickets.yaml                  trains, compares, reports
+  cascadebert export results/tickets --system cascadebert model
+  cascadebert predict --model model --speedup 3 new.csv answers.csv
+
+`cascadebert COMMAND --help` describes a command."""
+# Package -> the extra of this one that brings it.
+EXTRAS = {"onnxruntime": "serve", "tokenizers": "serve", "torch": "torch", "transformers": "torch"}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cascadebert",
+        description=ABOUT,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cascadebert {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    init = _add(commands, "init", "looks at a table of texts and labels, writes a configuration")
+    init.add_argument("data", help="CSV, TSV or JSONL file with labelled texts")
+    init.add_argument("--dev", metavar="FILE", help="file to choose thresholds on")
+    init.add_argument("--test", metavar="FILE", help="file to measure on")
+    init.add_argument("--text", metavar="COLUMN", help="column of the texts, if init is wrong")
+    init.add_argument("--pair", metavar="COLUMN", help="column of the second text of a pair")
+    init.add_argument("--label", metavar="COLUMN", help="column of the labels, if init is wrong")
+    init.add_argument("--output", metavar="FILE", help="default: the data's name with .yaml")
+    init.add_argument("--force", action="store_true", help="replace that file if it is there")
+
+    run = _add(commands, "run", "trains and compares what a configuration says, makes the report")
+    run.add_argument("configuration", help="YAML file, such as `cascadebert init` writes")
+    run.add_argument("--cores", type=int, help="default: all of this machine")
+    run.add_argument("--dry-run", action="store_true", help="show what would be done")
+    run.epilog = "Options and targets of Snakemake may follow after --."
+
+    export = _add(commands, "export", "writes the cascade of finished results as one folder")
+    export.add_argument("results", help="results/<experiment>")
+    export.add_argument("folder", help="where to write it")
+    export.add_argument("--system", required=True, help="a cascade of the experiment")
+    export.add_argument("--task", help="default: the only one of the experiment")
+    export.add_argument("--replicate", type=int, default=0, help="number of the training (0)")
+
+    predict = _add(commands, "predict", "classifies the texts of a file of any size")
+    _add_model(predict)
+    predict.add_argument("input", help="CSV, TSV or JSONL file; - for standard input")
+    predict.add_argument("output", help="CSV or JSONL file; - for standard output")
+    predict.add_argument("--text", metavar="COLUMN", help="column of the texts")
+    predict.add_argument("--pair", metavar="COLUMN", help="column of the second texts")
+    predict.add_argument(
+        "--format", choices=["csv", "tsv", "jsonl"], help="of the input; default: by its name, csv"
+    )
+    predict.add_argument("--encoding", help="of the input; default: utf-8, or as its mark says")
+    predict.add_argument(
+        "--no-header", action="store_true", help="columns have no names; --text counts from 0"
+    )
+    predict.add_argument(
+        "--bad-rows",
+        choices=["stop", "skip"],
+        default="stop",
+        help="what to do with a row that cannot be read: stop (default), or report and skip it",
+    )
+    predict.add_argument("--batch-size", type=int, default=32, help="texts at a time (32)")
+
+    explain = _add(commands, "explain", "shows which member answers a text, and why")
+    _add_model(explain)
+    explain.add_argument("texts", nargs="+", metavar="text", help="the text, in quotes")
+    explain.add_argument("--pair", action="append", help="second text, one for each text")
+
+    check = _add(commands, "check", "tells all mistakes of a configuration")
+    check.add_argument("configuration", help="YAML file")
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+    command.set_defaults(command=name)
+    return command
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model", required=True, help="folder that `export` wrote, or a cascade of the hub"
+    )
+    either = command.add_mutually_exclusive_group()
+    either.add_argument("--speedup", type=float, help="one of the model's; default: the smallest")
+    either.add_argument(
+        "--threshold",
+        type=_read_thresholds,
+        metavar="NUMBER",
+        help="confidence above which a member answers; several with commas, one for each member "
+        "but the last",
+    )
+    command.add_argument(
+        "--runtime",
+        choices=["torch", "onnx", "onnx-int8"],
+        help="default: onnx if the model has its files, else torch",
+    )
+    command.add_argument("--threads", type=int, help="of ONNX Runtime; default: one for each core")
+
+
+def _read_thresholds(given: str) -> float | list[float]:
+    numbers = [float(number) for number in given.split(",")]
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command. Returns the exit status: 0, or 1 after one sentence on what is wrong."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    passed_on: list[str] = []
+    if given[:1] == ["run"] and "--" in given:
+        end = given.index("--")
+        given, passed_on = given[:end], given[end + 1 :]
+    parsed = build_parser().parse_args(given)
+    parsed.snakemake = passed_on
+    # A scheduler's warning ends a command as Ctrl-C does: nothing half written stays.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run(parsed)
+    except BrokenPipeError:  # such as `| head`; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        said: str | None = "stopped; nothing half written was left"
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "cascadebert":
+            raise
+        extra = EXTRAS.get(missing, "workflow")
+        said = f"{missing} is not installed; pip install 'cascadebert[{extra}]'"
+    except (UserError, OSError, MemoryError) as error:
+        said = explain_error(error, Path.cwd())
+        if said is None and isinstance(error, OSError) and error.errno != errno.EBADF:
+            place = f"{error.filename}: " if error.filename else ""
+            said = f"{place}{error.strerror or error}"
+        if said is None:
+            raise
+    print(f"cascadebert: {said}", file=sys.stderr)
+    return 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    if parsed.command == "init":
+        from cascadebert.commands.init import init
+
+        init(parsed)
+    elif parsed.command == "run":
+        from cascadebert.commands.run import run
+
+        return run(parsed)
+    elif parsed.command == "export":
+        from cascadebert.commands.export import export
+
+        export(parsed)
+    elif parsed.command == "predict":
+        from cascadebert.commands.predict import predict
+
+        predict(parsed)
+    elif parsed.command == "explain":
+        from cascadebert.commands.explain import explain
+
+        explain(parsed)
+    else:
+        from cascadebert.experiment.check import check
+
+        print(f"{parsed.configuration} is fine; results go to {check([parsed.configuration])}")
+    return 0

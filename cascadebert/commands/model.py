@@ -1,0 +1,22 @@
+"""The model that `predict` and `explain` load."""
+
+import argparse
+
+from cascadebert.core.errors import UserError
+from cascadebert.deployment.cascade import Cascade
+from cascadebert.deployment.folder import Description, find_folder
+from cascadebert.deployment.members import FILES, ONNX, TORCH
+
+
+def load_model(parsed: argparse.Namespace) -> tuple[Cascade, Description]:
+    """Loads the cascade of --model. Raises UserError if it is none, or has no such speed-up."""
+    folder = find_folder(parsed.model)
+    described = Description.load(folder)
+    has_onnx = all((folder / m.folder / FILES[ONNX]).is_file() for m in described.members)
+    runtime = parsed.runtime or (ONNX if has_onnx else TORCH)
+    if parsed.threads is not None and parsed.threads < 1:
+        raise UserError(f"--threads is {parsed.threads}; give a number from 1 on")
+    cascade = Cascade.from_pretrained(
+        folder, parsed.threshold, runtime=runtime, threads=parsed.threads, speedup=parsed.speedup
+    )
+    return cascade, described

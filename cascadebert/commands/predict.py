@@ -1,0 +1,205 @@
+"""`cascadebert predict`: rows in, answers out, with memory for a thousand rows at a time."""
+
+import argparse
+import csv
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+from cascadebert.commands.model import load_model
+from cascadebert.commands.rows import Row, RowReader
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import replacing
+from cascadebert.deployment.answers import Answers
+from cascadebert.deployment.cascade import Cascade
+from cascadebert.deployment.folder import Description
+
+ROWS, CHARACTERS = 1024, 2**20  # of rows that are answered together
+FORMATS = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".jsonl": "jsonl"}
+STREAM = "-"
+
+
+@dataclass
+class Count:
+    """What was done, for the last line."""
+
+    exits: np.ndarray
+    layers: int = 0
+    cut: int = 0
+    skipped: int = 0
+    long: list[Row] = field(default_factory=list)  # the longest row of several lines
+    several: int = 0
+
+
+def predict(parsed: argparse.Namespace) -> None:
+    """Answers all rows, then says how many."""
+    if parsed.batch_size < 1:
+        raise UserError(f"--batch-size is {parsed.batch_size}; give a number from 1 on")
+    _refuse_same_file(parsed.input, parsed.output)
+    kind = parsed.format or FORMATS.get(Path(parsed.input).suffix.lower())
+    if kind is None and parsed.input != STREAM:
+        raise UserError(f"{parsed.input}: is it csv, tsv or jsonl? Say so with --format")
+    with _open_input(parsed.input) as (binary, size):
+        name = "standard input" if parsed.input == STREAM else parsed.input
+        reader = RowReader(binary, name, kind or "csv", parsed.encoding)
+        cascade, described = load_model(parsed)
+        columns = _name_columns(parsed, described)
+        rows = reader.read(columns, not parsed.no_header)
+        count = Count(np.zeros(len(cascade.members), dtype=np.int64))
+        began = time.perf_counter()
+        with (
+            _open_output(parsed.output) as out,
+            # The bar is drawn where somebody looks.
+            tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False) as bar,
+        ):
+            write = _choose_writer(parsed.output, out, cascade.classes)
+            for chunk in _make_chunks(rows, name, parsed.bad_rows, count):
+                answers = _answer(cascade, chunk, parsed.batch_size)
+                count.exits += np.bincount(answers.exits, minlength=len(count.exits))
+                count.layers += int(answers.layers.sum())
+                count.cut += int(answers.truncated.sum())
+                write(chunk, answers)
+                out.flush()
+                if size:
+                    bar.update(binary.tell() - bar.n)
+    _tell(count, cascade, time.perf_counter() - began)
+
+
+def _refuse_same_file(source: str, target: str) -> None:
+    if STREAM in (source, target) or not (os.path.exists(source) and os.path.exists(target)):
+        return
+    if os.path.samefile(source, target):
+        raise UserError(f"{target} is the input, too; name another file for the answers")
+
+
+def _name_columns(parsed: argparse.Namespace, described: Description) -> tuple[str | None, ...]:
+    """The columns of the options, else those of the table that the cascade was trained on."""
+    known = described.about.get("columns", {})
+    text, pair = known.get("text"), known.get("text_pair")
+    first = parsed.text or (text if isinstance(text, str) and not parsed.no_header else None)
+    if parsed.text and not parsed.pair:
+        return (first,)
+    second = parsed.pair or (pair if isinstance(pair, str) and not parsed.no_header else None)
+    return (first,) if second is None else (first, second)
+
+
+@contextmanager
+def _open_input(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
+    """The bytes, and how many there are, if this is known."""
+    if path == STREAM:
+        yield sys.stdin.buffer, None
+        return
+    with ExitStack() as opened:
+        try:
+            binary = opened.enter_context(Path(path).open("rb"))
+        except (OSError, ValueError) as error:  # ValueError is that of a NUL in a path
+            said = getattr(error, "strerror", error)
+            raise UserError(f"{path}: cannot be read ({said})") from None
+        about = os.fstat(binary.fileno())
+        yield binary, about.st_size if stat.S_ISREG(about.st_mode) else None
+
+
+@contextmanager
+def _open_output(path: str) -> Iterator[TextIO]:
+    """A stream to write to. A file gets its name at the end, so that what exists is whole."""
+    if path == STREAM:
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore
+        yield sys.stdout
+        return
+    if Path(path).is_dir():
+        raise UserError(f"{path} is a folder; name a file")
+    if Path(path).exists() and not Path(path).is_file():  # such as a named pipe
+        with Path(path).open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        return
+    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+def _make_chunks(
+    rows: Iterator[Row], name: str, bad_rows: str, count: Count
+) -> Iterator[list[Row]]:
+    chunk, characters = [], 0
+    for row in rows:
+        if row.problem:
+            if bad_rows == "stop":
+                raise UserError(
+                    f"{name}, line {row.line}: {row.problem}; correct it, or leave out such rows "
+                    "with --bad-rows skip"
+                )
+            count.skipped += 1
+            tqdm.write(f"{name}, line {row.line}: skipped, {row.problem}", file=sys.stderr)
+            continue
+        if row.last > row.line:
+            count.several += 1
+            longest = count.long[0] if count.long else row
+            count.long = [max(longest, row, key=lambda each: each.last - each.line)]
+        chunk.append(row)
+        characters += sum(map(len, row.values))
+        if len(chunk) >= ROWS or characters >= CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _answer(cascade: Cascade, chunk: list[Row], batch_size: int) -> Answers:
+    texts = [row.values[0] for row in chunk]
+    pairs = [row.values[1] for row in chunk] if len(chunk[0].values) > 1 else None
+    return cascade(texts, pairs, batch_size)
+
+
+def _choose_writer(
+    path: str, out: TextIO, classes: list[str]
+) -> Callable[[list[Row], Answers], None]:
+    if Path(path).suffix.lower() == ".jsonl":
+
+        def write_objects(chunk: list[Row], answers: Answers) -> None:
+            for row, record in zip(chunk, answers, strict=True):
+                found = {"line": row.line, "label": record["label"]}
+                found |= {"probabilities": record["probabilities"], "member": record["exit"] + 1}
+                found |= {"layers": record["layers"], "cut": record["truncated"]}
+                out.write(json.dumps(found, ensure_ascii=False) + "\n")
+
+        return write_objects
+    table = csv.writer(out, lineterminator="\n")
+    probabilities = [f"probability_{label}" for label in classes]
+    table.writerow(["line", "label", *probabilities, "member", "layers", "cut"])
+
+    def write_rows(chunk: list[Row], answers: Answers) -> None:
+        for row, record in zip(chunk, answers, strict=True):
+            numbers = [f"{value:.6f}" for value in record["probabilities"].values()]
+            member, cut = record["exit"] + 1, str(record["truncated"]).lower()
+            table.writerow([row.line, record["label"], *numbers, member, record["layers"], cut])
+
+    return write_rows
+
+
+def _tell(count: Count, cascade: Cascade, seconds: float) -> None:
+    total = int(count.exits.sum())
+    parts = [f"{found:,} by member {number}" for number, found in enumerate(count.exits, 1)]
+    said = f"{total:,} texts answered in {seconds:.1f} s: {', '.join(parts)}"
+    if total:
+        alone = cascade.members[-1].config.num_hidden_layers
+        said += f"; {alone * total / count.layers:.2f} times fewer layers than the last alone"
+    if count.cut:
+        said += f"; {count.cut:,} cut at {cascade.max_length} tokens"
+    if count.skipped:
+        said += f"; {count.skipped:,} rows skipped"
+    if count.several:
+        row = count.long[0]
+        said += (
+            f"; {count.several:,} rows span several lines, the longest lines {row.line} to "
+            f"{row.last}: if these are several rows, correct the quotes"
+        )
+    print(said, file=sys.stderr)

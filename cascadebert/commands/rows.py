@@ -1,0 +1,223 @@
+"""Reads the rows of a file of any size, one after another, and tells which cannot be read."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NoReturn
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.text import join_words, show
+from cascadebert.data.tables import MARKS, PACKED, is_encoding, make_object
+
+LONGEST = 2**24  # characters of a field or a line; a file without line breaks is no table
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
+TEXT_NAMES = ("text", "sentence", "review", "body", "content", "message", "comment", "description")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a file.
+
+    line:    where it begins, from 1
+    last:    the line where it ends
+    values:  its text, and the text's pair; empty if it cannot be read
+    problem: why it cannot be read, or None
+    """
+
+    line: int
+    last: int
+    values: tuple[str, ...]
+    problem: str | None = None
+
+
+class RowReader:
+    """The rows of a CSV, TSV or JSONL file.
+
+    columns: names of the columns of the text and of its pair, or their places from 0
+    header:  whether the first line of a CSV or TSV file names the columns
+
+    Raises UserError if the file has no such columns, is no text, or is damaged beyond a row.
+    """
+
+    def __init__(self, binary: BinaryIO, name: str, kind: str, encoding: str | None):
+        self.name, self.kind = name, kind
+        self.stream = _decode(binary, name, encoding)
+        self.encoding = encoding or "utf-8"
+
+    def read(self, columns: tuple[str | None, ...], header: bool) -> Iterator[Row]:
+        if self.kind == "jsonl":
+            yield from self._read_objects(columns)
+        else:
+            yield from self._read_fields(columns, header)
+
+    # --- CSV and TSV ---
+
+    def _read_fields(self, columns: tuple[str | None, ...], header: bool) -> Iterator[Row]:
+        records = self._records()
+        first = next(records, None)
+        if first is None or (header and not any(first[2])):
+            self._fail(f"{self.name} is empty; give a file with a header and rows")
+        names = first[2]
+        if isinstance(names, str):
+            self._fail(f"{self.name}, line 1: {names}")
+        places = _find_places(self.name, names, columns, header)
+        count = len(names)
+        blank: list[Row] = []  # at the end of a file, blank lines are no rows
+        pending = iter([first]) if not header else iter(())
+        while record := next(pending, None) or next(records, None):
+            line, last, fields = record
+            if isinstance(fields, str):
+                row = Row(line, last, (), fields)
+            elif not fields and count > 1:
+                blank.append(Row(line, last, (), "the line is empty"))
+                continue
+            elif not fields:
+                blank.append(Row(line, last, ("",) * len(places)))
+                continue
+            elif len(fields) != count:
+                row = Row(line, last, (), f"{len(fields)} fields, where there should be {count}")
+            else:
+                row = self._check(line, last, tuple(fields[place] for place in places))
+            yield from blank
+            blank.clear()
+            yield row
+
+    def _records(self) -> Iterator[tuple[int, int, Any]]:
+        """First line, last line, and fields; a string says what is wrong with a record."""
+        csv.field_size_limit(LONGEST)
+        quoting = csv.QUOTE_MINIMAL if self.kind == "csv" else csv.QUOTE_NONE
+        delimiter = "," if self.kind == "csv" else "\t"
+        reader = csv.reader(self._lines(), delimiter=delimiter, quoting=quoting, strict=True)
+        while True:
+            start = reader.line_num + 1
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                if "unexpected end" in str(error) or "field limit" in str(error):
+                    self._fail(
+                        f"{self.name}, line {start}: a quote opens a field that does not end; "
+                        "correct the quotes"
+                    )
+                fields = f"wrong quotes ({error})"
+            if fields is None:
+                return
+            yield start, reader.line_num, fields
+
+    def _lines(self) -> Iterator[str]:
+        number = 0
+        while True:
+            number += 1
+            try:
+                line = self.stream.readline(LONGEST + 1)
+            except UnicodeError as error:
+                said = getattr(error, "reason", error)
+                self._fail(f"{self.name}, line {number}: no {self.encoding} text ({said})")
+            if len(line) > LONGEST:
+                self._fail(
+                    f"{self.name}, line {number}: longer than {LONGEST:,} characters; this is no "
+                    "table of texts"
+                )
+            if not line:
+                return
+            yield line
+
+    # --- JSONL ---
+
+    def _read_objects(self, columns: tuple[str | None, ...]) -> Iterator[Row]:
+        names: tuple[str, ...] = ()
+        for number, line in enumerate(self._lines(), 1):
+            if not line.strip():
+                continue
+            try:
+                found = json.loads(line, object_pairs_hook=make_object)
+                if not isinstance(found, dict):
+                    raise ValueError("no object")
+            except (ValueError, RecursionError) as error:
+                yield Row(number, number, (), f"no JSON object ({error})")
+                continue
+            if not names:
+                listed = list(found)
+                places = _find_places(self.name, listed, columns, True)
+                names = tuple(listed[place] for place in places)
+            values = tuple(found.get(name) for name in names)
+            wrong = [n for n, v in zip(names, values, strict=True) if not isinstance(v, str)]
+            if wrong:
+                yield Row(number, number, (), f"its {wrong[0]} is no string")
+            else:
+                yield self._check(number, number, values)
+        if not names:
+            self._fail(f"{self.name} has no row; give one JSON object a line")
+
+    def _check(self, line: int, last: int, values: tuple[Any, ...]) -> Row:
+        for value in values:
+            if found := NO_TEXT.search(value):
+                wrong = f"bytes that are no {self.encoding}"
+                what = "a NUL character" if found[0] == "\0" else wrong
+                return Row(line, last, (), f"{what}; is --encoding right?")
+        return Row(line, last, values)
+
+    def _fail(self, said: str) -> NoReturn:
+        raise UserError(said)
+
+
+def _decode(binary: BinaryIO, name: str, encoding: str | None) -> io.TextIOWrapper:
+    """A stream of text. Bytes that are none become halves of surrogate pairs, where they can."""
+    buffered = binary if hasattr(binary, "peek") else io.BufferedReader(binary)  # type: ignore
+    start = buffered.peek(4)[:4]  # type: ignore
+    for mark, kind in PACKED.items():
+        if start.startswith(mark[:4]):
+            raise UserError(f"{name} is {kind}, no text; unpack it, or save it as CSV")
+    marked = next((found for mark, found in MARKS.items() if start.startswith(mark)), None)
+    chosen = encoding or marked or "utf-8"
+    if not is_encoding(chosen):
+        raise UserError(f"--encoding {chosen!r} is no encoding; give one such as utf-8 or latin-1")
+    if marked and encoding is None and marked == "utf-8":
+        chosen = "utf-8-sig"
+    errors = (
+        "strict"
+        if chosen.replace("_", "-").startswith(("utf-16", "utf-32"))
+        else ("surrogateescape")
+    )
+    try:
+        return io.TextIOWrapper(buffered, encoding=chosen, errors=errors, newline="")  # type: ignore
+    except LookupError:  # such as base64, which is no encoding of text
+        raise UserError(f"--encoding {chosen!r} is no encoding of text") from None
+
+
+def _find_places(
+    name: str, names: list[str], columns: tuple[str | None, ...], header: bool
+) -> list[int]:
+    """Where the columns are. The first may be None: it is then found by its name."""
+    if not header:
+        places = []
+        for column in columns:
+            number = "0" if column is None and len(names) == 1 else column
+            if number is None or not number.isdecimal() or int(number) >= len(names):
+                raise UserError(
+                    f"{name}: with --no-header, give the column of the texts as a number from 0 "
+                    f"to {len(names) - 1}"
+                )
+            places.append(int(number))
+        return places
+    there = ", ".join(map(show, names)) or "none"
+    places = []
+    for column in columns:
+        found = [i for i, each in enumerate(names) if each.strip() == column]
+        if column is None:
+            found = [i for i, each in enumerate(names) if each.strip().lower() in TEXT_NAMES]
+            if len(found) != 1:
+                many = join_words([show(names[i]) for i in found]) if found else "none"
+                raise UserError(
+                    f"{name}: which column has the texts? Name it with --text, or say --no-header; "
+                    f"its columns are: {there:.300} ({many} could be)"
+                )
+        if len(found) != 1:
+            what = "no column" if not found else "more than one column"
+            hint = "; is it separated by something else than its name says (--format)?"
+            hint = hint if len(names) == 1 else ""
+            raise UserError(f"{name}: {what} {column!r}; its columns are: {there:.300}{hint}")
+        places.append(found[0])
+    return places

@@ -1,0 +1,210 @@
+"""The model card of an exported cascade: README.md, and its figure."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from cascadebert.data.predictions import Predictions
+from cascadebert.data.task import DEV, Task
+from cascadebert.deployment.folder import Description
+from cascadebert.deployment.members import INT8, TORCH
+from cascadebert.evaluation.choice import sweep
+from cascadebert.evaluation.metrics import difficulty_inversion_score, expected_calibration_error
+from cascadebert.systems.exits import CONFIDENCES
+
+FIGURE = "tradeoff.png"
+CARD = """\
+---
+{front}---
+
+# {title}: {labels}
+
+A cascade of {count} classifiers. The small one answers where it is confident; other texts go on to
+the next. Trained and measured by [CascadeBERT, reproduced](https://aclanthology.org/2021.findings-emnlp.43/):
+experiment `{experiment}`, task `{task}`, system `{system}`.
+
+```python
+from cascadebert import Cascade
+
+cascade = Cascade.from_pretrained("{folder}", speedup={speedup:g}, runtime="onnx-int8")
+cascade(["a text"]).as_pipeline()  # [{{"label": ..., "score": ...}}]
+```
+
+`cascadebert predict --model {folder} input.csv output.csv` does the same for files. The members are
+ordinary classifiers: `AutoModelForSequenceClassification.from_pretrained("{folder}/member-1")`.
+
+## Score and speed-up
+
+{points}
+
+Thresholds were chosen on the development split ({dev:,} texts). Score and speed-up are those on the
+split `{split}` ({examples:,} texts), with 95% bootstrap intervals over texts. The intervals say
+nothing of other trainings. A speed-up is the depth of the full model over the mean number of layers
+executed. It counts layers, and is no measurement of time.
+
+![{metric} against speed-up]({figure})
+
+## Calibration
+
+{calibration}
+
+ECE is the expected calibration error in 10 bins. DIS is the difficulty inversion score: how well
+confidence tells right from wrong answers, at best 1.
+
+## Data
+
+{data}
+
+Texts are cut at {max_length} tokens.
+
+## Provenance
+
+{provenance}
+"""
+
+
+def write_card(
+    folder: Path,
+    described: Description,
+    data: Task,
+    predicted: Mapping[str, Mapping[str, Predictions]],
+    full_cost: float,
+) -> None:
+    """Writes README.md and the figure to the cascade's folder.
+
+    predicted: runtime -> split -> predictions of all members
+    full_cost: of the reference model, in the unit of the predictions' costs
+    """
+    split = data.scored_splits[0]
+    _draw_tradeoff(folder / FIGURE, described, data.metric, split, predicted, full_cost)
+    about = described.about
+    front = {
+        "library_name": "cascadebert",
+        "pipeline_tag": "text-classification",
+        "metrics": [data.metric],
+        "tags": ["cascade", "early-exit", "onnx"],
+    }
+    card = CARD.format(
+        front=yaml.safe_dump(front, sort_keys=False),
+        title=about["title"],
+        labels=", ".join(data.labels),
+        count=len(described.members),
+        experiment=about["experiment"],
+        task=about["task"],
+        system=about["system"],
+        folder="FOLDER",
+        speedup=described.points[0].target or 1,
+        points=_table_points(described, split),
+        dev=len(data.splits[DEV]),
+        split=split,
+        examples=len(data.splits[split]),
+        metric=data.metric,
+        figure=FIGURE,
+        calibration=_table_calibration(predicted, about["members"], split),
+        data=_table_data(data),
+        max_length=described.max_length,
+        provenance=_list_provenance(described),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _table_points(described: Description, split: str) -> str:
+    rows = []
+    for point in described.points:
+        of = point.measured[split]
+        score = f"{of['score']:.1f} ({of['low']:.1f} to {of['high']:.1f})"
+        speedup = f"{of['speedup']:.2f}x ({of['speedup_low']:.2f} to {of['speedup_high']:.2f})"
+        thresholds = ", ".join(f"{value:.4f}" for value in point.thresholds)
+        rows.append([point.runtime, f"{point.target:g}x", thresholds, score, speedup])
+    metric = described.about["metric"]
+    return _table(["runtime", "for", "threshold", f"{metric} (%)", "speed-up"], rows)
+
+
+def _table_calibration(
+    predicted: Mapping[str, Mapping[str, Predictions]], members: list[str], split: str
+) -> str:
+    rows = []
+    for runtime in (TORCH, INT8):
+        found = predicted[runtime][split]
+        right = found.predicted == found.labels[:, None]
+        for index, member in enumerate(members):
+            confidence = found.confidence[:, index]
+            ece = expected_calibration_error(confidence, right[:, index])
+            dis = difficulty_inversion_score(confidence, right[:, index])
+            accuracy = 100 * right[:, index].mean()
+            rows.append([member, runtime, f"{accuracy:.1f}", f"{100 * ece:.1f}", f"{dis:.3f}"])
+    return _table(["member", "runtime", "accuracy (%)", "ECE (%)", "DIS"], rows)
+
+
+def _table_data(data: Task) -> str:
+    rows = [
+        [
+            split,
+            f"{of['rows']:,}",
+            ", ".join(f"{label} {count:,}" for label, count in of["classes"].items()),
+            of["source"],
+            ", ".join(f"{count:,} in {earlier}" for earlier, count in of["shared"].items()) or "0",
+        ]
+        for split, of in data.description["splits"].items()
+    ]
+    return _table(["split", "rows", "classes", "source", "texts of earlier splits"], rows)
+
+
+def _list_provenance(described: Description) -> str:
+    about = described.about
+    lines = [f"cascadebert {described.version}", f"training number {about['replicate']}"]
+    if code := about.get("code"):
+        lines.append(f"library {code['library']}, commit {code['commit'] or 'unknown'}")
+        versions = [f"{name} {found}" for name, found in about["packages"].items() if found]
+        lines.append(f"Python {about['python']}; {', '.join(versions)}")
+    for member, files in zip(about["members"], about["sha256"], strict=True):
+        lines += [f"{member}, {name}: SHA-256 `{digest}`" for name, digest in files.items()]
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _draw_tradeoff(
+    path: Path,
+    described: Description,
+    metric: str,
+    split: str,
+    predicted: Mapping[str, Mapping[str, Predictions]],
+    full_cost: float,
+) -> None:
+    """Score against speed-up: the curve of all thresholds, and the points for the targets."""
+    from matplotlib.figure import Figure  # takes half a second
+
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for runtime, colour, style in ((TORCH, "black", "-"), (INT8, "0.55", "--")):
+        swept = sweep(predicted[runtime][split], CONFIDENCES, metric, full_cost)
+        order = np.argsort(swept.speedups)
+        if np.ndim(swept.knobs) == 1 or np.shape(swept.knobs)[1] == 1:  # else a cloud, no curve
+            axes.plot(swept.speedups[order], swept.scores[order], style, color=colour, linewidth=1)
+        points = [point.measured[split] for point in described.points if point.runtime == runtime]
+        scores = np.array([of["score"] for of in points])
+        bars = [scores - [of["low"] for of in points], [of["high"] for of in points] - scores]
+        axes.errorbar(
+            [of["speedup"] for of in points],
+            scores,
+            yerr=bars,
+            fmt="o",
+            markersize=4,
+            capsize=2,
+            color=colour,
+            label=runtime,
+        )
+    axes.set_xscale("log")
+    ticks = [1, 2, 3, 4, 6, 8]
+    axes.set_xticks(ticks, [f"{tick}x" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("speed-up")
+    axes.set_ylabel(f"{metric} (%)")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)

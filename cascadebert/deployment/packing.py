@@ -1,0 +1,161 @@
+"""Writes a cascade of a finished experiment as one folder, for every runtime."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascadebert.core.checksums import hash_file
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import File, replacing
+from cascadebert.data.predictions import Predictions
+from cascadebert.data.task import DEV, Task
+from cascadebert.data.tokens import encode_texts, has_pairs
+from cascadebert.deployment.card import write_card
+from cascadebert.deployment.cascade import Cascade
+from cascadebert.deployment.export import Batch, export_member
+from cascadebert.deployment.finished import FinishedCascade, find_cascade
+from cascadebert.deployment.folder import Description, OperatingPoint
+from cascadebert.deployment.measuring import load_stored, measure, predict
+from cascadebert.deployment.members import FILES, INT8, RUNTIMES, TORCH
+from cascadebert.deployment.saving import refuse_other_files, save_tokenizers
+from cascadebert.encoders.loading import find_shape, load_tokenizer
+from cascadebert.evaluation.choice import choose_knob
+from cascadebert.evaluation.intervals import Resampling
+from cascadebert.systems.exits import CONFIDENCES
+
+SAMPLES, BATCH = 256, 32  # texts from which int8 takes its scales
+
+PACKAGES = ("torch", "transformers", "onnx", "onnxruntime", "numpy")  # that the card names
+
+# runtime -> split -> predictions
+Predicted = dict[str, dict[str, Predictions]]
+
+
+def export_cascade(
+    results: File, system: str, out: File, task: str | None = None, replicate: int = 0
+) -> Description:
+    """Writes a cascade to a folder from which `Cascade.from_pretrained` loads it.
+
+    results: results/<experiment>
+    system:  a cascade of the experiment
+    task:    None for the only one of the experiment
+
+    The folder holds cascade.json; README.md, the model card, with a figure; and of every member its
+    weights and its ONNX files, in full precision and in int8. Thresholds for int8 are chosen on the
+    development split, as those of torch were, but from the confidences of int8.
+
+    Raises UserError if there is no such cascade, or if `out` holds something else.
+    """
+    refuse_other_files(out)
+    found = find_cascade(results, task, system, replicate)
+    data = Task.load(found.results / "data" / found.task)
+    with replacing(out) as draft:
+        draft.mkdir()
+        _write_members(found, data, draft)
+        tokenizers = [load_tokenizer(folder) for folder in found.folders]
+        described = Description(
+            labels=data.labels,
+            max_length=found.max_length,
+            members=save_tokenizers(tokenizers, draft),
+            points=[],
+            about=_describe_origin(found),
+        )
+        described.save(draft)
+        predicted = {runtime: _predict(found, data, draft, runtime) for runtime in RUNTIMES}
+        described = replace(described, points=_choose_points(found, data, predicted))
+        described.save(draft)
+        write_card(draft, described, data, predicted, full_cost=find_full_cost(found))
+    return described
+
+
+def find_full_cost(found: FinishedCascade) -> float:
+    """The cost of the reference model, in its layers."""
+    return float(find_shape(found.experiment.reference).num_hidden_layers)
+
+
+def _write_members(found: FinishedCascade, data: Task, draft: Path) -> None:
+    for number, folder in enumerate(found.folders, 1):
+        place = draft / f"member-{number}"
+        export_member(folder, _draw_samples(folder, data, found.max_length), place)
+        for path in place.iterdir():
+            if path.name not in {"config.json", *FILES.values()}:
+                path.unlink()  # `save_tokenizers` writes the tokenizer
+        weights = sorted(folder.glob("model*.safetensors*"))
+        if not weights:
+            raise UserError(f"{folder} has no weights (model.safetensors); train it again")
+        for path in weights:
+            shutil.copy(path, place)
+
+
+def _draw_samples(folder: Path, data: Task, max_length: int) -> list[Batch]:
+    table = data.splits["train"].iloc[:SAMPLES]
+    pairs = table["text_pair"].tolist() if has_pairs(table) else None
+    given = encode_texts(table["text"].tolist(), pairs, load_tokenizer(folder), max_length)
+    rows = np.arange(len(given))
+    return [given.pad(part) for part in np.array_split(rows, max(1, len(rows) // BATCH))]
+
+
+def _predict(
+    found: FinishedCascade, data: Task, draft: Path, runtime: str
+) -> dict[str, Predictions]:
+    """The predictions on the development split and on the splits that are scored."""
+    stored = {split: load_stored(found, split) for split in {DEV, *data.scored_splits}}
+    if runtime == TORCH:
+        return stored
+    cascade = Cascade.from_pretrained(draft, 1.0, runtime=runtime)
+    return {
+        split: predict(cascade, data.splits[split], known.costs) for split, known in stored.items()
+    }
+
+
+def _choose_points(
+    found: FinishedCascade, data: Task, predicted: Predicted
+) -> list[OperatingPoint]:
+    full_cost = find_full_cost(found)
+    config = found.experiment.config
+    resampling = Resampling(config["seed"], config["evaluation"]["resamples"])
+    points = []
+    for runtime, splits in predicted.items():
+        for target, thresholds in sorted(found.thresholds.items()):
+            if runtime == INT8:  # its confidences are others
+                knob = choose_knob(splits[DEV], CONFIDENCES, data.metric, target, full_cost)
+                thresholds = np.atleast_1d(knob).tolist()
+            measured = {
+                split: measure(splits[split], thresholds, data.metric, full_cost, resampling)
+                for split in (DEV, *(name for name in data.scored_splits if name != DEV))
+            }
+            points.append(OperatingPoint(runtime, thresholds, target, None, measured))
+    return points
+
+
+def _describe_origin(found: FinishedCascade) -> dict[str, Any]:
+    """Experiment, task and system; columns of the task's files; and what provenance.json says."""
+    config = found.experiment.config
+    about: dict[str, Any] = {
+        "experiment": found.experiment.name,
+        "task": found.task,
+        "system": found.system.key,
+        "title": found.system.title,
+        "metric": config["tasks"][found.task].get("metric", "accuracy"),
+        "replicate": found.replicate,
+        "columns": {
+            role: column
+            for role, column in config["tasks"][found.task].get("columns", {}).items()
+            if role in ("text", "text_pair")
+        },
+        "members": [run.name for run in found.runs],
+        "sha256": [
+            {path.name: hash_file(path) for path in sorted(folder.glob("*.safetensors"))}
+            for folder in found.folders
+        ],
+    }
+    record = found.results / "provenance.json"
+    if record.is_file():
+        whole = json.loads(record.read_text(encoding="utf-8"))
+        packages = {name: whole["packages"].get(name, {}).get("here") for name in PACKAGES}
+        about |= {"code": whole["code"], "python": whole["python"], "packages": packages}
+    return about

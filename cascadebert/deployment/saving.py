@@ -1,0 +1,88 @@
+"""Writes a cascade to a folder, and a folder to the hub."""
+
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cascadebert.core.errors import UserError
+from cascadebert.core.files import File, replacing
+from cascadebert.core.hub import limit_waiting, shorten_error
+from cascadebert.deployment.fitting import describe_tokenizer
+from cascadebert.deployment.folder import Description, SavedMember, is_saved
+from cascadebert.deployment.members import TorchMember
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from cascadebert.deployment.cascade import Cascade
+
+
+def save_cascade(cascade: "Cascade", out: File) -> None:
+    """Writes what `Cascade.save_pretrained` describes."""
+    refuse_other_files(out)
+    with replacing(out) as draft:
+        if cascade.saved:
+            shutil.copytree(cascade.saved, draft)
+            described = Description.load(draft)
+        else:
+            draft.mkdir()
+            for number, member in enumerate(cascade.members, 1):
+                if not isinstance(member, TorchMember):
+                    raise UserError(
+                        "only torch can save members; load them with runtime='torch', or copy "
+                        "the folders that they came from"
+                    )
+                member.model.save_pretrained(draft / f"member-{number}")
+            described = Description(
+                labels=cascade.classes,
+                max_length=cascade.max_length,
+                members=save_tokenizers(cascade.tokenizers, draft),
+                points=[],
+            )
+        replace(described, points=cascade.points).save(draft)
+
+
+def save_tokenizers(tokenizers: list["PreTrainedTokenizerBase"], folder: Path) -> list[SavedMember]:
+    """Writes the tokenizers of member-1, member-2...: to the folder itself if all are equal."""
+    shared = len({describe_tokenizer(tokenizer) for tokenizer in tokenizers}) == 1
+    members = []
+    for number, tokenizer in enumerate(tokenizers, 1):
+        name = f"member-{number}"
+        place = "." if shared else name
+        if not shared or number == 1:
+            tokenizer.save_pretrained(folder / place)
+        members.append(
+            SavedMember(name, place, int(tokenizer.pad_token_id), tokenizer.model_input_names)
+        )
+    return members
+
+
+def refuse_other_files(out: File) -> None:
+    """Raises UserError if a folder is there, and is none of a cascade: it would be replaced."""
+    out = Path(out)
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_saved(out)):
+        raise UserError(f"{out} is there, and holds no cascade; name another folder")
+
+
+def push_cascade(cascade: "Cascade", name: str, private: bool, token: str | None) -> str:
+    """Does what `Cascade.push_to_hub` describes."""
+    from huggingface_hub import HfApi
+
+    limit_waiting()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "cascade")
+        save_cascade(cascade, folder)
+        try:
+            hub = HfApi(token=token)
+            hub.create_repo(name, private=private, exist_ok=True)
+            made = hub.upload_folder(
+                repo_id=name, folder_path=folder, commit_message="Upload a cascade"
+            )
+        except Exception as error:  # whatever the hub or the network can raise
+            raise UserError(
+                f"{name} was not uploaded ({shorten_error(error)}); check the name and the token "
+                "(hf auth login)"
+            ) from error
+    return str(made.commit_url)

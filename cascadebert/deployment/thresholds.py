@@ -1,0 +1,180 @@
+"""Thresholds for a cascade from the predictions of its members on labelled texts."""
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cascadebert.core.errors import UserError
+from cascadebert.data.predictions import Predictions
+from cascadebert.deployment.folder import OperatingPoint
+from cascadebert.deployment.given import is_count
+from cascadebert.encoders.loading import count_layer_flops
+from cascadebert.evaluation.choice import sweep
+from cascadebert.systems.exits import CONFIDENCES, first_confident
+
+if TYPE_CHECKING:
+    from cascadebert.deployment.cascade import Cascade
+
+STAKES = 20  # fractions of the largest stake that `bound_chance` bets
+STEPS = 200  # thresholds that `certify_threshold` tries at most
+
+
+def fit_thresholds(
+    cascade: "Cascade",
+    probabilities: np.ndarray,
+    labels: Sequence[str | int],
+    speedup: float | None,
+    max_loss: float | None,
+    delta: float | None,
+) -> OperatingPoint:
+    """Does what `Cascade.fit_thresholds` describes.
+
+    probabilities: of all members, `[texts, members, classes]`
+    """
+    _check_aims(speedup, max_loss, delta)
+    if len(cascade.members) < 2:
+        raise UserError("the cascade has one member, and so no threshold")
+    gold = _number_labels(labels, cascade.classes, len(probabilities))
+    # With what each member computes itself; a text that reaches the last has run all others.
+    costs = np.cumsum([_count_flops(cascade, index) for index in range(len(cascade.members))])
+    dev = Predictions(
+        logits=np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)),
+        costs=costs / (costs[-1] - costs[-2]),
+        ids=np.arange(len(gold)).astype(str),
+        labels=gold,
+    )
+    if speedup is not None:
+        thresholds = choose_for_speedup(dev, speedup)
+    elif max_loss is not None and delta is not None:
+        thresholds = [certify_threshold(dev, max_loss, delta)] * (len(cascade.members) - 1)
+    else:
+        thresholds = choose_for_loss(dev, max_loss or 0.0)
+    exits = CONFIDENCES.exit_index(dev, thresholds)
+    right = dev.predicted == gold[:, None]
+    measured = {
+        "n": len(gold),
+        "score": 100 * float(right[np.arange(len(gold)), exits].mean()),
+        "full_score": 100 * float(right[:, -1].mean()),
+        "speedup": 1 / float(dev.costs[exits].mean()),
+    }
+    promise = None if max_loss is None else {"max_loss": max_loss, "delta": delta}
+    return OperatingPoint(cascade.runtime, thresholds, speedup, promise, {"dev": measured})
+
+
+def _check_aims(speedup: float | None, max_loss: float | None, delta: float | None) -> None:
+    if (speedup is None) == (max_loss is None):
+        raise UserError("give one of `speedup` and `max_loss`")
+    if delta is not None and max_loss is None:
+        raise UserError("`delta` belongs to `max_loss`; give both")
+    for name, value, most in (
+        ("speedup", speedup, np.inf),
+        ("max_loss", max_loss, 1),
+        ("delta", delta, 1),
+    ):
+        lowest = 0 if name == "max_loss" else np.nextafter(0, 1)
+        if value is not None and not (isinstance(value, Real) and lowest <= value < most):
+            upper = "" if most == np.inf else f" and below {most}"
+            raise UserError(
+                f"{name} is {value!r}; give a number {'from' if lowest == 0 else 'above'} 0{upper}"
+            )
+
+
+def _number_labels(labels: Sequence[str | int], classes: list[str], texts: int) -> np.ndarray:
+    """The numbers of the labels, int64 `[texts]`."""
+    if len(labels) != texts or not texts:
+        raise UserError(f"there are {texts} texts and {len(labels)} labels; give one for each text")
+    numbers = {name: number for number, name in enumerate(classes)}
+    found = []
+    for position, label in enumerate(labels):
+        number = numbers.get(label) if isinstance(label, str) else label
+        if not is_count(number) or not 0 <= int(number or 0) < len(classes):
+            raise UserError(
+                f"labels[{position}] is {label!r:.50}, which is no label of the cascade; give one "
+                f"of {', '.join(classes)}, or its number from 0"
+            )
+        found.append(int(number or 0))
+    return np.array(found, dtype=np.int64)
+
+
+def _count_flops(cascade: "Cascade", index: int) -> float:
+    config = cascade.members[index].config
+    return config.num_hidden_layers * count_layer_flops(config, cascade.max_length)
+
+
+def choose_for_speedup(dev: Predictions, speedup: float) -> list[float]:
+    """The thresholds whose speed-up is nearest to `speedup`, see `choice.Sweep.nearest`.
+
+    Raises UserError if no thresholds come within 20% of it.
+    """
+    swept = sweep(dev, CONFIDENCES, "accuracy", _full_cost(dev))
+    nearest = swept.nearest(speedup)
+    if abs(nearest.speedup / speedup - 1) > 0.2:
+        raise UserError(
+            f"speedup is {speedup:g}, but these members reach {swept.speedups.min():.2f} to "
+            f"{swept.speedups.max():.2f}; choose from that range, or give a smaller first member"
+        )
+    return np.atleast_1d(nearest.slower).tolist()
+
+
+def choose_for_loss(dev: Predictions, max_loss: float) -> list[float]:
+    """The fastest thresholds with which the cascade loses at most `max_loss` on these texts.
+
+    max_loss: of accuracy, as a share, against the last member
+    Promises nothing of other texts; `certify_threshold` does.
+    """
+    swept = sweep(dev, CONFIDENCES, "accuracy", _full_cost(dev))
+    full = 100 * np.mean(dev.predicted[:, -1] == dev.labels)
+    kept = swept.scores >= full - 100 * max_loss - 1e-9
+    # Where no text leaves early, nothing is lost: a threshold of 1 is among the knobs.
+    best = int(np.where(kept, swept.speedups, 0).argmax())
+    return np.atleast_1d(swept.knobs[best]).tolist()
+
+
+def certify_threshold(dev: Predictions, max_loss: float, delta: float) -> float:
+    """The lowest threshold, the same for all members, that keeps a promise on new texts.
+
+    The promise: with a probability of at least 1 - delta over the draw of these texts, the expected
+    accuracy of the cascade is at most `max_loss` below that of its last member. The texts must be a
+    random sample of those to come, and have been in no training.
+
+    Learn then Test (Angelopoulos et al. 2021) by fixed-sequence testing: a sequence of thresholds,
+    fixed before any text is seen, is tested from the safest on. The first that fails ends it, so
+    that no correction for many tests is needed. Each test is `bound_chance`. Returns 1, with which
+    no text leaves early, if not even the safest threshold passes.
+    """
+    confidence = dev.confidence
+    right = dev.predicted == dev.labels[:, None]
+    rows = np.arange(len(right))
+    classes = dev.logits.shape[-1]
+    certified = 1.0
+    for threshold in 1 - np.geomspace(1e-4, 1 - 1 / classes, STEPS):
+        answered = right[rows, first_confident(confidence, threshold)]
+        losses = right[:, -1].astype(int) - answered
+        if bound_chance(losses, max_loss) > delta:
+            break
+        certified = float(threshold)
+    return certified
+
+
+def bound_chance(losses: np.ndarray, most: float) -> float:
+    """A p-value, valid for any number of texts, of "the expected loss is above `most`".
+
+    losses: -1, 0 or 1, `[texts]`: right answers that the cascade gains and loses
+    most:   in [0, 1)
+
+    A bettor stakes on small losses: a loss multiplies the capital by 1 + stake * (most - loss). If
+    the expected loss is above `most`, no stake is expected to gain, so that the capital exceeds
+    1 / p with a probability of at most p (Markov). The capital is the mean over several stakes
+    (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting").
+    """
+    counts = np.array([(losses == value).sum() for value in (-1, 0, 1)])
+    stakes = np.linspace(0, 1 / (1 - most), STAKES + 2)[1:-1]
+    growth = np.log1p(stakes[:, None] * (most - np.array([-1, 0, 1]))) @ counts
+    return float(np.exp(min(0.0, np.log(STAKES) - np.logaddexp.reduce(growth))))
+
+
+def _full_cost(dev: Predictions) -> float:
+    """The cost of the last member alone."""
+    return float(dev.costs[-1] - dev.costs[-2])

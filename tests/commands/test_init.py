@@ -1,0 +1,181 @@
+"""`cascadebert init`: a configuration that can run, or one sentence on what is wrong."""
+
+import csv
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from cascadebert.commands.main import main
+from cascadebert.data.load import load_task
+from cascadebert.data.splitting import same_text
+from tests.conftest import sentences
+
+LABELS = np.array(["billing", "outage"])
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def tickets() -> pd.DataFrame:
+    found = sentences(200, 4)
+    return pd.DataFrame(
+        {"number": range(200), "body": found["text"], "queue": LABELS[found["label"].astype(int)]}
+    )
+
+
+def init(capsys, *arguments: str) -> tuple[dict, str]:
+    assert main(["init", *arguments]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    path = re.search(r"^(\S+) is written\.", said, re.M)[1]
+    assert main(["check", path]) == 0, capsys.readouterr().err
+    capsys.readouterr()
+    with open(path, encoding="utf-8") as file:
+        return yaml.safe_load(file), said
+
+
+def test_it_proposes_what_it_sees(tickets, capsys):
+    tickets.to_csv("tickets.csv", index=False)
+    config, said = init(capsys, "tickets.csv")
+    entry = config["tasks"]["tickets"]
+    assert entry["columns"] == {"text": "body", "label": "queue"}
+    assert entry["labels"] == ["billing", "outage"]
+    assert entry["split"] == {"dev": 0.1, "test": 0.2}
+    assert "train: 140 rows (billing" in said
+    assert re.search(r"^Rows with a text that another row has: \d+$", said, re.M)
+    assert re.search(r"^Lengths: \d+ tokens, 95% below", said, re.M)
+    assert re.search(r"^Time: about \d+ minutes", said, re.M)
+    task = load_task("tickets", entry, config.get("seed", 2021))
+    assert sum(map(len, task.splits.values())) == 200
+    every = pd.concat(task.splits, names=["split"])
+    every["group"] = same_text(every)
+    assert (every.reset_index("split").groupby("group")["split"].nunique() == 1).all()
+    shares = [float((table["label"] == 0).mean()) for table in task.splits.values()]
+    assert max(shares) - min(shares) < 0.1  # stratified
+
+
+def test_texts_that_splits_share_are_told(tickets, capsys):
+    tickets.to_csv("tickets.csv", index=False)
+    tickets.head(30).to_csv("test.csv", index=False)
+    config, said = init(capsys, "tickets.csv", "--test", "test.csv")
+    assert config["tasks"]["tickets"]["split"] == {"dev": 0.1}
+    assert re.search(r"Note: tickets: \d+ of 30 rows of test have a text that is in train", said)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.tsv", lambda table: table.to_csv("a.tsv", index=False, sep="\t")),
+        ("a.csv", lambda table: table.to_csv("a.csv", index=False, sep="\t")),
+        ("a.jsonl", lambda table: table.to_json("a.jsonl", orient="records", lines=True)),
+        ("a.dat", lambda table: table.to_csv("a.dat", index=False)),
+        ("a.csv", lambda table: table.to_csv("a.csv", index=False, encoding="utf-16")),
+        ("a.csv", lambda table: table.to_csv("a.csv", index=False, encoding="cp1252")),
+        ("a.csv", lambda table: table.to_csv("a.csv", index=False, header=False)),
+    ],
+)
+def test_tables_of_every_kind_are_read(tickets, capsys, name, write):
+    tickets.loc[3, "body"] = 'süß, "warm" film'
+    write(tickets)
+    config, said = init(capsys, name)
+    entry = config["tasks"]["a"]
+    assert entry["labels"] == ["billing", "outage"]
+    task = load_task("a", entry, 1)
+    texts = pd.concat(task.splits.values())["text"]
+    assert sorted(texts) == sorted(tickets["body"])
+    assert "train: 140 rows" in said
+
+
+def test_numbers_are_labels_too(tickets, capsys):
+    tickets["queue"] = (tickets["queue"] == "outage").astype(int)
+    tickets.to_csv("a.csv", index=False)
+    config, _ = init(capsys, "a.csv")
+    assert config["tasks"]["a"]["labels"] == ["0", "1"]
+
+
+def test_the_user_may_name_columns(tickets, capsys):
+    tickets["title"], tickets["urgent"] = "a short title", "no"
+    tickets.loc[::2, "urgent"] = "yes"
+    tickets.to_csv("a.csv", index=False)
+    config, _ = init(capsys, "a.csv", "--label", "urgent", "--pair", "title")
+    columns = config["tasks"]["a"]["columns"]
+    assert columns == {"text": "body", "text_pair": "title", "label": "urgent"}
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ("", (), "is empty"),
+        ("text,label\n", (), "has a header, but no row"),
+        ("text\na\n", (), "its first line has one field; texts need labels beside them"),
+        ("text;label\na;b\n", (), "separated by semicolons; save it with commas"),
+        ("text,id\na,1\nb,2\nc,3\nd,4\ne,5\n", (), "no column looks like labels"),
+        ("text,label\na,x\nb,y\n", ("--text", "body"), "no column body; there are text, label"),
+        ("text,label\na,x\nb,y\n", ("--text", "label", "--label", "label"), "columns of their own"),
+        ("text,label\na,x\n,y\nb,x\nc,y\n", (), "line 3: the text is empty"),
+        ("text,label\na,x\nb,\nc,x\nd,y\n", (), "line 3: no label"),
+        ("text,label\na,x,z\nb,y\n", (), "line 2: 3 fields, where there should be 2"),
+        ("text,label\na\0,x\nb,y\n", (), "a NUL character, which no text has"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_is_written(data, options, message, folder, capsys):
+    (folder / "a.csv").write_text(data)
+    assert main(["init", "a.csv", *options]) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.startswith("cascadebert: ")
+    assert [path.name for path in folder.iterdir()] == ["a.csv"]
+
+
+def test_a_configuration_is_not_replaced(tickets, capsys, folder):
+    tickets.to_csv("a.csv", index=False)
+    (folder / "a.yaml").write_text("my own")
+    assert main(["init", "a.csv"]) == 1
+    assert "a.yaml is there; name another --output" in capsys.readouterr().err
+    assert (folder / "a.yaml").read_text() == "my own"
+    init(capsys, "a.csv", "--force")
+
+
+WORDS = st.sampled_from(["good", "bad", "a film", "süß", '"', "a,b", "a\nb", "", "1", "x;y", "\t"])
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(WORDS, st.sampled_from(["yes", "no", "", "1", '"'])), max_size=30),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    delimiter=st.sampled_from([",", "\t", ";", "|"]),
+    cut=st.integers(0, 3),
+)
+@example(rows=[("a film", "yes"), ("no film", "no")] * 15, encoding="utf-8", delimiter=",", cut=0)
+def test_any_table_is_used_whole_or_refused(rows, encoding, delimiter, cut, folder, capsys):
+    """Rows that are ragged, cut, or written in another way are never lost in silence."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerows([("text", "label"), *rows])
+    data = stream.getvalue().encode(encoding)
+    (folder / "a.csv").write_bytes(data[: len(data) - cut])
+    status = main(["init", "a.csv", "--force"])
+    said = capsys.readouterr()
+    if status:
+        assert said.err.startswith("cascadebert: ")
+        assert "Traceback" not in said.err
+    else:
+        counts = re.findall(r"^(?:train|dev|test): ([\d,]+) rows", said.out, re.M)
+        assert sum(int(count.replace(",", "")) for count in counts) == len(rows)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=80), name=st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.bin"]))
+def test_any_bytes_are_used_or_refused(data, name, folder, capsys):
+    (folder / name).write_bytes(data)
+    assert main(["init", name, "--force"]) in (0, 1)
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,285 @@
+"""`cascadebert predict`: every row is answered in its order, or told with its line."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cascadebert.commands.main import main
+from cascadebert.deployment.cascade import Cascade
+from tests.conftest import BAD, GOOD
+from tests.workflow.command import ROOT
+
+TEXTS = [f"{word} film" for word in (*GOOD, *BAD)]
+
+
+@pytest.fixture(scope="module")
+def cascade(model) -> Cascade:
+    return Cascade.from_pretrained(model)
+
+
+@pytest.fixture
+def run(model, tmp_path, capsys):
+    """Runs predict on bytes; returns the status, the answers if there are any, and what it says."""
+
+    def predict(data: bytes, *options: str, name: str = "in.csv", out: str = "out.csv"):
+        (tmp_path / name).write_bytes(data)
+        arguments = ["predict", "--model", str(model), *options]
+        status = main([*arguments, str(tmp_path / name), str(tmp_path / out)])
+        found = tmp_path / out
+        assert not list(tmp_path.glob(".*draft*"))
+        rows = None
+        if found.exists():
+            lines = found.read_text(encoding="utf-8")
+            rows = (
+                [json.loads(line) for line in lines.splitlines()]
+                if out.endswith("jsonl")
+                else list(csv.DictReader(io.StringIO(lines)))
+            )
+        return status, rows, capsys.readouterr().err
+
+    return predict
+
+
+def as_csv(texts, **columns) -> bytes:
+    return pd.DataFrame({"text": texts, **columns}).to_csv(index=False).encode()
+
+
+def test_rows_are_answered_in_their_order(run, cascade):
+    expected = cascade(TEXTS)
+    status, rows, said = run(as_csv(TEXTS, id=range(len(TEXTS))))
+    assert status == 0
+    assert [int(row["line"]) for row in rows] == list(range(2, len(TEXTS) + 2))
+    assert [row["label"] for row in rows] == expected.labels.tolist()
+    assert [int(row["member"]) - 1 for row in rows] == expected.exits.tolist()
+    assert [int(row["layers"]) for row in rows] == expected.layers.tolist()
+    shown = [[float(row[f"probability_{name}"]) for name in cascade.classes] for row in rows]
+    np.testing.assert_allclose(shown, expected.probabilities, atol=1e-5)
+    assert said.startswith(f"{len(TEXTS)} texts answered in ")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("in.tsv", "id\ttext\n" + "".join(f"{i}\t{text}\n" for i, text in enumerate(TEXTS))),
+        ("in.jsonl", "".join(json.dumps({"text": text, "n": 1}) + "\n" for text in TEXTS)),
+        ("in.csv", "\ufefftext\r\n" + "".join(f"{text}\r\n" for text in TEXTS)),
+        ("mac.csv", "text\r" + "\r".join(TEXTS)),
+        ("blank.csv", "id,text\n" + "".join(f"1,{text}\n" for text in TEXTS) + "\n\n"),
+    ],
+)
+def test_other_ways_to_write_a_table(run, cascade, name, data):
+    status, rows, _ = run(data.encode(), name=name, out="out.jsonl")
+    assert status == 0
+    assert [row["label"] for row in rows] == cascade(TEXTS).labels.tolist()
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1) for row in rows)
+
+
+def test_utf_16_and_latin_1_are_read(run):
+    assert run("text\nsüß film\n".encode("utf-16"))[0] == 0
+    assert run("text\nsüß film\n".encode("latin-1"), "--encoding", "latin-1")[0] == 0
+    status, rows, said = run("text\nsüß film\n".encode("latin-1"), out="new.csv")
+    assert (status, rows) == (1, None)
+    assert "line 2: bytes that are no utf-8; is --encoding right?" in said
+
+
+def test_empty_and_endless_texts_are_answered(run):
+    status, rows, said = run(as_csv(["", "film " * 100_000, "film"]))
+    assert status == 0
+    assert [row["cut"] for row in rows] == ["false", "true", "false"]
+    assert "1 cut at 12 tokens" in said
+
+
+BROKEN = b"id,text\n1,a film\n2,a,film\n3\n\n4,a \0 film\n5,a \xff film\n6,the last film\n"
+
+
+def test_a_bad_row_is_fatal_or_skipped_as_asked(run):
+    status, rows, said = run(BROKEN)
+    assert (status, rows) == (1, None)
+    assert "line 3: 3 fields, where there should be 2; correct it, or leave out such rows" in said
+    status, rows, said = run(BROKEN, "--bad-rows", "skip")
+    assert status == 0
+    assert [row["line"] for row in rows] == ["2", "8"]
+    for line, why in [(3, "3 fields"), (4, "1 fields"), (5, "empty"), (6, "NUL"), (7, "utf-8")]:
+        assert f"line {line}: skipped, " in said
+        assert why in said
+    assert "5 rows skipped" in said
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (b"", (), "is empty"),
+        (b"a,b\n1,2\n", (), "which column has the texts? Name it with --text"),
+        (b"a good film\n", (), "or say --no-header"),
+        (b"id;text\n1;a\n", (), "its columns are: id;text"),
+        (b"id,text\n1,a\n", ("--text", "body"), "no column 'body'; its columns are: id, text"),
+        (b'id,text\n1,"a\n2,b\n', ("--bad-rows", "skip"), "line 2: a quote opens a field that"),
+        (b"\x1f\x8b\x08\x00", (), "is a gzip archive, no text"),
+        (b"text\na\n", ("--encoding", "klingon"), "'klingon' is no encoding"),
+        (b"text\na\n", ("--speedup", "9"), r"no speed-up on torch 9.0; choose from: 1.5, 2"),
+        (b"text\na\n", ("--batch-size", "0"), "--batch-size is 0; give a number from 1 on"),
+        (b"text\na\n", ("--runtime", "onnx"), "model.onnx is missing"),
+        (b"a,b\n", ("--no-header",), "as a number from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_nothing_is_written(run, data, options, message):
+    status, rows, said = run(data, *options)
+    assert (status, rows) == (1, None)
+    assert message in said
+    assert len(said.splitlines()) == 1
+
+
+def test_other_outputs_are_left_alone(model, tmp_path, capsys):
+    (tmp_path / "in.csv").write_bytes(as_csv(TEXTS))
+    arguments = ["predict", "--model", str(model), str(tmp_path / "in.csv")]
+    assert main([*arguments, str(tmp_path / "in.csv")]) == 1
+    assert "is the input, too" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path)]) == 1
+    assert "is a folder; name a file" in capsys.readouterr().err
+    assert main([*arguments, os.devnull]) == 0
+    assert not Path(os.devnull).is_file()
+    assert (tmp_path / "in.csv").read_bytes() == as_csv(TEXTS)
+
+
+# --- As a process ---
+
+
+def start(*arguments: object, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "cascadebert", *map(str, arguments)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, **pipes | options)
+
+
+@pytest.mark.slow
+def test_pipes_are_read_and_written(model):
+    process = start("predict", "--model", model, "-", "-")
+    out, said = process.communicate(as_csv(TEXTS))
+    assert process.returncode == 0, said
+    assert len(out.decode().splitlines()) == len(TEXTS) + 1
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence(model, tmp_path):
+    (tmp_path / "in.csv").write_bytes(as_csv(TEXTS * 100))
+    with open("/dev/full", "w") as full:
+        process = start("predict", "--model", model, tmp_path / "in.csv", "-", stdout=full)
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert b"no space left to write to" in said
+    assert b"Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_nothing_half_written(model, tmp_path, which):
+    process = start("predict", "--model", model, "-", tmp_path / "out.csv")
+    process.stdin.write(as_csv(TEXTS * 200))
+    process.stdin.flush()
+    began = time.monotonic()
+    while not list(tmp_path.glob(".out.csv.draft-*/out.csv")):
+        assert time.monotonic() - began < 60
+        time.sleep(0.1)
+    process.send_signal(which)
+    process.stdin.close()
+    assert process.wait(60) == 1
+    assert process.stderr.read().decode().splitlines()[-1].startswith("cascadebert: stopped;")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(model, tmp_path):
+    """Peak of a process for a file and for one 20 times as large."""
+    code = """if True:
+        import resource, sys
+        from cascadebert.commands.main import main
+        assert main(sys.argv[1:]) == 0
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """
+    peaks = []
+    for times in (100, 2000):
+        (tmp_path / "in.csv").write_bytes(as_csv([f"{text} {text}" for text in TEXTS] * times))
+        arguments = ["predict", "--model", model, "--threshold", "0", "--batch-size", "256"]
+        command = [sys.executable, "-c", code, *arguments, tmp_path / "in.csv", os.devnull]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        peaks.append(int(said.stdout) / 1024)
+    assert peaks[1] - peaks[0] < 30  # MiB; the larger file and its answers are several times that
+
+
+# --- Whatever a file has ---
+
+CELLS = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        ["", " ", '"', '""', 'a "quoted" film', "a,b", "a\nb", "a\r\nb", "=1+1", "film"]
+    ),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(CELLS, max_size=8),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    ending=st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_the_csv_module_writes_is_answered_row_by_row(run, cascade, texts, encoding, ending):
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator=ending)
+    writer.writerows([["n", "text"], *enumerate(texts)])
+    status, rows, said = run(stream.getvalue().encode(encoding, "replace"), "--bad-rows", "skip")
+    assert status == 0, said
+    readable = [text for text in texts if "\0" not in text]
+    assert len(rows) == len(readable)
+    assert said.count(": skipped, ") == len(texts) - len(readable)
+    if readable and encoding == "utf-8":
+        assert [row["label"] for row in rows] == cascade(readable).labels.tolist()
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.one_of(
+        st.binary(max_size=60),
+        st.lists(
+            st.sampled_from(
+                [
+                    b"text",
+                    b"id",
+                    b",",
+                    b"\t",
+                    b";",
+                    b'"',
+                    b"\n",
+                    b"\r",
+                    b"\0",
+                    b"\xff",
+                    b"\xfe",
+                    b"a",
+                ]
+            ),
+            max_size=30,
+        ).map(lambda parts: b"id,text\n" + b"".join(parts)),
+    ),
+    name=st.sampled_from(["in.csv", "in.tsv", "in.jsonl"]),
+    bad_rows=st.sampled_from(["stop", "skip"]),
+)
+def test_any_bytes_are_answered_or_told_in_one_sentence(run, tmp_path, data, name, bad_rows):
+    (tmp_path / "out.csv").unlink(missing_ok=True)
+    status, rows, said = run(data, "--bad-rows", bad_rows, name=name)
+    assert "Traceback" not in said
+    if status == 1:
+        assert rows is None
+        assert said.splitlines()[-1].startswith("cascadebert: ")
+    else:
+        assert status == 0
+        assert len(rows) == int(said.splitlines()[-1].split(" texts")[0].replace(",", ""))

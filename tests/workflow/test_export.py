@@ -1,0 +1,94 @@
+"""The cascade of a finished experiment, exported: it answers as the experiment computed."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from cascadebert.core.errors import UserError
+from cascadebert.data.task import Task
+from cascadebert.deployment.finished import find_cascade
+from cascadebert.deployment.folder import Description
+from cascadebert.deployment.measuring import load_stored
+from cascadebert.deployment.packing import export_cascade
+from cascadebert.systems.exits import CONFIDENCES
+from tests.workflow.command import ROOT
+
+# Serving needs none of these; None in sys.modules makes an import fail.
+SERVE = """if True:
+    import json, sys
+    runtime, folder, texts = sys.argv[1:]
+    if runtime != "torch":
+        for name in ("torch", "transformers", "pandas", "snakemake", "huggingface_hub", "yaml"):
+            sys.modules[name] = None
+    from cascadebert import Cascade
+    texts = json.load(open(texts))
+    for speedup in (1.5, 2):
+        found = Cascade.from_pretrained(folder, runtime=runtime, speedup=speedup)(texts)
+        print(json.dumps([found.labels.tolist(), found.exits.tolist()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(finished, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "cascade"
+    export_cascade(finished / "results/small", "cascadebert", folder)
+    return folder
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx", "onnx-int8"])
+def test_a_fresh_process_answers_as_the_experiment_computed(finished, exported, runtime, tmp_path):
+    found = find_cascade(finished / "results/small", "words", "cascadebert")
+    data = Task.load(finished / "results/small/data/words")
+    stored = load_stored(found, "test")
+    (tmp_path / "texts.json").write_text(json.dumps(data.splits["test"]["text"].tolist()))
+    command = [sys.executable, "-c", SERVE, runtime, exported, tmp_path / "texts.json"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    points = Description.load(exported).list_points(runtime)
+    for line, target in zip(said.stdout.splitlines(), (1.5, 2.0), strict=True):
+        labels, exits = json.loads(line)
+        [point] = [point for point in points if point.target == target]
+        measured = point.measured["test"]
+        layers = stored.costs[exits].mean()
+        if runtime == "onnx-int8":
+            assert measured["speedup"] == pytest.approx(4 / layers)
+            continue
+        assert point.thresholds == found.thresholds[target]
+        computed = CONFIDENCES.exit_index(stored, point.thresholds)
+        tied = (abs(stored.confidence[:, 0] - point.thresholds[0]) < 1e-5).sum()
+        assert (np.array(exits) != computed).sum() <= tied
+        answers = stored.predicted[np.arange(len(computed)), computed]
+        assert (np.array(labels) != np.array(data.labels)[answers]).sum() <= tied
+        assert measured["speedup"] == pytest.approx(4 / stored.costs[computed].mean(), rel=0.02)
+        score = 100 * (answers == stored.labels).mean()
+        assert measured["score"] == pytest.approx(score, abs=1.0)
+        assert measured["low"] <= measured["score"] <= measured["high"]
+
+
+def test_its_model_card_says_what_was_measured(exported):
+    card = (exported / "README.md").read_text()
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["pipeline_tag"] == "text-classification"
+    described = Description.load(exported)
+    assert len(described.points) == 6
+    for point in described.points:
+        of = point.measured["test"]
+        assert f"{of['score']:.1f} ({of['low']:.1f} to {of['high']:.1f})" in card
+    assert (exported / "tradeoff.png").stat().st_size > 5000
+    assert described.about["columns"] == {"text": "text"}
+    assert described.about["sha256"][0]["model.safetensors"] in card
+
+
+def test_what_cannot_be_exported_is_told(finished, exported, tmp_path):
+    results = finished / "results/small"
+    with pytest.raises(UserError, match="has no cascade 'pabee'; choose"):
+        export_cascade(results, "pabee", tmp_path / "out")
+    with pytest.raises(UserError, match="not the results of an experiment"):
+        export_cascade(tmp_path, "cascadebert", tmp_path / "out")
+    with pytest.raises(UserError, match="holds no cascade; name another folder"):
+        export_cascade(results, "cascadebert", results)
+    assert list(tmp_path.iterdir()) == []
