@@ -1,27 +1,22 @@
 """Executed early exits are the computed ones, example by example."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 import torch
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.exits import EarlyExits
-from cascadebert.models import model_module
-from cascadebert.models.base import EarlyExitModel
 from cascadebert.systems import find_methods, load_method
 from tests.conftest import perturb, untrained
 from tests.systems.test_systems import run_of
 
-
-def exits_early(method: str) -> bool:
-    """Whether exits lie inside one model, as those of a cascade do not."""
-    run = run_of(method, "bert-4")
-    return issubclass(import_module(model_module(run.method)).Model, EarlyExitModel)
-
-
-EXITING = list(filter(exits_early, find_methods()))
+METHODS = {name: load_method(name) for name in find_methods()}
+# A cascade's exits lie in several models.
+EXITING = [
+    name
+    for name, method in METHODS.items()
+    if method.EXIT_RULE.knob and "members" not in method.OPTIONS["properties"]
+]
 
 
 @pytest.mark.parametrize("encoder", ["bert-4", "roberta-3", "electra-4", "distilbert-4"])
