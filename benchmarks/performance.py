@@ -18,16 +18,16 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from serving import BATCHES, Bench, Served, Texts, time_texts
+from serving import BATCHES, OPENVINO, Bench, Served, Texts, list_runtimes, time_texts
 from tabulate import tabulate
 
 from cascadebert.data.scores import score
-from cascadebert.deployment.members import FILES, INT8, ONNX, RUNTIMES, TORCH
+from cascadebert.deployment.members import FILES, INT8, ONNX, TORCH
 from cascadebert.reporting.drawing import CURVES, add_common_legend, panel_grid, save_figure, styled
 from cascadebert.systems.exits import CONFIDENCES
 from cascadebert.training.records import name_processor
 
-FILLS = {TORCH: "white", ONNX: "0.75", INT8: "0.2"}
+FILLS = {TORCH: "white", ONNX: "0.8", INT8: "0.5", OPENVINO: "0.1"}
 
 
 def list_served(bench: Bench) -> list[Served]:
@@ -130,9 +130,9 @@ def measure_memory(bench: Bench) -> pd.DataFrame:
     rows = []
     runs = {"full model": (bench.full,), "cascade": bench.proposed_runs()}
     for name, members in runs.items():
-        for runtime in RUNTIMES:
+        for runtime in list_runtimes():
             files = [bench.member(run, runtime) for run in members]
-            kind = FILES.get(runtime, "model.safetensors")
+            kind = (FILES | {OPENVINO: FILES[INT8]}).get(runtime, "model.safetensors")
             disk = sum((folder / kind).stat().st_size for folder in files)
             command = [sys.executable, __file__, str(bench.results), "--peak", runtime, name]
             peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -164,9 +164,9 @@ def draw(table: pd.DataFrame) -> Figure:
     A line joins the points than which none is both faster and better.
     """
     batches = sorted(table["batch"].unique())
-    kinds = list(dict.fromkeys(table["kind"]))
+    kinds, runtimes = (list(dict.fromkeys(table[name])) for name in ("kind", "runtime"))
     with styled():
-        figure, axes = panel_grid(len(batches), [2.6], legend_entries=len(kinds) + len(RUNTIMES))
+        figure, axes = panel_grid(len(batches), [2.6], legend_entries=len(kinds) + len(runtimes))
         for ax, batch in zip(axes[0], batches, strict=True):
             here = table[table["batch"] == batch].sort_values("milliseconds")
             front = here[here["score"] > here["score"].cummax().shift(fill_value=-np.inf)]
@@ -184,8 +184,16 @@ def draw(table: pd.DataFrame) -> Figure:
                 )
             for look, kind in zip(CURVES, kinds, strict=False):
                 ax.scatter([], [], marker=look.marker, color=look.color, s=16, label=kind)
-            for runtime, fill in FILLS.items():
-                ax.scatter([], [], marker="o", facecolor=fill, edgecolor="0.3", label=runtime, s=16)
+            for runtime in runtimes:
+                ax.scatter(
+                    [],
+                    [],
+                    marker="o",
+                    facecolor=FILLS[runtime],
+                    edgecolor="0.3",
+                    label=runtime,
+                    s=16,
+                )
             ax.set_xscale("log")
             ax.set_xticks([t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10) if in_range(t, here)])
             ax.xaxis.set_major_formatter("{x:g}")
@@ -194,7 +202,7 @@ def draw(table: pd.DataFrame) -> Figure:
             ax.set_ylabel("Score (%)")
             ax.set_title(f"batches of {batch}" if batch > 1 else "one text at a time", loc="left")
             ax.grid(axis="both")
-        add_common_legend(figure, axes[0], [*kinds, *RUNTIMES])
+        add_common_legend(figure, axes[0], [*kinds, *runtimes])
     return figure
 
 
@@ -234,7 +242,7 @@ def describe(table: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="?", type=Path, default=Path("results/movies"))
-    parser.add_argument("--texts", type=int, default=512)
+    parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)

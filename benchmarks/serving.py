@@ -1,8 +1,9 @@
 """The systems of a finished experiment, ready to answer: on every runtime, at every target."""
 
 import functools
+import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cascadebert.data.tokens import encode_texts, has_pairs, make_sorted_batches
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.exits import EarlyExits
 from cascadebert.deployment.export import export_member
-from cascadebert.deployment.members import INT8, ONNX, RUNTIMES, TORCH
+from cascadebert.deployment.members import FILES, INT8, ONNX, RUNTIMES, TORCH, OnnxMember
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.choice import Choice, Sweep, sweep
 from cascadebert.evaluation.results import load_system
@@ -29,6 +30,9 @@ REPLICATE = 0
 BATCHES = (1, 32)
 CALIBRATION, PROFILE = 256, 100  # texts
 PROMISE = 0.5  # points that the cascade chosen by time may lose against the full model in int8
+
+OPENVINO = "openvino-int8"  # a runtime of Intel's, on the int8 file of ONNX Runtime
+OWN_CONFIDENCES = (INT8, OPENVINO)
 
 Texts = tuple[list[str], list[str] | None]
 Answer = Callable[[list[str], list[str] | None, int], tuple[np.ndarray, np.ndarray]]
@@ -52,6 +56,26 @@ class Served:
     target: float
     answer: Answer
     exits: Callable[[], tuple[np.ndarray, np.ndarray]]
+
+
+def list_runtimes() -> list[str]:
+    """Those of a cascade, and OpenVINO where it is installed (`pip install openvino`)."""
+    return [*RUNTIMES, *([OPENVINO] if importlib.util.find_spec("openvino") else [])]
+
+
+class OpenVinoMember(OnnxMember):
+    """A classifier in OpenVINO on the CPU."""
+
+    def __init__(self, folder: Path, threads: int):
+        import openvino
+
+        super().__init__(folder, INT8, threads)  # for what the file says of itself
+        settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+        self.compiled = openvino.Core().compile_model(folder / FILES[INT8], "CPU", settings)
+        del self.session
+
+    def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return self.compiled({name: inputs[name] for name in self.reads})[0]
 
 
 class Bench:
@@ -99,6 +123,10 @@ class Bench:
 
     def cascade(self, runs: tuple[Run, ...], runtime: str, threshold: Knob = ()) -> Cascade:
         folders = [self.member(run, runtime) for run in runs]
+        if runtime == OPENVINO:
+            members = [OpenVinoMember(folder, self.threads) for folder in folders]
+            tokenizers = [load_tokenizer(folder) for folder in folders]
+            return Cascade(members, tokenizers, threshold, self.max_length)
         return Cascade.from_pretrained(
             folders, threshold, self.max_length, runtime=runtime, threads=self.threads
         )
@@ -130,12 +158,14 @@ class Bench:
         choice = self.choice(system)
         runs = system.candidate(choice.candidate).runs
         if not system.rule.knob:
-            for runtime in RUNTIMES:
+            for runtime in list_runtimes():
                 yield self.as_cascade(system, runs, runtime)
         elif system.rule is CONFIDENCES:
             chosen = {target: knobs[REPLICATE] for target, knobs in choice.knobs.items()}
-            for runtime in RUNTIMES:
-                if runtime == INT8:  # its confidences are others, so it has thresholds of its own
+            for runtime in list_runtimes():
+                if (
+                    runtime in OWN_CONFIDENCES
+                ):  # its confidences are others, so it has thresholds of its own
                     swept = self.sweep(runs, runtime)
                     chosen = {target: swept.nearest(target).slower for target in chosen}
                 for target, knob in chosen.items():
