@@ -208,7 +208,7 @@ def test_memory_does_not_grow_with_the_file(model, tmp_path):
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     """
     peaks = []
-    for times in (100, 2000):
+    for times in (50, 1000):
         (tmp_path / "in.csv").write_bytes(as_csv([f"{text} {text}" for text in TEXTS] * times))
         arguments = ["predict", "--model", model, "--threshold", "0", "--batch-size", "256"]
         command = [sys.executable, "-c", code, *arguments, tmp_path / "in.csv", os.devnull]
@@ -227,7 +227,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(CELLS, max_size=8),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
@@ -246,7 +246,7 @@ def test_what_the_csv_module_writes_is_answered_row_by_row(run, cascade, texts, 
         assert [row["label"] for row in rows] == cascade(readable).labels.tolist()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.one_of(
         st.binary(max_size=60),
