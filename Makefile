@@ -39,8 +39,7 @@ test-fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python benchmarks/performance.py $(RESULTS) --threads 1
-	PYTHONPATH=. $(BIN)/python benchmarks/performance.py $(RESULTS) --threads 2
+	PYTHONPATH=. $(BIN)/python benchmarks/performance.py $(RESULTS)
 
 faults: $(VENV)/installed
 	$(BIN)/python -m tests.workflow.faults

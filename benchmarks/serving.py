@@ -34,6 +34,8 @@ PROMISE = 0.5  # points that the cascade chosen by time may lose against the ful
 OPENVINO = "openvino-int8"  # a runtime of Intel's, on the int8 file of ONNX Runtime
 OWN_CONFIDENCES = (INT8, OPENVINO)
 
+CHOSEN = "cascade chosen by time"
+
 Texts = tuple[list[str], list[str] | None]
 Answer = Callable[[list[str], list[str] | None, int], tuple[np.ndarray, np.ndarray]]
 
@@ -267,7 +269,7 @@ class Bench:
         _, system, runs, runtime, knob = min(found, key=lambda each: each[0])
         served = self.as_cascade(system, runs, runtime, np.nan, knob)
         key, title = f"chosen_{batch_size}", f"{system.title}, chosen for batches of {batch_size}"
-        yield replace(served, system=key, title=title, kind="cascade chosen by time")
+        yield replace(served, system=key, title=title, kind=CHOSEN)
 
     def time_member(self, system: System, run: Run, runtime: str, batch_size: int) -> float:
         """Seconds a text, on development texts."""

@@ -36,6 +36,7 @@ PADDED = 128  # tokens, as transformers' examples pad GLUE
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="?", type=Path, default=Path("results/movies"))
+    parser.add_argument("--encoders", nargs="*", help="only these of the experiment")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sizes", type=int, nargs="*", default=[], help="also with fewer examples")
@@ -46,7 +47,7 @@ def main() -> None:
     settings = loop.Settings.of(experiment.config["training"] | {"epochs": 1})
     task = Task.load(arguments.results / "data" / next(iter(experiment.tasks)))
     rows = []
-    for name in experiment.config["encoders"]:
+    for name in arguments.encoders or experiment.config["encoders"]:
         encoder = experiment.encoder(name)
         [tokens] = (arguments.results / "tokens" / task.name).glob("*/train.npz")
         data = TokenizedSplit.load(tokens)
