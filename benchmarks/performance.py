@@ -3,9 +3,9 @@
     make bench        # after `make run`
 
 Runs the full model, smaller models, early exits and cascades on one time axis: in torch, in ONNX
-Runtime, there with int8, and in OpenVINO if that is installed. All are timed in turn, round after round, on the same test
-texts, once one text at a time and once in batches of 32. Writes a table, its data and a figure to
-results/<experiment>/performance.
+Runtime, there with int8, and in OpenVINO if that is installed. All are timed in turn, round after
+round, on the same test texts, once one text at a time and once in batches of 32. Writes a table,
+its data and a figure to results/<experiment>/performance.
 """
 
 import argparse
