@@ -3,6 +3,8 @@
 import argparse
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,20 @@ evaluation: {{targets: [2, 3, 4]}} # speed-ups
 """
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides the library's warnings."""
+    log = logging.getLogger("cascadebert")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def init(parsed: argparse.Namespace) -> None:
     """Writes the configuration. Raises UserError if the table cannot be used as it is."""
-    logging.getLogger("cascadebert").setLevel(logging.ERROR)  # the doubts are told below
     data = Path(parsed.data)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._")[:60] or "my-task"
     out = Path(parsed.output) if parsed.output else data.with_name(f"{name}.yaml")
@@ -78,8 +91,9 @@ def init(parsed: argparse.Namespace) -> None:
     missing = {split: share for split, share in SHARES.items() if not files[split]}
     if missing:
         entry["split"] = missing
-    task = load_task(name, entry, SEED)
-    lengths = count_tokens(task)
+    with _quiet():  # the doubts are told below
+        task = load_task(name, entry, SEED)
+        lengths = count_tokens(task)
     gpus = list_gpus()
     models = HUB if gpus else EMBEDDED
     length = _choose_length(lengths, 512)

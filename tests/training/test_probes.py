@@ -13,13 +13,13 @@ from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained
 from cascadebert.evaluation.points import measure_operating_points
 from cascadebert.models.heads import pool
-from cascadebert.systems import find_methods, load_method
+from cascadebert.systems import load_method
 from cascadebert.systems.exits import ENTROPY
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import predict
 from cascadebert.training.probes import EXAMPLES, predict_with_probes, read_exits
 from tests.conftest import untrained
-from tests.systems.test_systems import run_of
+from tests.systems.test_systems import TRAINED, run_of
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def splits(task, encoders):
     return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
 
 
-@pytest.mark.parametrize("method", [name for name in find_methods() if name != "cascade"])
+@pytest.mark.parametrize("method", TRAINED)
 def test_a_probe_reads_the_states_of_every_exit(method, encoders, splits, tmp_path):
     model = untrained(run_of(method, "bert-4"), encoders, tmp_path).eval()
     logits, states = read_exits(model, splits["test"])
@@ -120,9 +120,7 @@ def test_an_exit_far_below_its_probe_is_undertrained(gaps, weak):
 
 
 def test_every_method_says_what_its_probe_reads(encoders, tmp_path):
-    for name in find_methods():
-        if name == "cascade":
-            continue
+    for name in TRAINED:
         pooling = untrained(run_of(name, "bert-4"), encoders, tmp_path).pooling
         assert pooling == ("mean" if name in ("fastbert", "linear") else "first")
         if "pooling" in load_method(name).OPTIONS["properties"]:
