@@ -6,7 +6,9 @@ Fine-tunes each encoder of a finished experiment for one epoch on the experiment
 examples: with the loop of this repository, with the Trainer as its examples use it (texts padded to
 128 tokens), and with the Trainer at its best (batches padded to their longest text and grouped by
 length, fused AdamW, bf16 where the hardware has it). All run in turn, round after round, in one
-process. Scoring, saving and loading are not timed.
+process. Saving and loading are not timed. With --stack N, N copies are also trained as one model
+(`training.stacked`); its seconds are those of one copy. With --profile, the shares of torch's
+operators in our loop are printed.
 """
 
 import argparse
@@ -29,7 +31,9 @@ from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training import loop
 from cascadebert.training.records import name_processor
+from cascadebert.training.stacked import train_stack
 
+OURS = "this repository"
 PADDED = 128  # tokens, as transformers' examples pad GLUE
 
 
@@ -39,6 +43,8 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="*", help="only these of the experiment")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--stack", type=int, default=0, help="copies that are trained as one")
+    parser.add_argument("--profile", action="store_true", help="shares of torch's operators")
     parser.add_argument("--sizes", type=int, nargs="*", default=[], help="also with fewer examples")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -54,6 +60,12 @@ def main() -> None:
         for size in (len(data), *arguments.sizes):
             chosen = data.take(np.random.default_rng(0).permutation(len(data))[:size])
             ways = prepare_ways(encoder, task.labels, chosen, settings)
+            if arguments.profile:
+                print_profile(ways[OURS])
+            if arguments.stack:
+                ways["this repository, stacked"] = stack_way(
+                    encoder, task.labels, chosen, settings, arguments.stack
+                )
             took = time_ways(ways, arguments.rounds)
             ours = took[:, :1]
             for way, seconds, ratio in zip(ways, took.T, (took / ours).T, strict=True):
@@ -123,10 +135,36 @@ def prepare_ways(
             return measure(trainer.train)
 
     return {
-        "this repository": train_here,
+        OURS: train_here,
         "Trainer at its best": lambda: train_there(best=True),
         f"Trainer, padded to {PADDED}": lambda: train_there(best=False),
     }
+
+
+def stack_way(
+    encoder: str, labels: list[str], data: TokenizedSplit, settings: loop.Settings, copies: int
+) -> Callable[[], float]:
+    """Trains so many copies as one model; returns the seconds of one of them."""
+
+    def train_copies() -> float:
+        models = [
+            new_model(Run("finetune", "encoder"), encoder, labels, [], seed)
+            for seed in range(copies)
+        ]
+        examples = [loop.Examples(data, data.take(np.arange(1)), "accuracy")] * copies
+        seeds = list(range(copies))
+        took = measure(
+            lambda: train_stack(models, examples, settings, seeds=seeds, name=f"{encoder}, stacked")
+        )
+        return took / copies
+
+    return train_copies
+
+
+def print_profile(train: Callable[[], float]) -> None:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        train()
+    print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12), flush=True)
 
 
 def time_ways(ways: dict[str, Callable[[], float]], rounds: int) -> np.ndarray:

@@ -51,7 +51,10 @@ class Stack:
     """
 
     def __init__(self, models: Sequence[ExitModel]):
-        """models: of one form, whose objective takes no decision that depends on the data"""
+        """models: of one form, whose objective takes no decision that depends on the data
+
+        What they do not learn (their buffers) is the same in all of them.
+        """
         forms = [_Form(model) for model in models]
         self.form = copy.deepcopy(forms[0])
         self.size = len(forms)
@@ -138,7 +141,6 @@ def train_stack(
     Returns the dev scores after each epoch, in percent, a list for each model. Raises UserError if
     a loss is not finite.
     """
-    in_epoch = {-(-len(each.train) // settings.batch_size) for each in examples}
     if len({len(each.train) for each in examples}) > 1:
         raise ValueError("models of a stack learn from equally many examples")
     where = choose_device()
@@ -147,7 +149,7 @@ def train_stack(
     stack = Stack(models)
     weights = {key.removeprefix("model."): weight for key, weight in stack.weights.items()}
     optimizer = make_optimizer(models[0], settings, weights)
-    [in_epoch] = in_epoch
+    in_epoch = -(-len(examples[0].train) // settings.batch_size)
     steps = settings.epochs * in_epoch
     samplers = [np.random.default_rng(seed) for seed in seeds]
     torch.manual_seed(seeds[0])  # dropout
