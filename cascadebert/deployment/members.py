@@ -83,6 +83,8 @@ class OnnxMember:
         self.config: Any = read_classifier(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        # The threads of one member would spin, and so keep cores busy, while another one computes.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3  # errors; a warning tells of every shape that is open
         try:
             self.session = onnxruntime.InferenceSession(
