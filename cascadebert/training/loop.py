@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ from cascadebert.training.losses import difficulty_margin_loss
 log = logging.getLogger(__name__)
 
 PARTS = ["model", "optimizer", "random", "best"]  # of the state that a checkpoint keeps
+CHECK_EVERY = 20  # steps between checks of the loss, for each of which the CPU waits for the GPU
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,8 @@ def train(
     torch.manual_seed(seed)  # dropout
     state = _State(model, optimizer)
     progress = Progress(name, steps, state.restore(checkpoint))
+    losses: list[torch.Tensor] = []  # of the steps since the last check
+    last_loss = math.nan
     for epoch in range(settings.epochs):
         # Drawn for epochs that are done, too: the sampler goes on from where it was.
         batches = make_shuffled_batches(examples.train.lengths, settings.batch_size, sampler)
@@ -224,17 +228,17 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * learning_rate(step, steps, settings)
             loss = _find_loss(model, examples.train, rows, step, steps, settings, regularisation)
-            if not torch.isfinite(loss):
-                raise UserError(
-                    f"{name}: the loss is {loss.item()} at step {step + 1} of {steps}; "
-                    "the learning rate is probably too high (training.learning_rate)"
-                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
             optimizer.step()
-            progress.step(f"epoch {epoch + 1}/{settings.epochs} loss {loss.item():.3f}")
-            if checkpoint and checkpoint.due():
+            losses.append(loss.detach())
+            saves = checkpoint is not None and checkpoint.due()
+            if saves or len(losses) == CHECK_EVERY or (step + 1) % in_epoch == 0:
+                last_loss = _check_losses(losses, name, step + 1, steps)
+                losses.clear()
+            progress.step(f"epoch {epoch + 1}/{settings.epochs} loss {last_loss:.3f}")
+            if checkpoint and saves:
                 state.save(checkpoint, progress.done)
 
         if len(state.scores) > epoch:
@@ -247,6 +251,18 @@ def train(
 
     model.load_state_dict(state.best)
     return state.scores
+
+
+def _check_losses(losses: list[torch.Tensor], name: str, done: int, steps: int) -> float:
+    """The last of the losses up to step `done`. Raises UserError if one of them is not finite."""
+    values = torch.stack(losses).tolist()
+    for step, value in enumerate(values, start=done - len(values) + 1):
+        if not math.isfinite(value):
+            raise UserError(
+                f"{name}: the loss is {value} at step {step} of {steps}; "
+                "the learning rate is probably too high (training.learning_rate)"
+            )
+    return values[-1]
 
 
 def _find_loss(
