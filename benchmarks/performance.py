@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from goals import judge_goals
 from matplotlib.figure import Figure
 from serving import BATCHES, CHOSEN, OPENVINO, Bench, Served, Texts, list_runtimes, time_texts
 from tabulate import tabulate
@@ -270,6 +271,8 @@ def main() -> None:
         table.to_csv(f"{stem}.csv", index=False, float_format="%.4g")
         save_figure(draw(table), stem)
         page = write_page(bench, table, arguments)
+        if threads == arguments.threads[0]:
+            page += f"\n{measure_memory(bench).to_markdown(index=False)}\n"
         stem.with_suffix(".md").write_text(page)
         print(page, flush=True)
 
@@ -281,13 +284,13 @@ def write_page(bench: Bench, table: pd.DataFrame, arguments: argparse.Namespace)
     return f"""{name_processor()}, {bench.threads} thread(s). {scored} test texts of
 {bench.task.name} are scored; {arguments.texts} of them are timed, in {arguments.rounds} rounds.
 
+{judge_goals(table).to_markdown(index=False)}
+
 {describe(table)}
 
 Texts that leave elsewhere than their logits say: {wrong}. Texts within 1e-5 of a threshold, where
 rounding decides: {table["near_threshold"].max()} at most. Texts with another answer alone than in a
 batch, at most: {changed}.
-
-{measure_memory(bench).to_markdown(index=False)}
 """
 
 

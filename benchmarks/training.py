@@ -21,11 +21,16 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForSequenceClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+)
 
 from cascadebert.data.task import Task
 from cascadebert.data.tokens import TokenizedSplit
-from cascadebert.encoders.loading import load_classifier, load_tokenizer
+from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
@@ -113,7 +118,7 @@ def prepare_ways(
     def train_there(best: bool) -> float:
         with tempfile.TemporaryDirectory() as folder:
             trainer = Trainer(
-                load_classifier(encoder, labels),
+                AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=len(labels)),
                 TrainingArguments(
                     folder,
                     num_train_epochs=1,
