@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from hypothesis import strategies as st
 from cascadebert.commands.main import main
 from cascadebert.deployment.cascade import Cascade
 from tests.conftest import BAD, GOOD
-from tests.workflow.command import ROOT
+from tests.workflow.command import ROOT, warm_server
+from tests.workflow.warm import interpreter
 
 TEXTS = [f"{word} film" for word in (*GOOD, *BAD)]
 
@@ -157,7 +157,7 @@ def test_other_outputs_are_left_alone(model, tmp_path, capsys):
 
 
 def start(*arguments: object, **options) -> subprocess.Popen:
-    command = [sys.executable, "-m", "cascadebert", *map(str, arguments)]
+    command = [*interpreter(warm_server().path), "-m", "cascadebert", *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, **pipes | options)
 
@@ -205,17 +205,19 @@ def test_ctrl_c_leaves_nothing_half_written(model, tmp_path, which):
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(model, tmp_path):
     """Peak of a process for a file and for one 20 times as large."""
-    code = """if True:
+    script = tmp_path / "script.py"
+    script.write_text("""if True:
         import resource, sys
         from cascadebert.commands.main import main
         assert main(sys.argv[1:]) == 0
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    """
+    """)
     peaks = []
     for times in (50, 1000):
         (tmp_path / "in.csv").write_bytes(as_csv([f"{text} {text}" for text in TEXTS] * times))
-        arguments = ["predict", "--model", model, "--threshold", "0", "--batch-size", "256"]
-        command = [sys.executable, "-c", code, *arguments, tmp_path / "in.csv", os.devnull]
+        arguments = ["--model", model, "--threshold", "0", "--batch-size", "256"]
+        command = [*interpreter(warm_server().path), script, "predict", *arguments]
+        command += [tmp_path / "in.csv", os.devnull]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         peaks.append(int(said.stdout) / 1024)
     assert peaks[1] - peaks[0] < 30  # MiB; the larger file and its answers are several times that

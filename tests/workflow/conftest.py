@@ -70,6 +70,11 @@ def finished(tmp_path_factory, config, task) -> Path:
         assert result.returncode == 0, result.stderr
 
     once = made_once(tmp_path_factory, "finished", run)
-    own = tmp_path_factory.mktemp("own") / "finished"
-    subprocess.run(["cp", "--archive", str(once), str(own)], check=True)
-    return own
+    return copy(once, tmp_path_factory.mktemp("own") / "finished")
+
+
+def copy(folder: Path, to: Path) -> Path:
+    """As it is, with what models and store share."""
+    to.mkdir(exist_ok=True)
+    subprocess.run(["cp", "--archive", f"{folder}/.", str(to)], check=True)
+    return to

@@ -23,7 +23,7 @@ import psutil
 from cascadebert.core.checksums import remove
 from tests.conftest import make_encoders, make_task
 from tests.workflow.command import ROOT
-from tests.workflow.conftest import small, write
+from tests.workflow.conftest import copy, small, write
 
 RESULTS = Path("results/small")
 EVALUATION = RESULTS / "evaluation/words"
@@ -138,9 +138,7 @@ class Campaign:
         name it, and the one after that make it, and what is read from it, again as it was."""
         for number in range(count):
             workflow = Workflow(self.folder / f"corrupted-{number}", self.config, self.targets)
-            # As it is, with what models and store share.
-            command = ["cp", "--archive", f"{self.untouched}/.", str(workflow.folder)]
-            subprocess.run(command, check=True)
+            copy(self.untouched, workflow.folder)
             results = workflow.folder / RESULTS
             run = self.random.choice(sorted(p.name for p in results.glob("predictions/words/*")))
             pattern, reader = self.random.choice(list(READ_FOR.items()))

@@ -15,9 +15,9 @@ STARTED = [str(PREDICTIONS / "deebert-bert-4/seed0")]
 def test_what_breaks_is_made_good(tmp_path, config, finished):
     """The short form of `make faults`."""
     campaign = Campaign(tmp_path, config, finished, seed=1, targets=LABELLED)
-    campaign.kill([signal.SIGKILL, signal.SIGTERM, signal.SIGKILL])
-    campaign.corrupt(2)
-    assert campaign.tried.total() == 5
+    campaign.kill([signal.SIGKILL, signal.SIGTERM])
+    campaign.corrupt(1)
+    assert campaign.tried.total() == 3
     assert campaign.survived == campaign.tried
 
 

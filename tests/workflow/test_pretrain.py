@@ -104,11 +104,14 @@ def test_it_makes_complete_encoders_with_cards(whole):
 
 
 def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
-    """Everything is made anew, but the deeper training is killed once it has saved its state."""
+    """The deeper training is killed once it has saved its state."""
     folder = tmp_path / "killed"
     folder.mkdir()
     for name in ("a.txt.gz", "b.jsonl", "config.yaml"):
         shutil.copy2(whole / name, folder)
+    target = "results/family/pretraining/layers-1/model"
+    shallower = snakemake(folder, target, "--configfile", str(folder / "config.yaml"))
+    assert shallower.returncode == 0, shallower.stderr
     state = folder / "results/family/pretraining/states/3.safetensors"
     process = subprocess.Popen(
         command(folder),

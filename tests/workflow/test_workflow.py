@@ -18,7 +18,7 @@ from cascadebert.deployment.cascade import Cascade
 from cascadebert.evaluation.claims import ABLATION, CLAIMS, EARLY_EXIT
 from cascadebert.experiment.configuration import Experiment, resolve
 from tests.workflow.command import ROOT, planned, snakemake, snakemake_as_users_do
-from tests.workflow.conftest import read_all, write
+from tests.workflow.conftest import copy, read_all, write
 
 MODELS = "models/*/*/*/model.safetensors"
 
@@ -332,25 +332,26 @@ def test_labels_of_stacked_trainings_are_of_all_examples(config, task, tmp_path)
     assert "finetune-bert-2 fold 0 1 epoch 2: dev accuracy" in log
 
 
-def test_speedups_may_count_seconds(finished):
+def test_speedups_may_count_seconds(finished, tmp_path):
     """Times are measured, and thresholds are chosen anew."""
-    path, results = finished / "seconds.yaml", finished / "results/small"
-    config = yaml.safe_load((finished / "small.yaml").read_text())
+    folder = copy(finished, tmp_path / "copy")
+    path, results = folder / "seconds.yaml", folder / "results/small"
+    config = yaml.safe_load((folder / "small.yaml").read_text())
     config["systems"] = {key: config["systems"][key] for key in ("bert-4l", "bert-2l", "plain")}
     del config["systems"]["plain"]["ablation_of"]
     config |= {"proposed": "plain", "evaluation": {"cost": "seconds", "resamples": 100}}
     path.write_text(yaml.safe_dump(config))
-    jobs = planned(finished, "--configfile", str(path))
+    jobs = planned(folder, "--configfile", str(path))
     assert jobs["time_run"] == 3
     target = "results/small/evaluation/words/curves.csv"
-    result = snakemake(finished, target, "--configfile", str(path))
+    result = snakemake(folder, target, "--configfile", str(path))
     assert result.returncode == 0, result.stderr
 
     def measured(run: str) -> float:
         times = pd.read_csv(results / f"times/words/{run}.csv")
         return (times["share"] * times["milliseconds"]).sum()
 
-    curves = pd.read_csv(finished / target).groupby("system")["speedup"]
+    curves = pd.read_csv(folder / target).groupby("system")["speedup"]
     full, cut = measured("finetune-bert-4"), measured("finetune-bert-4-layers2")
     small = measured("finetune-bert-2")
     assert curves.max()["bert-4l"] == pytest.approx(1)

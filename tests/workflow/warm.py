@@ -83,6 +83,9 @@ def answer(connection: socket.socket, python: str) -> None:
     given = json.loads(request)
     for target, file in enumerate(files):
         os.dup2(file, target)
+    # Those of the server know what its own files can do.
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
     os.chdir(given["folder"])
     os.environ.clear()
     os.environ.update(given["environment"])
