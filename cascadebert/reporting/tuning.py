@@ -49,9 +49,9 @@ def describe_budget(candidates: dict[str, Sequence[Candidate]], titles: dict[str
     for key in titles:
         systems.setdefault(len(candidates[key]), []).append(titles[key])
     fewest, *more = sorted(systems)
-    counts = [f"{count} ({join_words(systems[count])})" for count in more]
-    others = f", with the alternatives of a method's own {join_words(counts)}" if more else ""
+    others = "".join(f", {count} for {join_words(systems[count])}" for count in more)
     return (
-        " Settings: every system has the same ones (`tuning`), of which the same mean score chose; "
-        f"to choose from there were {fewest} candidates a system{others}."
+        " Settings: the number of settings in `tuning`, all of which every system had; a note says "
+        "which were chosen, by the same mean score. Candidates to choose from, with a method's own "
+        f"alternatives: {fewest} for each system{others}."
     )

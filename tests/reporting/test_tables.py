@@ -352,8 +352,7 @@ def test_table1_counts_candidates_and_says_which_settings_were_chosen():
     assert set(table["setting_cascadebert"]) == {"epochs 2"}
     assert set(table["margin_cascadebert"]) == {"0.3"}
     assert (set(table["candidates_pabee"]), set(table["candidates_cascadebert"])) == ({2}, {4})
-    assert "2 candidates a system" in display.caption
-    assert "4 (CascadeBERT)" in display.caption
+    assert "alternatives: 2 for each system, 4 for CascadeBERT." in display.caption
     [row] = display.rows
     assert (display.header[-1].text, row[-1].text, row[-2].text) == ("Settings", "2", "0.3")
     note = {mark: note for note, mark in display.notes.items()}[row[-1].mark]
