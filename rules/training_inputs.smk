@@ -62,7 +62,7 @@ def labeller_tokens(w):
 
 
 def labeller_settings(w):
-    return {**config["training"], **dict(EXPERIMENT.labellers[w.labeller].training)}
+    return config["training"] | EXPERIMENT.labellers[w.labeller].settings
 
 
 def run_encoder(w):
@@ -100,7 +100,7 @@ def run_difficulty(w):
 def run_settings(w):
     """How the run is trained; the weight of DAR concerns only those that have it."""
     run = EXPERIMENT.runs[w.run]
-    settings = {**config["training"], **dict(run.training)}
+    settings = config["training"] | run.settings
     if run.labeller is None:
         return settings
     return {**settings, "difficulty_weight": config["difficulty"]["weight"]}

@@ -73,6 +73,14 @@ def make_examples(
     return frame.reset_index(drop=True).astype(COLUMN_TYPES)
 
 
+def skip_unlabelled(table: Table, columns: dict[str, str | int], labels: list[str]) -> Table:
+    """Returns the table without the rows that have no label; whole where it has no such column."""
+    if not table.has(columns["label"]):
+        return table  # as in a test file
+    words = table.column(columns["label"], "label").map(_word)
+    return replace(table, cells=table.cells[~_lack_label(words, labels)])
+
+
 def _check_header(table: Table, columns: dict[str, str | int], labels: list[str]) -> None:
     """Raises UserError if the header of a table whose columns have numbers may be a row.
 
@@ -209,7 +217,7 @@ def _labels(
     classes = _classes(labels)
     words = table.column(key, "label").map(_word)
     numbers = words.map(classes).astype("Int64")
-    unlabelled = words.isin({"", "-1"} - classes.keys())
+    unlabelled = _lack_label(words, labels)
     if (unknown := numbers.isna() & ~unlabelled).any():
         place, word = next(words[unknown].items())
         allowed = ", ".join(map(show, labels))
@@ -224,10 +232,15 @@ def _labels(
             + (
                 "set the task's unlabelled_test to true if it has none: then dev is scored"
                 if without
-                else "label or delete the row"
+                else "label or delete the row, or set the task's skip_unlabelled to true"
             ),
         )
     return numbers
+
+
+def _lack_label(words: pd.Series, labels: list[str]) -> pd.Series:
+    """Returns whether each word stands for no label: nothing, or -1 where no label is called so."""
+    return words.isin({"", "-1"} - _classes(labels).keys())
 
 
 def _signs(table: Table, key: str | int, neutral: float) -> pd.Series:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.seeds import derive_seed
-from cascadebert.data.examples import check_labels, make_examples
+from cascadebert.data.examples import check_labels, make_examples, skip_unlabelled
 from cascadebert.data.glue import GLUE, name_glue_columns, read_glue_tables
 from cascadebert.data.hub import identify_glue_task, read_hub_tables
 from cascadebert.data.package import read_package_table
@@ -62,6 +62,8 @@ def list_entry_mistakes(spec: dict[str, Any]) -> list[str]:
                 f"columns: {first} and {second} are both column {columns[first]!r}; name another "
                 "column for one of them"
             )
+    if spec.get("skip_unlabelled") and "rating" in columns:
+        found.append("skip_unlabelled concerns labels, and columns.rating gives none; delete it")
     if not is_encoding(encoding := spec.get("format", {}).get("encoding", "utf-8")):
         found.append(f"format.encoding {encoding!r} is no encoding")
     there = ["train"] if "package" in source else source.get("files") or source.get("splits")
@@ -121,8 +123,9 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
 
     splits, sources = {}, {}
     for split, table in _tables(source, spec.get("format", {}), base).items():
+        skips = spec.get("skip_unlabelled", False)
         frame = make_examples(
-            table,
+            skip_unlabelled(table, columns, labels) if skips else table,
             split,
             columns,
             labels,
@@ -133,7 +136,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
         splits[split], sources[split] = frame, table.phrase
         rows = len(table.cells) + table.broken
         if left_out := rows - len(frame):
-            why = "neutral" if "rating" in columns else "incomplete"
+            why = "neutral" if "rating" in columns else "unlabelled" if skips else "incomplete"
             sources[split] += f", without {left_out:,} {why} rows of {rows:,}"
 
     refuse_mistakes(name, _list_split_mistakes(spec, splits))

@@ -68,8 +68,8 @@ def find_cascade(
     if not place.is_file():
         raise UserError(f"{place} is missing: the experiment is not finished. {AGAIN}")
     choice, chosen = Choice.load(place), experiment.systems[key]
-    labels = [candidate.label for candidate in chosen.candidates]
-    if choice.candidate not in labels or any(
+    names = [candidate.name for candidate in chosen.candidates]
+    if choice.candidate not in names or any(
         replicate >= len(knobs) for knobs in choice.knobs.values()
     ):
         raise UserError(

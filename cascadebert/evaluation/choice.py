@@ -86,7 +86,7 @@ class SystemPredictions:
 
     Raises ValueError if a split has other examples in one place than in another.
 
-    candidates: label (such as the margin; "" for a single one) -> one entry for each replicate
+    candidates: name (such as the margin; "" for a single one) -> one entry for each replicate
                 -> split name -> Predictions. Every replicate has the split "dev"; a split has the
                 same examples everywhere.
     full_cost:  cost of the reference model, in the unit of the predictions' costs
@@ -165,7 +165,7 @@ class SystemPredictions:
 class Choice:
     """The development split's choice for one system.
 
-    candidate:        label of the chosen candidate
+    candidate:        name of the chosen candidate
     candidate_scores: candidate -> its mean development score, which decided
     knobs:            target speed-up -> the nearest knob of each replicate, as a deployed system
                       uses it; NaN if the rule has none

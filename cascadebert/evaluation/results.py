@@ -56,7 +56,7 @@ def load_system(
         metric=task.metric,
         full_cost=layers,
         candidates={
-            candidate.label: [
+            candidate.name: [
                 {split: load(candidate.runs, replicate, split) for split in wanted}
                 for replicate in experiment.replicates
             ]

@@ -13,12 +13,13 @@ import yaml
 from cascadebert.core.errors import Mistakes, UserError
 from cascadebert.core.files import File
 from cascadebert.core.sources import WORKFLOW_FOLDER
+from cascadebert.core.text import join_words
 from cascadebert.data.load import list_labels
 from cascadebert.encoders.loading import read_shape
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import ExitRule
-from cascadebert.systems.method import Candidate, Run
+from cascadebert.systems.method import Candidate, Run, combine_settings
 
 # Sections of an override that take the place of the default's sections.
 REPLACED = (
@@ -96,8 +97,8 @@ class System:
         """The runs of all candidates, each of them once."""
         return list(dict.fromkeys(run for each in self.candidates for run in each.runs))
 
-    def candidate(self, label: str) -> Candidate:
-        [found] = (candidate for candidate in self.candidates if candidate.label == label)
+    def candidate(self, name: str) -> Candidate:
+        [found] = (candidate for candidate in self.candidates if candidate.name == name)
         return found
 
     @property
@@ -127,6 +128,7 @@ class Experiment:
         self.folds = range(config["difficulty"]["folds"])
         self.seeds = range(config["difficulty"]["seeds"])
         self.margins = self._distinct_margins()
+        self.settings = combine_settings(config["tuning"])
         mistakes = Mistakes()
         self.systems: dict[str, System] = {}
         for key, entry in config["systems"].items():
@@ -150,7 +152,17 @@ class Experiment:
                 replace(c, runs=tuple(self._trained_with(key, run, training) for run in c.runs))
                 for c in candidates
             ]
-        return System(key, title, module.EXIT_RULE, tuple(candidates), **related)
+        if twice := sorted(training.keys() & self.config["tuning"].keys()):
+            raise UserError(
+                f"configuration, systems.{key}.training: {join_words(twice)} is in `tuning`, which "
+                "gives every system the same values to choose from; delete it here or there"
+            )
+        tuned = tuple(
+            candidate.tuned_with(setting, self.config["training"])
+            for setting in self.settings
+            for candidate in candidates
+        )
+        return System(key, title, module.EXIT_RULE, tuned, **related)
 
     def _distinct_margins(self) -> list[float]:
         """Returns the margins that give different trainings.
@@ -285,8 +297,12 @@ class Experiment:
 
     @property
     def full_run(self) -> Run:
-        """The fine-tuned reference model, whose speed-up is 1; a system may have it or not."""
-        return Run("finetune", self.config["reference"])
+        """The fine-tuned reference model, whose speed-up is 1; a system may have it or not.
+
+        With `tuning`, the one of the first setting: all settings give the same costs.
+        """
+        plain = Candidate(label="", runs=(Run("finetune", self.config["reference"]),))
+        return plain.tuned_with(self.settings[0], self.config["training"]).runs[0]
 
     def _all_labellers(self) -> dict[str, Run]:
         found: dict[str, Run] = {}
@@ -349,7 +365,7 @@ class Experiment:
             key
             for key, system in self.systems.items()
             if not system.rule.knob
-            and [(run.encoder, run.parents) for run in system.runs] == [(reference, ())]
+            and {(run.encoder, run.parents) for run in system.runs} == {(reference, ())}
         ]
 
     @cached_property

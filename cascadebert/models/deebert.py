@@ -22,5 +22,7 @@ class Model(FrozenExits):
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         backbone = load_classifier(parents[0], labels)
         pooling = run.option("pooling", "first")
-        ramps = make_off_ramps(backbone, len(labels))
+        from_encoder = run.option("poolers") == "pre-trained"
+        start = load_classifier(encoder, labels) if from_encoder else backbone
+        ramps = make_off_ramps(start, len(labels))
         super().__init__(backbone, ramps, backbone.config.num_hidden_layers, pooling)

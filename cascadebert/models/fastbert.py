@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Head(nn.Module):
     """A narrow self-attention over all tokens (Table 1 of FastBERT).
 
-    Initial weights are PyTorch's, as in the authors' public code: three layers of BERT's small ones
-    would let next to nothing of the states through.
+    Initial weights are those of PyTorch's linear layers, as in the authors' public code: three
+    layers of BERT's small ones would let next to nothing of the states through.
     """
 
     def __init__(self, config: "PreTrainedConfig", labels: int, pooling: str = "first"):
@@ -37,6 +37,13 @@ class Head(nn.Module):
             dropout=getattr(config, "attention_probs_dropout_prob", 0.1),
             batch_first=True,
         )
+        # PyTorch starts its attention with other weights, and without biases.
+        for weight, bias in (
+            (self.attention.in_proj_weight, self.attention.in_proj_bias),
+            (self.attention.out_proj.weight, self.attention.out_proj.bias),
+        ):
+            nn.init.uniform_(weight, -(width**-0.5), width**-0.5)
+            nn.init.uniform_(bias, -(width**-0.5), width**-0.5)
         self.dense = nn.Linear(width, width)
         self.classify = nn.Linear(width, labels)
 

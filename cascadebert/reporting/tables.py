@@ -9,7 +9,7 @@ Scores are in percent. Functions have the names of their rules and files.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -24,11 +24,12 @@ from cascadebert.reporting.grid import (
     describe_sizes,
     format_paper,
     list_columns,
-    restore_text,
     select_gains,
     select_rows,
 )
+from cascadebert.reporting.tuning import describe_budget, find_chosen, make_settings_cell
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
+from cascadebert.systems.method import Candidate, describe_setting
 
 NO_PAIR = "No system was run with and without difficulty-aware regularisation (DAR)."
 NO_CONTEST = "There is no target speed-up at which these systems can be compared."
@@ -47,18 +48,22 @@ def table1_data(
     titles: dict[str, str],
     ablations: dict[str, str],
     published: dict[tuple[str, str], tuple[float, str]],
+    candidates: dict[str, Sequence[Candidate]],
 ) -> Table:
-    """Sizes of the tasks and the margin that the development split chose for each cascade.
+    """Sizes of the tasks, and the margin and setting that the development split chose.
 
-    tasks:     the contents of each task's task.json
-    published: the paper's numbers, see `published.read_published_sizes`
+    tasks:      the contents of each task's task.json
+    published:  the paper's numbers, see `published.read_published_sizes`
+    candidates: system -> the alternatives that it had; the settings of `tuning` are a part of them
     """
-    chosen = points.drop_duplicates(["task", "system"]).set_index(["task", "system"])["candidate"]
+    chosen = find_chosen(points, candidates)
+    tuned = any(of[0].setting for of in candidates.values())
     rows, lines, notes = [], [], Footnotes()
     splits = list(dict.fromkeys(split for task in tasks for split in task["splits"]))
     for task in tasks:
         name, metric, labels = task["name"], task["metric"], len(task["labels"])
-        margins = {system: restore_text(chosen.get((name, system))) for system in ablations}
+        of_task = {system: chosen.get((name, system)) for system in titles}
+        margins = {key: found.label if (found := of_task[key]) else "" for key in ablations}
         theirs = {key: value for (of, key), value in published.items() if of == name}
         cells = [_make_size_cell(task, split, theirs, notes) for split in splits]
         chance = points.loc[points["task"] == name, "majority"]
@@ -69,6 +74,8 @@ def table1_data(
                 mark = notes.mark("with two classes, all margins of 0.5 and more train the same")
             paper = format_paper(theirs.get(system, NO_NUMBER)[0])
             cells.append(Cell(f"{margin or NOTHING}{paper}", mark=mark))
+        if tuned:
+            cells.append(make_settings_cell(name, of_task, candidates, titles, notes))
         for split in splits:
             if (about := task["splits"].get(split)) is None:
                 continue
@@ -81,6 +88,9 @@ def table1_data(
             for system, margin in margins.items():
                 row[f"margin_{system}"] = margin
                 row[f"paper_margin_{system}"] = theirs.get(system, NO_NUMBER)[0]
+            for system, candidate in of_task.items() if tuned else ():
+                row[f"candidates_{system}"] = len(candidates[system])
+                row[f"setting_{system}"] = describe_setting(candidate.setting) if candidate else ""
             rows.append(row)
         sources = dict.fromkeys(about["source"] for about in task["splits"].values())
         label = Cell(name, mark=notes.mark(f"{name}: {'; '.join(sources)}"))
@@ -90,11 +100,14 @@ def table1_data(
     ]
     sizes = [f"{split} rows" for split in splits]
     header = ["Task", "Metric", "Labels", *sizes, "Majority class", *margin_columns]
+    header += ["Settings"] if tuned else []
     caption = (
         "Tasks: number of examples in each split, metric, the score of always answering the most "
         "frequent label of train, and the difficulty margin ε that gave the best mean score on the "
         "development split."
     )
+    if tuned:
+        caption += describe_budget(candidates, titles)
     if published:
         caption += " Lines that begin with paper: Table 1 of Li et al. (2021)."
     display = Display(caption, list(map(Cell, header)), [lines], labels=2, notes=notes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Protocol
 
 from cascadebert.systems.exits import ExitRule
@@ -16,6 +17,7 @@ POOLING = {
 EXIT_OPTIONS = {"required": ["encoder"], "properties": {"encoder": ENCODER, "pooling": POOLING}}
 
 Options = dict[str, Any]  # a system's entry in the configuration, less what all systems have
+Pairs = tuple[tuple[str, Any], ...]  # (name, value)
 
 
 @dataclass(frozen=True)
@@ -30,30 +32,39 @@ class Run:
     frozen:   the first parent's model stays as it is, and only heads on it are trained
     training: (name, value) pairs that replace settings of the section `training`; a frozen run has
               settings of its own (`head_training`), and carries those of its parents for its name
+    tuned:    (name, value) pairs of the section `tuning`, which replace settings as `training` does
     """
 
     method: str
     encoder: str
-    options: tuple[tuple[str, Any], ...] = ()
+    options: Pairs = ()
     parents: tuple["Run", ...] = ()
     frozen: bool = False
-    training: tuple[tuple[str, Any], ...] = ()
+    training: Pairs = ()
+    tuned: Pairs = ()
 
     @property
     def name(self) -> str:
         """Names the run's folder: `finetune-bert-12`, `finetune-bert-12-layers6`."""
-        details = [f"{name}{value}" for name, value in (*self.options, *self.training)]
+        pairs = (*self.options, *self.training, *self.tuned)
+        details = [f"{name}{value}" for name, value in pairs]
         return "-".join([self.method, self.encoder, *details])
 
     def option(self, name: str, default: Any = None) -> Any:
         return dict(self.options).get(name, default)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What replaces settings of the section `training`."""
+        return dict((*self.training, *self.tuned))
+
+    @property
     def labeller(self) -> "Run | None":
         """The run that is trained on other folds to label the difficulty of this run's examples.
 
         The same layers of the same encoder, fine-tuned alone: a run that learns from a teacher
-        would need one teacher for every fold. None without difficulty-aware regularisation.
+        would need one teacher for every fold. Difficulty is not tuned, so that all candidates have
+        the same labels. None without difficulty-aware regularisation.
         """
         if self.option("margin") is None:
             return None
@@ -77,17 +88,39 @@ class Run:
             return self
         return replace(self, parents=parents, training=settings)
 
+    def tuned_with(self, setting: Pairs) -> "Run":
+        """The run, and all that it starts from or learns from, with a setting of `tuning`."""
+        parents = tuple(parent.tuned_with(setting) for parent in self.parents)
+        return replace(self, parents=parents, tuned=setting)
+
 
 @dataclass(frozen=True)
 class Candidate:
     """One of the alternatives among which the development split chooses.
 
-    label: tells the alternatives apart, such as by their margin; "" where there is only one
-    runs:  their exits follow one another
+    label:   tells the method's alternatives apart, such as by their margin; "" where there is one
+    runs:    their exits follow one another
+    setting: of the section `tuning`, as (name, value) pairs; () without this section
     """
 
     label: str
     runs: tuple[Run, ...]
+    setting: Pairs = ()
+
+    @property
+    def name(self) -> str:
+        """Tells the system's candidates apart: "0.3", or "0.3, epochs 4, learning_rate 0.0001"."""
+        return ", ".join(filter(None, [self.label, describe_setting(self.setting)]))
+
+    def tuned_with(self, setting: Pairs, training: dict[str, Any]) -> "Candidate":
+        """The candidate with a setting for all its trainings.
+
+        training: the section of the configuration. Its values are left out of the runs and of their
+                  names, so that these runs are those of an experiment without `tuning`
+        """
+        differing = tuple((name, value) for name, value in setting if value != training[name])
+        runs = tuple(run.tuned_with(differing) for run in self.runs)
+        return replace(self, runs=runs, setting=setting)
 
 
 class Method(Protocol):
@@ -108,7 +141,18 @@ class Method(Protocol):
         ...
 
 
-def pooling_option(options: Options) -> tuple[tuple[str, Any], ...]:
+def combine_settings(grid: dict[str, list[Any]]) -> list[Pairs]:
+    """All settings of the section `tuning`; one, (), where it is empty."""
+    names = sorted(grid)
+    return [tuple(zip(names, of, strict=True)) for of in product(*(grid[name] for name in names))]
+
+
+def describe_setting(setting: Pairs) -> str:
+    """In words: "epochs 4, learning_rate 0.0001"."""
+    return ", ".join(f"{name} {value}" for name, value in setting)
+
+
+def pooling_option(options: Options) -> Pairs:
     """The option of a `Run` that says where its exits look; none for the first token."""
     pooling = options.get("pooling", "first")
     return () if pooling == "first" else (("pooling", pooling),)

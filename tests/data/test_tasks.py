@@ -333,6 +333,28 @@ def test_half_labelled_test_split(films):
         load(films, SPEC)
 
 
+def test_rows_without_a_label_can_be_left_out(films):
+    """As in SNLI, where some pairs have none in every split."""
+    rows = [("fine", "good"), ("odd", "-1"), ("dull", "bad"), ("new", "")]
+    for split in ("train", "dev", "test"):
+        write(films / f"{split}.csv", rows)
+    with pytest.raises(
+        UserError, match=r"train\.csv, line 3: no label, .* skip_unlabelled to true"
+    ):
+        load(films, SPEC)
+    task = load(films, SPEC | {"skip_unlabelled": True})
+    for split, table in task.splits.items():
+        assert list(table["text"]) == ["fine", "dull"]
+        assert list(table["label"]) == [1, 0]
+        assert task.sources[split] == f"{split}.csv, without 2 unlabelled rows of 4"
+    write(films / "test.csv", [("fine",)], header=("sentence",))
+    unlabelled = SPEC | {"skip_unlabelled": True, "unlabelled_test": True}
+    assert load(films, unlabelled).scored_splits == ["dev"]
+    rated = SPEC | {"skip_unlabelled": True, "columns": {"text": "sentence", "rating": "label"}}
+    with pytest.raises(UserError, match=r"skip_unlabelled concerns labels"):
+        load(films, rated)
+
+
 def test_a_test_split_without_labels_is_said_to_have_none(films):
     """Else a misspelt column would make dev the split that is scored."""
     said = SPEC | {"unlabelled_test": True}

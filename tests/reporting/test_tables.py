@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from cascadebert.reporting.typeset import (
     write_table,
 )
 from cascadebert.reporting.wording import format_signed
+from cascadebert.systems.method import Candidate
 from tests import simulation
 from tests.simulation import ABLATIONS, COSTS, TARGETS, TITLES, task_description
 
@@ -39,6 +41,9 @@ PAPERS = {  # MRPC, with the paper's systems
     },
     "tasks": {"mrpc": {"test": "mrpc"}, "qnli": {"test": "qnli"}},
 }
+
+CANDIDATES = {key: [Candidate(label="", runs=())] for key in TITLES}
+CANDIDATES["cascadebert"] = [Candidate(label=margin, runs=()) for margin in ("0.3", "0.5")]
 
 ODD = r"a_b & 50% #1 {x} \y ~z ^w $5 |p| *s* `c` <i> [q]"
 
@@ -237,7 +242,7 @@ def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
 
     def all_tables(f):
         return [
-            tables.table1_data(described, f["points"], TITLES, ABLATIONS, {}),
+            tables.table1_data(described, f["points"], TITLES, ABLATIONS, {}, CANDIDATES),
             tables.table2_main(f["points"], TITLES),
             tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS),
             table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
@@ -305,7 +310,7 @@ def test_table1_says_sizes_margins_and_what_is_missing():
     mnli["splits"]["test_mismatched"] = UNLABELLED | {"rows": 9000}
     plain["splits"]["test"] |= {"shared": {"train": 1200, "dev": 3}, "contradictory": 2}
     table, display = tables.table1_data(
-        [plain, mnli], frames(("movies", "mnli"))["points"], TITLES, ABLATIONS, {}
+        [plain, mnli], frames(("movies", "mnli"))["points"], TITLES, ABLATIONS, {}, CANDIDATES
     )
     assert len(table) == 7
     assert set(table["margin_cascadebert"]) == {"0.3"}
@@ -328,6 +333,34 @@ def test_table1_says_sizes_margins_and_what_is_missing():
         2,
     )
     assert json.loads(here["classes"]) == {"negative": 400, "positive": 400}
+
+
+def test_table1_counts_candidates_and_says_which_settings_were_chosen():
+    points = frames()["points"].copy()
+    settings = [(("epochs", 2),), (("epochs", 4),)]
+    candidates = {
+        key: [replace(each, setting=setting) for setting in settings for each in of]
+        for key, of in CANDIDATES.items()
+    }
+    chosen = points["system"].map(lambda key: candidates[key][-1 if key == "pabee" else 0].name)
+    points["candidate"] = chosen
+    points = pd.concat([points[points["system"] != "bert-3l"], describe_absent("bert-3l")])
+    table, display = tables.table1_data(
+        [task_description()], points, TITLES, ABLATIONS, {}, candidates
+    )
+    assert set(table["setting_pabee"]) == {"epochs 4"}
+    assert set(table["setting_cascadebert"]) == {"epochs 2"}
+    assert set(table["margin_cascadebert"]) == {"0.3"}
+    assert (set(table["candidates_pabee"]), set(table["candidates_cascadebert"])) == ({2}, {4})
+    assert "alternatives: 2 for each system, 4 for CascadeBERT." in display.caption
+    [row] = display.rows
+    assert (display.header[-1].text, row[-1].text, row[-2].text) == ("Settings", "2", "0.3")
+    note = {mark: note for note, mark in display.notes.items()}[row[-1].mark]
+    assert note.endswith("; epochs 4: PABEE; not run: BERT-3L")
+
+
+def describe_absent(system: str) -> pd.DataFrame:
+    return points_of([{"system": system, "task": "movies", "score": np.nan, "note": NOT_RUN}])
 
 
 def test_signs():
@@ -412,7 +445,7 @@ def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, Table
     described[0]["splits"]["test_mismatched"] = UNLABELLED | {"rows": 9}
     points = f["points"]
     return {
-        "1": tables.table1_data(described, points, TITLES, ABLATIONS, {}),
+        "1": tables.table1_data(described, points, TITLES, ABLATIONS, {}, CANDIDATES),
         "2": tables.table2_main(points, TITLES),
         "3": tables.table3_distillation(points, rows),
         "4": tables.table4_dar(points, f["differences"], TITLES, ABLATIONS),
@@ -538,7 +571,7 @@ def test_table1_has_the_papers_sizes_and_margins():
     described = task_description("mrpc")
     points = frames(("mrpc",))["points"]
     table, display = tables.table1_data(
-        [described], points, TITLES, ABLATIONS, read_published_sizes(PAPERS)
+        [described], points, TITLES, ABLATIONS, read_published_sizes(PAPERS), CANDIDATES
     )
     assert [cell.text for cell in display.rows[0][3:]] == [
         "7,000\npaper 3.7k",
@@ -556,7 +589,7 @@ def test_where_the_paper_counts_two_splits_as_one_it_says_so():
     described = task_description("mnli")
     points = frames(("mnli",))["points"]
     _, display = tables.table1_data(
-        [described], points, TITLES, ABLATIONS, read_published_sizes(names)
+        [described], points, TITLES, ABLATIONS, read_published_sizes(names), CANDIDATES
     )
     notes = {mark: note for note, mark in display.notes.items()}
     dev = display.rows[0][4]

@@ -23,6 +23,21 @@ from tests.conftest import SETTINGS, perturb, untrained
 [TEACHER] = STUDENTS.parents
 
 
+def test_all_layers_of_a_head_start_as_pytorchs_linear_layers(encoders):
+    config = load_config(encoders["bert-4"])
+    config.hidden_size = 768
+    torch.manual_seed(0)
+    head = Head(config, labels=2)
+    width = 128  # of the head at BERT's width
+    expected = {"narrow": 768**-0.5, "attention": width**-0.5, "dense": width**-0.5}
+    for name, weight in head.named_parameters():
+        bound = expected.get(name.split(".")[0], width**-0.5)
+        assert weight.abs().max() <= bound
+        if weight.numel() >= width:
+            assert weight.abs().max() > 0.95 * bound
+            assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+
+
 def weights(module) -> dict[str, np.ndarray]:
     return {name: value.double().numpy() for name, value in module.state_dict().items()}
 

@@ -18,6 +18,7 @@ from cascadebert.encoders.loading import (
     count_layer_flops,
     load_classifier,
     load_config,
+    load_encoder,
     load_tokenizer,
 )
 from cascadebert.models.base import ExitModel
@@ -146,6 +147,19 @@ def test_deebert_trains_off_ramps_only(encoders, batch, tmp_path):
     # every off-ramp starts from the fine-tuned pooler and reads its own layer
     pooler = model.backbone.base_model.pooler.dense.weight
     assert all(torch.equal(ramp[0].dense.weight, pooler) for ramp in model.heads)
+
+
+def test_deeberts_off_ramps_can_start_from_the_pre_trained_pooler(encoders, tmp_path):
+    run = run_of("deebert", "bert-4", poolers="pre-trained")
+    assert run.name == "deebert-bert-4-poolerspre-trained"
+    untrained(run.parents[0], encoders, tmp_path).save(tmp_path / "tuned")
+    tuned = load_classifier(tmp_path / "tuned", LABELS)
+    torch.nn.init.zeros_(tuned.base_model.pooler.dense.weight)  # fine-tuning changed it
+    tuned.save_pretrained(tmp_path / "tuned")
+    model = new_model(run, encoders["bert-4"], LABELS, [tmp_path / "tuned"], 0)
+    pooler = load_encoder(encoders["bert-4"]).pooler.dense.weight
+    assert all(torch.equal(ramp[0].dense.weight, pooler) for ramp in model.heads)
+    assert not model.backbone.base_model.pooler.dense.weight.any()
 
 
 def test_pabee_weighs_its_exits_by_depth(encoders, batch):
