@@ -65,15 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(predict)
     predict.add_argument("input", help="CSV, TSV or JSONL file; - for standard input")
     predict.add_argument("output", help="CSV or JSONL file; - for standard output")
-    predict.add_argument("--text", metavar="COLUMN", help="column of the texts")
-    predict.add_argument("--pair", metavar="COLUMN", help="column of the second texts")
-    predict.add_argument(
-        "--format", choices=["csv", "tsv", "jsonl"], help="of the input; default: by its name, csv"
-    )
-    predict.add_argument("--encoding", help="of the input; default: utf-8, or as its mark says")
-    predict.add_argument(
-        "--no-header", action="store_true", help="columns have no names; --text counts from 0"
-    )
+    _add_table(predict)
     predict.add_argument(
         "--bad-rows",
         choices=["stop", "skip"],
@@ -86,6 +78,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(explain)
     explain.add_argument("texts", nargs="+", metavar="text", help="the text, in quotes")
     explain.add_argument("--pair", action="append", help="second text, one for each text")
+
+    bench = _add(commands, "bench", "times a cascade beside its largest member alone")
+    _add_model(bench, "default: all that the model has files for")
+    bench.add_argument("input", help="CSV, TSV or JSONL file with texts such as those to come")
+    bench.add_argument("--label", metavar="COLUMN", help="column of the labels, to show scores")
+    _add_table(bench)
+    bench.add_argument("--rows", type=int, default=200, help="of the file that are read (200)")
+    bench.add_argument("--seconds", type=float, default=20, help="of timing, roughly (20)")
 
     check = _add(commands, "check", "tells all mistakes of a configuration")
     check.add_argument("configuration", help="YAML file")
@@ -100,7 +100,11 @@ def _add(
     return command
 
 
-def _add_model(command: argparse.ArgumentParser) -> None:
+def _add_model(
+    command: argparse.ArgumentParser,
+    runtime: str = "default: onnx if the model has its files, else torch",
+) -> None:
+    """The options of a model; runtime: what is taken without --runtime."""
     command.add_argument(
         "--model", required=True, help="folder that `export` wrote, or a cascade of the hub"
     )
@@ -113,12 +117,21 @@ def _add_model(command: argparse.ArgumentParser) -> None:
         help="confidence above which a member answers; several with commas, one for each member "
         "but the last",
     )
-    command.add_argument(
-        "--runtime",
-        choices=["torch", "onnx", "onnx-int8"],
-        help="default: onnx if the model has its files, else torch",
-    )
+    command.add_argument("--runtime", choices=["torch", "onnx", "onnx-int8"], help=runtime)
     command.add_argument("--threads", type=int, help="of ONNX Runtime; default: one for each core")
+
+
+def _add_table(command: argparse.ArgumentParser) -> None:
+    """How the input is written, and which of its columns have the texts."""
+    command.add_argument("--text", metavar="COLUMN", help="column of the texts")
+    command.add_argument("--pair", metavar="COLUMN", help="column of the second texts")
+    command.add_argument(
+        "--format", choices=["csv", "tsv", "jsonl"], help="of the input; default: by its name, csv"
+    )
+    command.add_argument("--encoding", help="of the input; default: utf-8, or as its mark says")
+    command.add_argument(
+        "--no-header", action="store_true", help="columns have no names; --text counts from 0"
+    )
 
 
 def _read_thresholds(given: str) -> float | list[float]:
@@ -182,6 +195,10 @@ def _run(parsed: argparse.Namespace) -> int:
         from cascadebert.commands.predict import predict
 
         predict(parsed)
+    elif parsed.command == "bench":
+        from cascadebert.commands.bench import bench
+
+        bench(parsed)
     elif parsed.command == "explain":
         from cascadebert.commands.explain import explain
 

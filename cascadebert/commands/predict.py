@@ -46,14 +46,12 @@ def predict(parsed: argparse.Namespace) -> None:
     if parsed.batch_size < 1:
         raise UserError(f"--batch-size is {parsed.batch_size}; give a number from 1 on")
     _refuse_same_file(parsed.input, parsed.output)
-    kind = parsed.format or FORMATS.get(Path(parsed.input).suffix.lower())
-    if kind is None and parsed.input != STREAM:
-        raise UserError(f"{parsed.input}: is it csv, tsv or jsonl? Say so with --format")
-    with _open_input(parsed.input) as (binary, size):
+    kind = guess_format(parsed)
+    with open_input(parsed.input) as (binary, size):
         name = "standard input" if parsed.input == STREAM else parsed.input
-        reader = RowReader(binary, name, kind or "csv", parsed.encoding)
+        reader = RowReader(binary, name, kind, parsed.encoding)
         cascade, described = load_model(parsed)
-        columns = _name_columns(parsed, described)
+        columns = name_columns(parsed, described)
         rows = reader.read(columns, not parsed.no_header)
         count = Count(np.zeros(len(cascade.members), dtype=np.int64))
         began = time.perf_counter()
@@ -75,6 +73,14 @@ def predict(parsed: argparse.Namespace) -> None:
     _tell(count, cascade, time.perf_counter() - began)
 
 
+def guess_format(parsed: argparse.Namespace) -> str:
+    """Returns csv, tsv or jsonl, by --format or the name of the input."""
+    kind = parsed.format or FORMATS.get(Path(parsed.input).suffix.lower())
+    if kind is None and parsed.input != STREAM:
+        raise UserError(f"{parsed.input}: is it csv, tsv or jsonl? Say so with --format")
+    return kind or "csv"
+
+
 def _refuse_same_file(source: str, target: str) -> None:
     if STREAM in (source, target) or not (os.path.exists(source) and os.path.exists(target)):
         return
@@ -82,7 +88,7 @@ def _refuse_same_file(source: str, target: str) -> None:
         raise UserError(f"{target} is the input, too; name another file for the answers")
 
 
-def _name_columns(parsed: argparse.Namespace, described: Description) -> tuple[str | None, ...]:
+def name_columns(parsed: argparse.Namespace, described: Description) -> tuple[str | None, ...]:
     """The columns of the options, else those of the table that the cascade was trained on."""
     known = described.about.get("columns", {})
     text, pair = known.get("text"), known.get("text_pair")
@@ -94,7 +100,7 @@ def _name_columns(parsed: argparse.Namespace, described: Description) -> tuple[s
 
 
 @contextmanager
-def _open_input(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
+def open_input(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """The bytes, and how many there are, if this is known."""
     if path == STREAM:
         yield sys.stdin.buffer, None

@@ -10,7 +10,7 @@ from cascadebert.commands.main import main
 from tests.commands.test_predict import TEXTS  # noqa: F401: a fixture
 from tests.workflow.command import ROOT
 
-COMMANDS = ["init", "run", "export", "predict", "explain", "check"]
+COMMANDS = ["init", "run", "export", "predict", "explain", "bench", "check"]
 
 
 def test_starting_it_imports_only_what_comes_with_python():
