@@ -6,22 +6,24 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from types import FrameType
 
+from cascadebert.commands import interruptible
 from cascadebert.core.errors import UserError
 from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.experiment.check import check
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs the workflow, then makes its report. Returns Snakemake's exit status."""
+    """Runs the workflow, then makes its report. Returns the exit status: 130 after Ctrl-C."""
     results = check([parsed.configuration])
     if importlib.util.find_spec("snakemake") is None:
         raise UserError("Snakemake is not installed; pip install 'cascadebert[workflow]'")
     cores = os.cpu_count() or 1 if parsed.cores is None else parsed.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}; give a number from 1 on")
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW_FOLDER / "Snakefile"]
+    snakemake = [sys.executable, interruptible.__file__, "snakemake"]
+    snakemake += ["--snakefile", str(WORKFLOW_FOLDER / "Snakefile")]
     configured = ["--configfile", parsed.configuration]
     work = ["--cores", str(cores), *parsed.snakemake]
     if parsed.dry_run:
@@ -33,20 +35,32 @@ def run(parsed: argparse.Namespace) -> int:
     if status != 0:
         again = f"cascadebert run {parsed.configuration}"
         print(f"What was finished is kept; to go on, give `{again}` again.", file=sys.stderr)
-        return 1
+        return status if status == interruptible.INTERRUPTED else 1
     print(f"The report is {report}. Next: cascadebert export {results} --system SYSTEM FOLDER")
     return 0
 
 
-def _call(command: list[str | Path]) -> int:
-    """Runs a command. Ctrl-C and SIGTERM reach it, and it ends in its own way."""
+def _call(command: list[str]) -> int:
+    """Runs a command, which Ctrl-C and SIGTERM end in its own way.
+
+    Returns its exit status; 130 after Ctrl-C, which the terminal sends to all processes of the
+    group. A second Ctrl-C changes nothing.
+    """
     process = subprocess.Popen(command)
-    passed = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+    stopped = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        process.send_signal(number)  # for when the signal came to this process alone
+
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, stop),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: process.terminate()),
+    }
     try:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:  # the terminal sends it to all processes of the group
-                continue
+        status = process.wait()
     finally:
-        signal.signal(signal.SIGTERM, passed)
+        for which, handler in before.items():
+            signal.signal(which, handler)
+    return interruptible.INTERRUPTED if stopped else status

@@ -1,10 +1,17 @@
 """`cascadebert run` starts the workflow, and says how to go on where it stopped."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 import yaml
 
 from cascadebert.commands.main import main
 from tests.conftest import sentences
+from tests.workflow.command import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -50,3 +57,35 @@ def test_a_wrong_configuration_starts_nothing(configured, capfd):
     assert said.startswith("cascadebert: configuration, replicates: 0 is less than")
     assert main(["run", configured.name, "--cores", "0"]) == 1
     assert not (configured.parent / ".snakemake").exists()
+
+
+@pytest.mark.parametrize("when", ["Building DAG", "prepare_task"])
+def test_ctrl_c_says_how_to_go_on(configured, when):
+    """At any time, and where it is pressed again while the run is ending."""
+    log = configured.parent / "log.txt"
+    command = [sys.executable, "-m", "cascadebert", "run", configured.name, "--cores", "1"]
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=configured.parent,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # its group has what a terminal would send the signal to
+            # A shell lets the processes that it starts in the background ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+    while when not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    assert process.wait(60) == 130, log.read_text()
+    said = log.read_text()
+    assert said.splitlines()[-1] == (
+        "What was finished is kept; to go on, give `cascadebert run tickets.yaml` again."
+    )
+    assert "Traceback" not in said
+    locks = configured.parent / ".snakemake/locks"
+    assert not locks.exists() or not list(locks.iterdir())
