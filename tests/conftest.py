@@ -1,7 +1,8 @@
 """What several rooms' tests need: tiny encoders in Hugging Face layout, and a small task."""
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -178,6 +179,20 @@ def sentences(count: int, seed: int) -> pd.DataFrame:
         rows.append((f"{seed}-{i}", " ".join(words), None, label))
     columns = {"id": "string", "text": "string", "text_pair": "string", "label": "Int64"}
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """An empty disk of 100 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

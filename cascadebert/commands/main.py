@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from cascadebert import __version__
-from cascadebert.core.errors import UserError, explain_error
+from cascadebert.core.errors import explain_error
 
 ABOUT = "Fast text classifiers: a small model answers easy texts, a large one the others."
 EXAMPLE = """\
@@ -152,8 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _run(parsed)
-    except BrokenPipeError:  # such as `| head`; Python would complain once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # such as `| head`
+        _drop_output()
         return 1
     except KeyboardInterrupt:
         said: str | None = "stopped; nothing half written was left"
@@ -163,15 +163,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         extra = EXTRAS.get(missing, "workflow")
         said = f"{missing} is not installed; pip install 'cascadebert[{extra}]'"
-    except (UserError, OSError, MemoryError) as error:
-        said = explain_error(error, Path.cwd())
+    except Exception as error:  # libraries pass on a full disk in classes of their own
+        said = explain_error(error, _find_output(parsed))
         if said is None and isinstance(error, OSError) and error.errno != errno.EBADF:
             place = f"{error.filename}: " if error.filename else ""
             said = f"{place}{error.strerror or error}"
         if said is None:
             raise
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
     print(f"cascadebert: {said}", file=sys.stderr)
     return 1
+
+
+def _drop_output() -> None:
+    """Forgets what cannot be written: Python would complain of it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _find_output(parsed: argparse.Namespace) -> Path:
+    """The folder to which a command writes, as far as it is there."""
+    named = {"predict": "output", "export": "folder"}.get(parsed.command)
+    place = Path(getattr(parsed, named)).absolute() if named else Path.cwd()
+    return next(folder for folder in (place.parent, *place.parents) if folder.is_dir())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

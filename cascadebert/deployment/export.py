@@ -1,6 +1,9 @@
 """Writes fine-tuned classifiers as ONNX files: in full precision, and with int8 weights."""
 
+import errno
 import logging
+import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,8 +47,9 @@ def export_member(folder: File, samples: Sequence[Batch], out: File) -> None:
         draft.mkdir()
         config.save_pretrained(draft)
         load_tokenizer(folder).save_pretrained(draft)
-        _export(model, samples[0], draft / FILES[ONNX])
-        quantize(draft / FILES[ONNX], samples, draft / FILES[INT8])
+        with _telling_of_a_full_disk(draft):
+            _export(model, samples[0], draft / FILES[ONNX])
+            quantize(draft / FILES[ONNX], samples, draft / FILES[INT8])
 
 
 def _export(model: "PreTrainedModel", sample: Batch, path: Path) -> None:
@@ -124,6 +128,17 @@ def quantize(path: Path, samples: Sequence[Batch], out: Path) -> None:
             weight_type=QuantType.QInt8,
             extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul"]},
         )
+
+
+@contextmanager
+def _telling_of_a_full_disk(folder: Path) -> Iterator[None]:
+    """ONNX Runtime writes a half of a file in silence, and complains when it reads the half."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError) and shutil.disk_usage(folder).free < 2**20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 @contextmanager

@@ -181,6 +181,17 @@ def test_a_full_disk_is_one_sentence(model, tmp_path):
     assert b"Traceback" not in said
 
 
+def test_a_full_disk_keeps_no_half_of_a_file(model, tmp_path, small_disk, capsys):
+    (tmp_path / "in.csv").write_bytes(as_csv(TEXTS * 200))
+    arguments = ["--model", str(model), str(tmp_path / "in.csv"), str(small_disk / "out.csv")]
+    assert main(["predict", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("cascadebert: no space left to write to")
+    assert f"MiB are free on the disk of {small_disk}" in said
+    assert len(said.splitlines()) == 1
+    assert list(small_disk.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_nothing_half_written(model, tmp_path, which):

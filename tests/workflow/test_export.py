@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from cascadebert.commands.main import main
 from cascadebert.core.errors import UserError
 from cascadebert.data.task import Task
 from cascadebert.deployment.finished import find_cascade
@@ -81,6 +82,17 @@ def test_its_model_card_says_what_was_measured(exported):
     assert (exported / "tradeoff.png").stat().st_size > 5000
     assert described.about["columns"] == {"text": "text"}
     assert described.about["sha256"][0]["model.safetensors"] in card
+
+
+def test_a_full_disk_is_one_sentence(finished, small_disk, capsys):
+    # Room for a file of the first member, of which ONNX Runtime then writes a half.
+    subprocess.run(["mount", "-o", "remount,size=500k", small_disk], check=True)
+    arguments = [str(finished / "results/small"), str(small_disk / "out")]
+    assert main(["export", *arguments, "--system", "cascadebert"]) == 1
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("cascadebert: no space left to write to")
+    assert "Traceback" not in said
+    assert list(small_disk.iterdir()) == []
 
 
 def test_what_cannot_be_exported_is_told(finished, exported, tmp_path):
