@@ -53,5 +53,11 @@ def check_member(
             f"{name} has a vocabulary of {member.words}, but its tokenizer one of "
             f"{len(tokenizer)}; give the tokenizer with which it was trained"
         )
+    # transformers makes an empty tokenizer for a folder that has none.
+    if len(tokenizer) <= len(getattr(tokenizer, "all_special_ids", ())):
+        raise UserError(
+            f"the tokenizer of {name} knows no word; does its folder have tokenizer.json? For the "
+            "members of an exported cascade, give the folder of the cascade"
+        )
     if tokenizer.pad_token_id is None:
         raise UserError(f"the tokenizer of {name} has no padding token")

@@ -154,6 +154,12 @@ def test_a_tokenizer_that_does_not_fit_is_told(copy):
         Cascade.from_pretrained(copy)
 
 
+def test_members_without_their_tokenizer_are_told(saved):
+    """transformers would make a tokenizer that knows no word."""
+    with pytest.raises(UserError, match=r"knows no word; does its folder have tokenizer\.json\?"):
+        Cascade.from_pretrained([saved / "member-1", saved / "member-2"])
+
+
 def test_what_is_no_cascade_is_told(tmp_path):
     (tmp_path / "config.yaml").write_text("experiment: x")
     with pytest.raises(UserError, match="if it holds the results of an experiment, write its"):
