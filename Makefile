@@ -4,7 +4,9 @@
 # make bench     score against milliseconds of every system, on every runtime (after make run)
 # make faults    kills, damages and fills up running workflows, and counts what is lost
 # make showcase  copies the tables and figures of `make run` to docs/<experiment>
-# All but the last set up what they need in .venv. CONFIG=file makes run, bench and showcase take another experiment,
+# make docs      the documentation as a site, in site/
+# make reference writes the pages of docs/reference that follow from the schemas and the command line
+# All but showcase set up what they need in .venv. CONFIG=file makes run, bench and showcase take another experiment,
 # PYTHON=python3.12 another Python (before .venv is there).
 
 PYTHON ?= python3.11
@@ -18,7 +20,7 @@ OVERRIDE := $(if $(CONFIG),--configfile $(FILE))
 CHECK = $(BIN)/python -m cascadebert.experiment.check $(FILE)
 RESULTS = $(shell $(CHECK) 2> /dev/null)
 
-.PHONY: run test test-fast bench faults showcase
+.PHONY: run test test-fast bench faults showcase docs reference
 
 run: $(VENV)/installed
 	@$(CHECK) > /dev/null
@@ -47,6 +49,17 @@ faults: $(VENV)/installed
 showcase:
 	mkdir -p docs/$(notdir $(RESULTS))
 	cp $(RESULTS)/tables/*.md $(RESULTS)/figures/*.png docs/$(notdir $(RESULTS))
+
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "The site is site/index.html"
+
+reference: $(VENV)/installed
+	PYTHONPATH=. $(BIN)/python docs/scripts/reference.py
+
+$(VENV)/docs: requirements-docs.txt $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --requirement requirements-docs.txt
+	touch $@
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -23,8 +23,16 @@ OPTIONS = {
                         "required": ["encoder"],
                         "properties": {
                             "encoder": ENCODER,
-                            "layers": {"type": "integer", "minimum": 1},
-                            "teacher": ENCODER,
+                            "layers": {
+                                "type": "integer",
+                                "minimum": 1,
+                                "description": "keep only the first k layers",
+                            },
+                            "teacher": {
+                                **ENCODER,
+                                "description": "the encoder that is fine-tuned first and then "
+                                "teaches",
+                            },
                         },
                     },
                 ],

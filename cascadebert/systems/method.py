@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from cascadebert.systems.exits import ExitRule
 
-ENCODER = {"type": "string", "format": "encoder"}  # an option that names an encoder
+# An option that names an encoder.
+ENCODER = {"type": "string", "format": "encoder", "description": "one of the section `encoders`"}
 POOLING = {
     "enum": ["first", "mean"],
     "description": "the state that an added exit reads: the first token's, as in the paper, or "

@@ -1,4 +1,4 @@
-"""A method that is not in the paper, added as docs/your_own_method.md says."""
+"""A method that is not in the paper, added as docs/how-to/add_a_method.md says."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_it_learns(model, encoders, task):
 
 
 def test_its_documentation_is_a_valid_configuration():
-    text = (ROOT / "docs/your_own_method.md").read_text()
+    text = (ROOT / "docs/how-to/add_a_method.md").read_text()
     assert len(text.splitlines()) < 100
     override = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     default = yaml.safe_load((ROOT / "config.yaml").read_text())

@@ -1,0 +1,81 @@
+"""The documentation is of one piece with the code: links, generated pages, quoted messages."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from docs.scripts.reference import WRITERS, find_stale
+
+ROOT = Path(__file__).parents[1]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
+
+
+def list_pages() -> list[Path]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "docs", "*.md"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    pages = sorted({ROOT / name for name in listed.stdout.splitlines() if name.endswith(".md")})
+    return [page for page in pages if page.exists() and page != ROOT / "README.md"]
+
+
+def list_anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as forges and MkDocs make them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
+    return {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", name).strip().lower()) for name in headings}
+
+
+@pytest.mark.parametrize("page", list_pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        path, _, anchor = link.partition("#")
+        if path.startswith(("http://", "https://", "mailto:")):
+            continue
+        target = page.parent / path if path else page
+        assert target.exists(), f"{link} of {page.relative_to(ROOT)}"
+        assert not anchor or anchor in list_anchors(target), link
+
+
+def test_every_page_is_in_the_navigation():
+    named = (ROOT / "mkdocs.yml").read_text()
+    shown = {"movies", "everything"}  # their first pages lead to the others
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = page.relative_to(ROOT / "docs").as_posix()
+        if name.split("/")[0] not in shown or page.name == "README.md":
+            assert re.search(rf"[ :]{re.escape(name)}$", named, re.M), (
+                f"{name} is not in mkdocs.yml"
+            )
+
+
+def test_the_reference_is_what_schemas_and_parser_say():
+    assert find_stale() == [], "run `make reference`"
+
+
+def test_every_key_has_a_description():
+    """Else the page could not be written; here, that nothing else is left empty."""
+    page = WRITERS["configuration.md"]()
+    keys = re.findall(r"^\* \*\*`([\w.*\[\]]+)`\*\* \(.+\): \S.+\.", page, re.M)
+    assert len(keys) == page.count("\n* **`") > 150
+
+
+def read_text(node: ast.expr) -> str | None:
+    """A string of the code, with … for what is put into it."""
+    if isinstance(node, ast.JoinedStr):
+        parts = [p.value if isinstance(p, ast.Constant) else "…" for p in node.values]
+        return "".join(map(str, parts))
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def test_quoted_messages_are_those_of_the_code():
+    said = [
+        text
+        for path in (ROOT / "cascadebert").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.expr) and (text := read_text(node))
+    ]
+    quoted = re.findall(r"^### `(.+)`$", (ROOT / "docs/faq.md").read_text(), re.M)
+    assert len(quoted) > 15
+    for message in quoted:
+        assert any(message in text for text in said), f"no code says: {message}"
