@@ -18,7 +18,7 @@ def list_pages() -> list[Path]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "docs", "*.md"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     pages = sorted({ROOT / name for name in listed.stdout.splitlines() if name.endswith(".md")})
-    return [page for page in pages if page.exists() and page != ROOT / "README.md"]
+    return [page for page in pages if page.exists()]
 
 
 def list_anchors(page: Path) -> set[str]:
