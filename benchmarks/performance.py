@@ -19,10 +19,11 @@ import pandas as pd
 import torch
 from goals import judge_goals
 from matplotlib.figure import Figure
-from serving import BATCHES, CHOSEN, OPENVINO, Bench, Served, Texts, list_runtimes, time_texts
+from serving import BATCHES, CHOSEN, OPENVINO, Bench, Served, Texts, list_runtimes
 from tabulate import tabulate
 
 from cascadebert.data.scores import score
+from cascadebert.deployment.latency import time_in_turn
 from cascadebert.deployment.members import FILES, INT8, ONNX, TORCH
 from cascadebert.reporting.drawing import CURVES, add_common_legend, panel_grid, save_figure, styled
 from cascadebert.systems.exits import CONFIDENCES
@@ -74,12 +75,7 @@ def measure_times(
     served: list[Served], texts: Texts, batch_size: int, rounds: int
 ) -> list[dict[str, float]]:
     """Milliseconds a text of each system, all in turn: median over rounds, and their range."""
-    took = np.empty((rounds, len(served), len(texts[0])))
-    for each in served:
-        time_texts(each.answer, *texts, batch_size)  # warm up
-    for number in range(rounds):
-        for i, each in enumerate(served):
-            took[number, i] = time_texts(each.answer, *texts, batch_size)
+    took = time_in_turn([each.answer for each in served], *texts, batch_size, rounds)
     means = 1000 * took.mean(axis=2)
     ratios = means[:, :1] / means  # against the first, round by round
     return [

@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from cascadebert.data.tokens import encode_texts, has_pairs, make_sorted_batches
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.exits import EarlyExits
 from cascadebert.deployment.export import export_member
+from cascadebert.deployment.latency import time_texts
 from cascadebert.deployment.members import FILES, INT8, ONNX, RUNTIMES, TORCH, OnnxMember
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.choice import Choice, Sweep, sweep
@@ -277,19 +277,3 @@ class Bench:
         texts = self.texts("dev", PROFILE)
         took = [time_texts(alone, *texts, batch_size).mean() for _ in range(7)]
         return float(np.median(took))
-
-
-def time_texts(
-    answer: Answer, texts: list[str], pairs: list[str] | None, batch_size: int
-) -> np.ndarray:
-    """Seconds for each text; texts of a batch share its time evenly."""
-    if batch_size > 1:
-        start = time.perf_counter()
-        answer(texts, pairs, batch_size)
-        return np.full(len(texts), (time.perf_counter() - start) / len(texts))
-    took = np.empty(len(texts))
-    for i, text in enumerate(texts):
-        start = time.perf_counter()
-        answer([text], pairs and [pairs[i]], 1)
-        took[i] = time.perf_counter() - start
-    return took
