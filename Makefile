@@ -64,5 +64,5 @@ $(VENV)/docs: requirements-docs.txt $(VENV)/installed
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.txt
-	-$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib # on all cores, where pip takes one
+	-$(BIN)/python -m compileall -qq -j 0 -x /tests/ $(VENV)/lib # on all cores, where pip takes one
 	touch $@
