@@ -90,6 +90,8 @@ class SystemPredictions:
                 -> split name -> Predictions. Every replicate has the split "dev"; a split has the
                 same examples everywhere.
     full_cost:  cost of the reference model, in the unit of the predictions' costs
+    full_milliseconds: mean time of a text in the reference model, where costs are measured times;
+                       else NaN
     """
 
     task: str
@@ -98,6 +100,7 @@ class SystemPredictions:
     metric: str
     full_cost: float
     candidates: dict[str, list[dict[str, Predictions]]]
+    full_milliseconds: float = np.nan
 
     def __post_init__(self):
         first = {}

@@ -38,14 +38,14 @@ def load_system(
     system = experiment.systems[key]
     layers = find_shape(experiment.reference).num_hidden_layers
     wanted = {DEV, *(task.scored_splits if splits is None else splits)}
+    full = np.nan if times is None else _read_times(times, task, experiment.full_run)[-1]
 
     def load(runs: Sequence[Run], replicate: int, split: str) -> Predictions:
         folders = [Path(predictions, task.name, run.name, f"seed{replicate}") for run in runs]
         files = [folder / place / f"{split}.npz" for folder in folders]
         found = list(map(Predictions.load, files))
         if times is not None:
-            full = _read_times(times, task, experiment.full_run)[-1] / layers
-            costs = [_read_times(times, task, run) / full for run in runs]
+            costs = [_read_times(times, task, run) / (full / layers) for run in runs]
             found = [replace(each, costs=cost) for each, cost in zip(found, costs, strict=True)]
         return reduce(Predictions.followed_by, found)
 
@@ -62,6 +62,7 @@ def load_system(
             ]
             for candidate in system.candidates
         },
+        full_milliseconds=full,
     )
 
 
