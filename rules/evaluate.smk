@@ -24,6 +24,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             probes="<results>/evaluation/{task}/probes.csv",
             differences="<results>/evaluation/{task}/differences.csv",
             classes="<results>/evaluation/{task}/classes.csv",
+            promises="<results>/evaluation/{task}/promises.csv",
             exit_differences="<results>/evaluation/{task}/exit_differences.csv",
             choices=[f"<results>/evaluation/{{task}}/choices/{system}.json" for system in systems],
         log:

@@ -96,6 +96,30 @@ rule probes:
         "../workflow_scripts/probes.py"
 
 
+if CATALOGUE.cascades:
+
+    localrules:
+        promises,
+
+    rule promises:
+        input:
+            promises=evaluation("promises"),
+        output:
+            **table_files("promises"),
+        log:
+            "<logs>/promises.log",
+        benchmark:
+            "<benchmarks>/promises.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            titles=CATALOGUE.titles_of(CATALOGUE.cascades),
+        message:
+            "promised and realised loss"
+        script:
+            "../workflow_scripts/promises.py"
+
+
 if CATALOGUE.multiclass_tasks:
 
     rule classes:

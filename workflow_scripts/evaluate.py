@@ -16,6 +16,7 @@ from cascadebert.evaluation.points import (
     measure_operating_points,
     trace_curve,
 )
+from cascadebert.evaluation.promises import measure_promises
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
 
@@ -68,6 +69,9 @@ with job(snakemake):
         ),
         "classes": pd.concat(
             measure_classes(each, points_of[key], task.labels) for key, each in chosen.items()
+        ),
+        "promises": pd.concat(
+            measure_promises(each, splits, resampling) for each in chosen.values()
         ),
         "exit_differences": compare_exits(chosen, ablations, splits, resampling),
     }

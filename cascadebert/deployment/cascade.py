@@ -195,7 +195,7 @@ class Cascade:
         max_loss: the largest loss of accuracy against the last member, as a share (0.01 is one
                   point); the fastest such thresholds are taken
         delta:    with `max_loss`, the probability with which the loss on new texts may be larger,
-                  see `thresholds.certify_threshold`; None promises nothing of new texts
+                  see `promises.certify_threshold`; None promises nothing of new texts
 
         Returns the thresholds and what they give on these texts. Raises UserError unless there is
         one of `speedup` and `max_loss`, one known label for each text, and two members or more.

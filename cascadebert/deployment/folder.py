@@ -31,7 +31,8 @@ class OperatingPoint:
     target:     the speed-up for which they were chosen, or None
     promise:    max_loss and delta, for which they were chosen, or None
     measured:   split -> n, score (in percent) and speedup; low and high, speedup_low and
-                speedup_high bound their 95% intervals, where these were computed
+                speedup_high bound their 95% intervals, where these were computed. With a promise,
+                an exported cascade has what `promises.measure_loss` returns
     """
 
     runtime: str

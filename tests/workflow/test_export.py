@@ -75,9 +75,17 @@ def test_its_model_card_says_what_was_measured(exported):
     front = yaml.safe_load(card.split("---")[1])
     assert front["pipeline_tag"] == "text-classification"
     described = Description.load(exported)
-    assert len(described.points) == 6
+    assert [point.target for point in described.points].count(None) == 9  # promises
+    assert len(described.points) == 6 + 9
     for point in described.points:
         of = point.measured["test"]
+        if point.promise:
+            promised = f"| {100 * point.promise['max_loss']:g} |"
+            loss = f"{of['loss']:.1f} ({of['low']:.1f} to {of['high']:.1f}) | {of['speedup']:.2f}x"
+            threshold = f"{point.thresholds[0]:.4f}" if point.thresholds[0] < 1 else "none keeps it"
+            assert f"| {point.runtime} {promised} {threshold} | {loss} |" in card
+            assert of["loss"] == pytest.approx(of["full_score"] - of["score"])
+            continue
         assert f"{of['score']:.1f} ({of['low']:.1f} to {of['high']:.1f})" in card
     assert (exported / "tradeoff.png").stat().st_size > 5000
     assert described.about["columns"] == {"text": "text"}
