@@ -5,6 +5,10 @@ alike = {}
 for task, systems in EXTENT.systems.items():
     alike.setdefault(tuple(systems), []).append(task)
 
+scaling = {}
+if config["evaluation"]["temperature"]:
+    scaling["temperature"] = "<results>/evaluation/{task}/temperature.csv"
+
 
 for number, (systems, tasks) in enumerate(alike.items()):
 
@@ -17,6 +21,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             predictions=scored_predictions,
             times=exit_times,
         output:
+            **scaling,
             operating_points="<results>/evaluation/{task}/operating_points.csv",
             curves="<results>/evaluation/{task}/curves.csv",
             curve_scores="<results>/evaluation/{task}/curve_scores.csv",

@@ -120,6 +120,30 @@ if CATALOGUE.cascades:
             "../workflow_scripts/promises.py"
 
 
+if config["evaluation"]["temperature"]:
+
+    localrules:
+        temperature,
+
+    rule temperature:
+        input:
+            temperature=evaluation("temperature"),
+        output:
+            **table_files("temperature"),
+        log:
+            "<logs>/temperature.log",
+        benchmark:
+            "<benchmarks>/temperature.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            titles=CATALOGUE.titles,
+        message:
+            "DIS and ECE with and without temperature scaling"
+        script:
+            "../workflow_scripts/temperature.py"
+
+
 if CATALOGUE.multiclass_tasks:
 
     rule classes:

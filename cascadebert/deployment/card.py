@@ -63,7 +63,7 @@ seen. To use a threshold of this table, give it to `Cascade.from_pretrained`.
 {calibration}
 
 ECE is the expected calibration error in 10 bins. DIS is the difficulty inversion score: how well
-confidence tells right from wrong answers, at best 1.
+confidence tells right from wrong answers, at best 1.{scaling}
 
 ## Data
 
@@ -117,6 +117,7 @@ def write_card(
         metric=data.metric,
         figure=FIGURE,
         calibration=_table_calibration(predicted, about["members"], split),
+        scaling=_describe_scaling(described),
         data=_table_data(data),
         max_length=described.max_length,
         provenance=_list_provenance(described),
@@ -170,6 +171,17 @@ def _table_calibration(
             accuracy = 100 * right[:, index].mean()
             rows.append([member, runtime, f"{accuracy:.1f}", f"{100 * ece:.1f}", f"{dis:.3f}"])
     return _table(["member", "runtime", "accuracy (%)", "ECE (%)", "DIS"], rows)
+
+
+def _describe_scaling(described: Description) -> str:
+    temperatures = [member.temperature for member in described.members]
+    if all(temperature == 1 for temperature in temperatures):
+        return ""
+    named = ", ".join(f"{temperature:.3f}" for temperature in temperatures)
+    return (
+        " The cascade divides the members' logits by the temperatures that the development split "
+        f"chose ({named}); a member alone does not."
+    )
 
 
 def _table_data(data: Task) -> str:

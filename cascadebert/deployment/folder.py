@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 DESCRIPTION = "cascade.json"
-FORMAT = 1
+FORMAT = 2  # 1 had no temperatures
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -49,12 +49,14 @@ class SavedMember:
     tokenizer: the folder of its tokenizer
     padding:   the id that pads a batch
     inputs:    the names of what it reads
+    temperature: by which its logits are divided
     """
 
     folder: str
     tokenizer: str
     padding: int
     inputs: list[str]
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)

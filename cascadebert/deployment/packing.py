@@ -61,7 +61,7 @@ def export_cascade(
         described = Description(
             labels=data.labels,
             max_length=found.max_length,
-            members=save_tokenizers(tokenizers, draft),
+            members=save_tokenizers(tokenizers, found.temperatures, draft),
             points=[],
             about=_describe_origin(found),
         )

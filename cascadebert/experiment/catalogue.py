@@ -24,6 +24,7 @@ TABLES = {
     "table7_fastbert": "7: against FastBERT",
     "appendix_c": "C: one more model, expected and measured",
     "classes": "F1 of each class, where there are more than two",
+    "temperature": "DIS and ECE with and without temperature scaling",
     "promises": "Promised and realised loss of the cascades",
     "probes": "Every exit beside a linear probe: is it trained to the end?",
     "claims": "The paper's claims, one by one",
@@ -73,6 +74,8 @@ class Catalogue:
             left_out.update(OF_DAR)
         if not self.multiclass_tasks:
             left_out.add("classes")
+        if not self.experiment.config["evaluation"]["temperature"]:
+            left_out.add("temperature")
         if not self.cascades:
             left_out.add("promises")
         if self.claimed == [self.experiment.config["proposed"]]:
