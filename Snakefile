@@ -103,6 +103,7 @@ localrules:
     table2_main,
     curve_scores,
     figure_tradeoff,
+    explorer,
     summary,
 
 
@@ -112,6 +113,7 @@ rule all:
         expand("<results>/tables/{table}.html", table=CATALOGUE.tables),
         expand("<results>/figures/{figure}.png", figure=CATALOGUE.figures),
         rules.summary.output,
+        rules.explorer.output,
 
 
 onstart:

@@ -5,6 +5,10 @@ alike = {}
 for task, systems in EXTENT.systems.items():
     alike.setdefault(tuple(systems), []).append(task)
 
+scaling = {}
+if config["evaluation"]["temperature"]:
+    scaling["temperature"] = "<results>/evaluation/{task}/temperature.csv"
+
 
 for number, (systems, tasks) in enumerate(alike.items()):
 
@@ -17,6 +21,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             predictions=scored_predictions,
             times=exit_times,
         output:
+            **scaling,
             operating_points="<results>/evaluation/{task}/operating_points.csv",
             curves="<results>/evaluation/{task}/curves.csv",
             curve_scores="<results>/evaluation/{task}/curve_scores.csv",
@@ -24,6 +29,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             probes="<results>/evaluation/{task}/probes.csv",
             differences="<results>/evaluation/{task}/differences.csv",
             classes="<results>/evaluation/{task}/classes.csv",
+            promises="<results>/evaluation/{task}/promises.csv",
             exit_differences="<results>/evaluation/{task}/exit_differences.csv",
             choices=[f"<results>/evaluation/{{task}}/choices/{system}.json" for system in systems],
         log:

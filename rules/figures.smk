@@ -124,3 +124,39 @@ rule figure_tradeoff:
         "score against speed-up"
     script:
         "../workflow_scripts/figure_tradeoff.py"
+
+
+rule explorer:
+    input:
+        curves=evaluation("curves"),
+        operating_points=evaluation("operating_points"),
+        exits=evaluation("exits"),
+        data=prepared(),
+        predictions=system_predictions(CATALOGUE.titles),
+        choices=choices(CATALOGUE.titles),
+    output:
+        page=report(
+            directory("<results>/explorer"),
+            htmlindex="index.html",
+            caption="../report/explorer.rst",
+            category="Explorer",
+            labels={"page": "curves, thresholds, exits and examples"},
+        ),
+    log:
+        "<logs>/explorer.log",
+    benchmark:
+        "<benchmarks>/explorer.tsv"
+    conda:
+        "../environment.yml"
+    params:
+        titles=CATALOGUE.titles,
+        targets=config["evaluation"]["targets"],
+        tolerance=config["evaluation"]["tolerance"],
+        cost=config["evaluation"]["cost"],
+        proposed=config["proposed"],
+        experiment=EXPERIMENT.name,
+        predictions=predictions_folder,
+    message:
+        "the explorer: one page on which a reader moves the speed-up"
+    script:
+        "../workflow_scripts/explorer.py"

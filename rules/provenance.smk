@@ -33,6 +33,7 @@ rule crate:
         record=rules.provenance.output.record,
         made=[
             rules.summary.output,
+            rules.explorer.output,
             [getattr(rules, name).output for name in CATALOGUE.tables],
             [getattr(rules, name).output for name in CATALOGUE.figures],
         ],

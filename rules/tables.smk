@@ -96,6 +96,54 @@ rule probes:
         "../workflow_scripts/probes.py"
 
 
+if CATALOGUE.cascades:
+
+    localrules:
+        promises,
+
+    rule promises:
+        input:
+            promises=evaluation("promises"),
+        output:
+            **table_files("promises"),
+        log:
+            "<logs>/promises.log",
+        benchmark:
+            "<benchmarks>/promises.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            titles=CATALOGUE.titles_of(CATALOGUE.cascades),
+        message:
+            "promised and realised loss"
+        script:
+            "../workflow_scripts/promises.py"
+
+
+if config["evaluation"]["temperature"]:
+
+    localrules:
+        temperature,
+
+    rule temperature:
+        input:
+            temperature=evaluation("temperature"),
+        output:
+            **table_files("temperature"),
+        log:
+            "<logs>/temperature.log",
+        benchmark:
+            "<benchmarks>/temperature.tsv"
+        conda:
+            "../environment.yml"
+        params:
+            titles=CATALOGUE.titles,
+        message:
+            "DIS and ECE with and without temperature scaling"
+        script:
+            "../workflow_scripts/temperature.py"
+
+
 if CATALOGUE.multiclass_tasks:
 
     rule classes:

@@ -16,7 +16,9 @@ from cascadebert.evaluation.points import (
     measure_operating_points,
     trace_curve,
 )
+from cascadebert.evaluation.promises import measure_promises
 from cascadebert.evaluation.results import load_system
+from cascadebert.evaluation.temperature import compare_calibration
 from cascadebert.experiment.configuration import Experiment
 
 with job(snakemake):
@@ -26,13 +28,22 @@ with job(snakemake):
     splits = task.scored_splits
     resampling = Resampling(params.seed, params.resamples)
 
-    chosen, probes = {}, {}
+    chosen, unscaled, probes = {}, {}, {}
     for key, path in zip(params.systems, snakemake.output.choices, strict=True):
         system = load_system(experiment, params.predictions, task, key, times=params.times)
         of_probes = load_system(
-            experiment, params.predictions, task, key, place=PROBES, times=params.times
+            experiment,
+            params.predictions,
+            task,
+            key,
+            place=PROBES,
+            times=params.times,
+            scaled=False,
         )
         choice = choose(system, params.targets)
+        if params.temperature:
+            as_they_are = load_system(experiment, params.predictions, task, key, scaled=False)
+            unscaled[key] = ChosenSystem(as_they_are, choice)
         choice.save(path)
         chosen[key], probes[key] = ChosenSystem(system, choice), ChosenSystem(of_probes, choice)
 
@@ -69,8 +80,16 @@ with job(snakemake):
         "classes": pd.concat(
             measure_classes(each, points_of[key], task.labels) for key, each in chosen.items()
         ),
+        "promises": pd.concat(
+            measure_promises(each, splits, resampling) for each in chosen.values()
+        ),
         "exit_differences": compare_exits(chosen, ablations, splits, resampling),
     }
+    if params.temperature:
+        tables["temperature"] = pd.concat(
+            compare_calibration(each, unscaled[key], splits, resampling)
+            for key, each in chosen.items()
+        )
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as draft:
             table.to_csv(draft, index=False)

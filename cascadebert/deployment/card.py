@@ -12,6 +12,7 @@ from cascadebert.deployment.folder import Description
 from cascadebert.deployment.members import INT8, TORCH
 from cascadebert.evaluation.choice import sweep
 from cascadebert.evaluation.metrics import difficulty_inversion_score, expected_calibration_error
+from cascadebert.evaluation.promises import DELTA
 from cascadebert.systems.exits import CONFIDENCES
 
 FIGURE = "tradeoff.png"
@@ -46,12 +47,23 @@ executed. It counts layers, and is no measurement of time.
 
 ![{metric} against speed-up]({figure})
 
+## Promises
+
+{promises}
+
+The promise: with a probability of at least {certainty:.0%} over the draw of the development
+split, the accuracy on new texts is at most the promised loss below that of the last member alone
+(Learn then Test, Angelopoulos et al. 2021). A negative loss is a gain. The development split also
+chose the best epoch, which the theory does not allow for. For a promise on your own texts, call
+`cascade.fit_thresholds(texts, labels, max_loss=0.01, delta=0.1)` with texts that no member has
+seen. To use a threshold of this table, give it to `Cascade.from_pretrained`.
+
 ## Calibration
 
 {calibration}
 
 ECE is the expected calibration error in 10 bins. DIS is the difficulty inversion score: how well
-confidence tells right from wrong answers, at best 1.
+confidence tells right from wrong answers, at best 1.{scaling}
 
 ## Data
 
@@ -97,12 +109,15 @@ def write_card(
         folder="FOLDER",
         speedup=described.points[0].target or 1,
         points=_table_points(described, split),
+        promises=_table_promises(described, split),
+        certainty=1 - DELTA,
         dev=len(data.splits[DEV]),
         split=split,
         examples=len(data.splits[split]),
         metric=data.metric,
         figure=FIGURE,
         calibration=_table_calibration(predicted, about["members"], split),
+        scaling=_describe_scaling(described),
         data=_table_data(data),
         max_length=described.max_length,
         provenance=_list_provenance(described),
@@ -118,6 +133,8 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def _table_points(described: Description, split: str) -> str:
     rows = []
     for point in described.points:
+        if point.target is None:
+            continue
         of = point.measured[split]
         score = f"{of['score']:.1f} ({of['low']:.1f} to {of['high']:.1f})"
         speedup = f"{of['speedup']:.2f}x ({of['speedup_low']:.2f} to {of['speedup_high']:.2f})"
@@ -125,6 +142,19 @@ def _table_points(described: Description, split: str) -> str:
         rows.append([point.runtime, f"{point.target:g}x", thresholds, score, speedup])
     metric = described.about["metric"]
     return _table(["runtime", "for", "threshold", f"{metric} (%)", "speed-up"], rows)
+
+
+def _table_promises(described: Description, split: str) -> str:
+    rows = []
+    for point in described.points:
+        if point.promise is None:
+            continue
+        of, most = point.measured[split], 100 * (point.promise["max_loss"] or 0.0)
+        threshold = f"{point.thresholds[0]:.4f}" if point.thresholds[0] < 1 else "none keeps it"
+        loss = f"{of['loss']:.1f} ({of['low']:.1f} to {of['high']:.1f})"
+        rows.append([point.runtime, f"{most:g}", threshold, loss, f"{of['speedup']:.2f}x"])
+    header = ["runtime", "promised loss (points)", "threshold", f"loss on {split}", "speed-up"]
+    return _table(header, rows)
 
 
 def _table_calibration(
@@ -141,6 +171,17 @@ def _table_calibration(
             accuracy = 100 * right[:, index].mean()
             rows.append([member, runtime, f"{accuracy:.1f}", f"{100 * ece:.1f}", f"{dis:.3f}"])
     return _table(["member", "runtime", "accuracy (%)", "ECE (%)", "DIS"], rows)
+
+
+def _describe_scaling(described: Description) -> str:
+    temperatures = [member.temperature for member in described.members]
+    if all(temperature == 1 for temperature in temperatures):
+        return ""
+    named = ", ".join(f"{temperature:.3f}" for temperature in temperatures)
+    return (
+        " The cascade divides the members' logits by the temperatures that the development split "
+        f"chose ({named}); a member alone does not."
+    )
 
 
 def _table_data(data: Task) -> str:
@@ -187,7 +228,11 @@ def _draw_tradeoff(
         order = np.argsort(swept.speedups)
         if np.ndim(swept.knobs) == 1 or np.shape(swept.knobs)[1] == 1:  # else a cloud, no curve
             axes.plot(swept.speedups[order], swept.scores[order], style, color=colour, linewidth=1)
-        points = [point.measured[split] for point in described.points if point.runtime == runtime]
+        points = [
+            point.measured[split]
+            for point in described.points
+            if point.runtime == runtime and point.target is not None
+        ]
         scores = np.array([of["score"] for of in points])
         bars = [scores - [of["low"] for of in points], [of["high"] for of in points] - scores]
         axes.errorbar(

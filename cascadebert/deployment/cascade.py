@@ -76,6 +76,8 @@ class Cascade:
             threshold = []
         self.thresholds = None if threshold is None else spread(threshold, len(members) - 1)
         self.max_length = int(max_length)
+        # By which the logits of each member are divided, if its experiment scaled them.
+        self.temperatures = [1.0] * len(self.members)
         self.layers = np.cumsum([member.config.num_hidden_layers for member in self.members])
         self.runtime = TORCH
         self.saved: Path | None = None  # the folder that it was loaded from
@@ -154,6 +156,7 @@ class Cascade:
                 f"cascade.json says {described.labels}; export the cascade again"
             )
         cascade.runtime, cascade.saved, cascade.points = runtime, folder, described.points
+        cascade.temperatures = [member.temperature for member in described.members]
         return cascade
 
     @classmethod
@@ -175,7 +178,9 @@ class Cascade:
 
         found = find_cascade(results, task, system, replicate)
         speedup = choose(found.results, "speed-up", speedup, found.thresholds)
-        return cls.from_pretrained(found.folders, found.thresholds[speedup], found.max_length)
+        cascade = cls.from_pretrained(found.folders, found.thresholds[speedup], found.max_length)
+        cascade.temperatures = found.temperatures
+        return cascade
 
     def fit_thresholds(
         self,
@@ -195,7 +200,7 @@ class Cascade:
         max_loss: the largest loss of accuracy against the last member, as a share (0.01 is one
                   point); the fastest such thresholds are taken
         delta:    with `max_loss`, the probability with which the loss on new texts may be larger,
-                  see `thresholds.certify_threshold`; None promises nothing of new texts
+                  see `promises.certify_threshold`; None promises nothing of new texts
 
         Returns the thresholds and what they give on these texts. Raises UserError unless there is
         one of `speedup` and `max_loss`, one known label for each text, and two members or more.
@@ -340,7 +345,7 @@ class _Reader:
         found = np.empty((len(rows), len(self.cascade.classes)))
         for batch in make_sorted_batches(encoded.lengths[rows], self.batch_size):
             logits = self.cascade.members[index].compute_logits(encoded.pad(rows[batch]))
-            found[batch] = _compute_softmax(logits)
+            found[batch] = _compute_softmax(logits / self.cascade.temperatures[index])
         if not np.isfinite(found).all():
             row = rows[np.flatnonzero(~np.isfinite(found).all(axis=1))[0]]
             raise UserError(

@@ -24,6 +24,7 @@ class FinishedCascade:
 
     runs, folders: of the members, from the smallest to the largest
     thresholds:    target speed-up -> one threshold for each member but the last
+    temperatures:  by which the logits of each member are divided
     """
 
     experiment: Experiment
@@ -34,6 +35,7 @@ class FinishedCascade:
     runs: tuple[Run, ...]
     folders: list[Path]
     thresholds: dict[float, list[float]]
+    temperatures: list[float]
 
     @property
     def max_length(self) -> int:
@@ -86,7 +88,18 @@ def find_cascade(
     thresholds = {
         target: np.atleast_1d(knobs[replicate]).tolist() for target, knobs in choice.knobs.items()
     }
-    return FinishedCascade(experiment, results, name, chosen, replicate, runs, folders, thresholds)
+    scaled = choice.temperatures
+    return FinishedCascade(
+        experiment=experiment,
+        results=results,
+        task=name,
+        system=chosen,
+        replicate=replicate,
+        runs=runs,
+        folders=folders,
+        thresholds=thresholds,
+        temperatures=scaled[replicate] if scaled else [1.0] * len(runs),
+    )
 
 
 def _read_experiment(path: Path) -> Experiment:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 DESCRIPTION = "cascade.json"
-FORMAT = 1
+FORMAT = 2  # 1 had no temperatures
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -31,7 +31,8 @@ class OperatingPoint:
     target:     the speed-up for which they were chosen, or None
     promise:    max_loss and delta, for which they were chosen, or None
     measured:   split -> n, score (in percent) and speedup; low and high, speedup_low and
-                speedup_high bound their 95% intervals, where these were computed
+                speedup_high bound their 95% intervals, where these were computed. With a promise,
+                an exported cascade has what `promises.measure_loss` returns
     """
 
     runtime: str
@@ -48,12 +49,14 @@ class SavedMember:
     tokenizer: the folder of its tokenizer
     padding:   the id that pads a batch
     inputs:    the names of what it reads
+    temperature: by which its logits are divided
     """
 
     folder: str
     tokenizer: str
     padding: int
     inputs: list[str]
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)

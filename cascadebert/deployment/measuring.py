@@ -12,15 +12,20 @@ from cascadebert.data.tokens import has_pairs
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.finished import FinishedCascade
 from cascadebert.evaluation.intervals import Resampling, estimate
+from cascadebert.evaluation.temperature import scale_logits
 from cascadebert.systems.exits import CONFIDENCES
 
 
 def load_stored(found: FinishedCascade, split: str) -> Predictions:
-    """What the experiment stored of the cascade's members on a split; torch computed it."""
+    """What the experiment stored of the cascade's members on a split; torch computed it.
+
+    Logits are divided by the cascade's temperatures.
+    """
     place = found.results / "predictions" / found.task
     seed = f"seed{found.replicate}"
     files = [Path(place, run.name, seed, f"{split}.npz") for run in found.runs]
-    return reduce(Predictions.followed_by, map(Predictions.load, files))
+    stored = reduce(Predictions.followed_by, map(Predictions.load, files))
+    return scale_logits(stored, found.temperatures)
 
 
 def predict(cascade: Cascade, table: pd.DataFrame, costs: np.ndarray) -> Predictions:

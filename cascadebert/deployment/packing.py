@@ -25,6 +25,7 @@ from cascadebert.deployment.saving import refuse_other_files, save_tokenizers
 from cascadebert.encoders.loading import find_shape, load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
 from cascadebert.evaluation.intervals import Resampling
+from cascadebert.evaluation.promises import DELTA, MAX_LOSSES, certify_threshold, measure_loss
 from cascadebert.systems.exits import CONFIDENCES
 
 SAMPLES, BATCH = 256, 32  # texts from which int8 takes its scales
@@ -60,13 +61,14 @@ def export_cascade(
         described = Description(
             labels=data.labels,
             max_length=found.max_length,
-            members=save_tokenizers(tokenizers, draft),
+            members=save_tokenizers(tokenizers, found.temperatures, draft),
             points=[],
             about=_describe_origin(found),
         )
         described.save(draft)
         predicted = {runtime: _predict(found, data, draft, runtime) for runtime in RUNTIMES}
-        described = replace(described, points=_choose_points(found, data, predicted))
+        points = _choose_points(found, data, predicted) + _certify_points(found, data, predicted)
+        described = replace(described, points=points)
         described.save(draft)
         write_card(draft, described, data, predicted, full_cost=find_full_cost(found))
     return described
@@ -129,6 +131,27 @@ def _choose_points(
                 for split in (DEV, *(name for name in data.scored_splits if name != DEV))
             }
             points.append(OperatingPoint(runtime, thresholds, target, None, measured))
+    return points
+
+
+def _certify_points(
+    found: FinishedCascade, data: Task, predicted: Predicted
+) -> list[OperatingPoint]:
+    """Thresholds that promise a loss of accuracy, and the loss on the splits that are scored."""
+    full_cost = find_full_cost(found)
+    config = found.experiment.config
+    resampling = Resampling(config["seed"], config["evaluation"]["resamples"])
+    points = []
+    for runtime, splits in predicted.items():
+        for most in MAX_LOSSES:
+            threshold = certify_threshold(splits[DEV], most, DELTA)
+            measured = {
+                split: measure_loss([splits[split]], [threshold], full_cost, resampling)
+                for split in (DEV, *(name for name in data.scored_splits if name != DEV))
+            }
+            promise: dict[str, float | None] = {"max_loss": most, "delta": DELTA}
+            thresholds = [threshold] * (len(found.runs) - 1)
+            points.append(OperatingPoint(runtime, thresholds, None, promise, measured))
     return points
 
 

@@ -38,23 +38,35 @@ def save_cascade(cascade: "Cascade", out: File) -> None:
             described = Description(
                 labels=cascade.classes,
                 max_length=cascade.max_length,
-                members=save_tokenizers(cascade.tokenizers, draft),
+                members=save_tokenizers(cascade.tokenizers, cascade.temperatures, draft),
                 points=[],
             )
         replace(described, points=cascade.points).save(draft)
 
 
-def save_tokenizers(tokenizers: list["PreTrainedTokenizerBase"], folder: Path) -> list[SavedMember]:
-    """Writes the tokenizers of member-1, member-2...: to the folder itself if all are equal."""
+def save_tokenizers(
+    tokenizers: list["PreTrainedTokenizerBase"], temperatures: list[float], folder: Path
+) -> list[SavedMember]:
+    """Writes the tokenizers of member-1, member-2...: to the folder itself if all are equal.
+
+    temperatures: of the members
+    """
     shared = len({describe_tokenizer(tokenizer) for tokenizer in tokenizers}) == 1
     members = []
-    for number, tokenizer in enumerate(tokenizers, 1):
+    pairs = zip(tokenizers, temperatures, strict=True)
+    for number, (tokenizer, temperature) in enumerate(pairs, 1):
         name = f"member-{number}"
         place = "." if shared else name
         if not shared or number == 1:
             tokenizer.save_pretrained(folder / place)
         members.append(
-            SavedMember(name, place, int(tokenizer.pad_token_id), tokenizer.model_input_names)
+            SavedMember(
+                folder=name,
+                tokenizer=place,
+                padding=int(tokenizer.pad_token_id),
+                inputs=tokenizer.model_input_names,
+                temperature=temperature,
+            )
         )
     return members
 

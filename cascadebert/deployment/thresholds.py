@@ -12,13 +12,11 @@ from cascadebert.deployment.folder import OperatingPoint
 from cascadebert.deployment.given import is_count
 from cascadebert.encoders.loading import count_layer_flops
 from cascadebert.evaluation.choice import sweep
-from cascadebert.systems.exits import CONFIDENCES, first_confident
+from cascadebert.evaluation.promises import certify_threshold
+from cascadebert.systems.exits import CONFIDENCES
 
 if TYPE_CHECKING:
     from cascadebert.deployment.cascade import Cascade
-
-STAKES = 20  # fractions of the largest stake that `bound_chance` bets
-STEPS = 200  # thresholds that `certify_threshold` tries at most
 
 
 def fit_thresholds(
@@ -122,7 +120,7 @@ def choose_for_loss(dev: Predictions, max_loss: float) -> list[float]:
     """The fastest thresholds with which the cascade loses at most `max_loss` on these texts.
 
     max_loss: of accuracy, as a share, against the last member
-    Promises nothing of other texts; `certify_threshold` does.
+    Promises nothing of other texts; `promises.certify_threshold` does.
     """
     swept = sweep(dev, CONFIDENCES, "accuracy", _full_cost(dev))
     full = 100 * np.mean(dev.predicted[:, -1] == dev.labels)
@@ -130,49 +128,6 @@ def choose_for_loss(dev: Predictions, max_loss: float) -> list[float]:
     # Where no text leaves early, nothing is lost: a threshold of 1 is among the knobs.
     best = int(np.where(kept, swept.speedups, 0).argmax())
     return np.atleast_1d(swept.knobs[best]).tolist()
-
-
-def certify_threshold(dev: Predictions, max_loss: float, delta: float) -> float:
-    """The lowest threshold, the same for all members, that keeps a promise on new texts.
-
-    The promise: with a probability of at least 1 - delta over the draw of these texts, the expected
-    accuracy of the cascade is at most `max_loss` below that of its last member. The texts must be a
-    random sample of those to come, and have been in no training.
-
-    Learn then Test (Angelopoulos et al. 2021) by fixed-sequence testing: a sequence of thresholds,
-    fixed before any text is seen, is tested from the safest on. The first that fails ends it, so
-    that no correction for many tests is needed. Each test is `bound_chance`. Returns 1, with which
-    no text leaves early, if not even the safest threshold passes.
-    """
-    confidence = dev.confidence
-    right = dev.predicted == dev.labels[:, None]
-    rows = np.arange(len(right))
-    classes = dev.logits.shape[-1]
-    certified = 1.0
-    for threshold in 1 - np.geomspace(1e-4, 1 - 1 / classes, STEPS):
-        answered = right[rows, first_confident(confidence, threshold)]
-        losses = right[:, -1].astype(int) - answered
-        if bound_chance(losses, max_loss) > delta:
-            break
-        certified = float(threshold)
-    return certified
-
-
-def bound_chance(losses: np.ndarray, most: float) -> float:
-    """A p-value, valid for any number of texts, of "the expected loss is above `most`".
-
-    losses: -1, 0 or 1, `[texts]`: right answers that the cascade gains and loses
-    most:   in [0, 1)
-
-    A bettor stakes on small losses: a loss multiplies the capital by 1 + stake * (most - loss). If
-    the expected loss is above `most`, no stake is expected to gain, so that the capital exceeds
-    1 / p with a probability of at most p (Markov). The capital is the mean over several stakes
-    (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting").
-    """
-    counts = np.array([(losses == value).sum() for value in (-1, 0, 1)])
-    stakes = np.linspace(0, 1 / (1 - most), STAKES + 2)[1:-1]
-    growth = np.log1p(stakes[:, None] * (most - np.array([-1, 0, 1]))) @ counts
-    return float(np.exp(min(0.0, np.log(STAKES) - np.logaddexp.reduce(growth))))
 
 
 def _full_cost(dev: Predictions) -> float:

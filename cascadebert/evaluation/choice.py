@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -90,6 +90,10 @@ class SystemPredictions:
                 -> split name -> Predictions. Every replicate has the split "dev"; a split has the
                 same examples everywhere.
     full_cost:  cost of the reference model, in the unit of the predictions' costs
+    full_milliseconds: mean time of a text in the reference model, where costs are measured times;
+                       else NaN
+    temperatures: candidate -> the temperatures of each replicate's exits, `[replicates][exits]`, if
+                  its logits were scaled; else nothing
     """
 
     task: str
@@ -98,6 +102,8 @@ class SystemPredictions:
     metric: str
     full_cost: float
     candidates: dict[str, list[dict[str, Predictions]]]
+    full_milliseconds: float = np.nan
+    temperatures: dict[str, list[list[float]]] = field(default_factory=dict)
 
     def __post_init__(self):
         first = {}
@@ -170,12 +176,15 @@ class Choice:
     knobs:            target speed-up -> the nearest knob of each replicate, as a deployed system
                       uses it; NaN if the rule has none
     mixtures:         target speed-up -> the mixture of each replicate, which tables compare
+    temperatures:     of each replicate's exits, `[replicates][exits]`, by which a deployed system
+                      divides its logits; empty without temperature scaling
     """
 
     candidate: str
     candidate_scores: dict[str, float]
     knobs: dict[float, list[Knob]]
     mixtures: dict[float, list[Mixture]]
+    temperatures: list[list[float]] = field(default_factory=list)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes JSON, where null stands for NaN."""
@@ -275,4 +284,5 @@ def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
         scores,
         knobs={target: [swept.nearest(target).slower for swept in sweeps] for target in targets},
         mixtures=mixtures[best],
+        temperatures=system.temperatures.get(best, []),
     )

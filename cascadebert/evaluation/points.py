@@ -20,10 +20,10 @@ from cascadebert.evaluation.mixing import Emission, Mixture, hold
 from cascadebert.systems.exits import ExitRule
 
 CURVE_POINTS = 25
-CURVE = "task system split target_speedup speedup score low high knob"
+CURVE = "task system split target_speedup speedup score low high knob leaving milliseconds"
 POINTS = (
     "task system split target_speedup speedup metric score low high n replicates candidate knob "
-    "note undertrained majority"
+    "note undertrained majority leaving milliseconds"
 )
 NOT_RUN = "not run"
 
@@ -37,9 +37,11 @@ def measure_operating_points(
     """Score and speed-up at the targets of the choice, a row for each split and target.
 
     score, speedup and knob are means over replicates and over the coin that mixes two knobs;
-    several thresholds are joined by spaces. low and high bound the 95% interval of the score. If
-    the target lies beyond the slowest or the fastest knob on dev, score and speedup are NaN and the
-    note gives the nearest speed-up. A system without a knob has one speed-up. It gets a row for the
+    several thresholds are joined by spaces. low and high bound the 95% interval of the score.
+    leaving is the share of the examples that leaves at each exit, joined by spaces. milliseconds is
+    the mean time of a text, NaN unless costs are measured times. If the target lies beyond the
+    slowest or the fastest knob on dev, score and speedup are NaN and the note gives the nearest
+    speed-up. A system without a knob has one speed-up. It gets a row for the
     nearest target only, if this target is within the `tolerance` (relative).
     `measures.mark_undertrained` fills the column `undertrained`, `add_majority` the column
     `majority`. Returns POINTS.
@@ -202,10 +204,10 @@ def _score_mixtures(
     mixtures_at: Sequence[Sequence[Mixture]],
     resampling: Resampling,
 ) -> list[dict[str, float | str]]:
-    """score, speedup, low, high and knob for each entry of mixtures_at, `[points][replicates]`."""
+    """The measured columns for each entry of mixtures_at, `[points][replicates]`."""
     if not len(mixtures_at):
         return []
-    system = chosen.system
+    system, exits = chosen.system, len(chosen.predictions(split)[0].costs)
     emissions = [system.emit(chosen.choice.candidate, split, each) for each in mixtures_at]
     scores, low, high = estimate(
         [(build_point_statistic(emissions, system, split), len(chosen.predictions(split)))],
@@ -220,6 +222,10 @@ def _score_mixtures(
             "low": low[i],
             "high": high[i],
             "knob": _format_knob(np.mean([each.mean_knob for each in mixtures_at[i]], axis=0)),
+            "leaving": " ".join(
+                f"{share:.4f}" for share in emission.leaving(exits).mean(axis=(1, 2))
+            ),
+            "milliseconds": float(np.mean(system.full_milliseconds / emission.speedups)),
         }
         for i, emission in enumerate(emissions)
     ]

@@ -14,6 +14,7 @@ from cascadebert.data.task import DEV, Task
 from cascadebert.encoders.loading import find_shape
 from cascadebert.evaluation.choice import SystemPredictions
 from cascadebert.evaluation.evidence import Roles
+from cascadebert.evaluation.temperature import fit_temperatures, scale_logits
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.systems.method import Run
 
@@ -26,6 +27,7 @@ def load_system(
     splits: Sequence[str] | None = None,
     place: str = "",
     times: str | os.PathLike | None = None,
+    scaled: bool | None = None,
 ) -> SystemPredictions:
     """A system's candidates on the development split and on other splits of a task.
 
@@ -34,34 +36,49 @@ def load_system(
     place:       subfolder of each run's folder; PROBES for the linear probes' logits
     times:       the experiment's folder times/, if costs are measured times: the cost of an exit is
                  then its time, in units of a layer of the full model
+    scaled:      whether logits are divided by temperatures that the development split chooses;
+                 default: as the experiment says
     """
     system = experiment.systems[key]
     layers = find_shape(experiment.reference).num_hidden_layers
     wanted = {DEV, *(task.scored_splits if splits is None else splits)}
+    full = np.nan if times is None else _read_times(times, task, experiment.full_run)[-1]
 
     def load(runs: Sequence[Run], replicate: int, split: str) -> Predictions:
         folders = [Path(predictions, task.name, run.name, f"seed{replicate}") for run in runs]
         files = [folder / place / f"{split}.npz" for folder in folders]
         found = list(map(Predictions.load, files))
         if times is not None:
-            full = _read_times(times, task, experiment.full_run)[-1] / layers
-            costs = [_read_times(times, task, run) / full for run in runs]
+            costs = [_read_times(times, task, run) / (full / layers) for run in runs]
             found = [replace(each, costs=cost) for each, cost in zip(found, costs, strict=True)]
         return reduce(Predictions.followed_by, found)
 
+    if scaled is None:
+        scaled = experiment.config["evaluation"]["temperature"]
+    candidates: dict[str, list[dict[str, Predictions]]] = {}
+    temperatures: dict[str, list[list[float]]] = {}
+    for candidate in system.candidates:
+        replicates = [
+            {split: load(candidate.runs, replicate, split) for split in wanted}
+            for replicate in experiment.replicates
+        ]
+        if scaled:
+            fitted = [fit_temperatures(splits[DEV]).tolist() for splits in replicates]
+            temperatures[candidate.name] = fitted
+            replicates = [
+                {split: scale_logits(each, of) for split, each in splits.items()}
+                for splits, of in zip(replicates, fitted, strict=True)
+            ]
+        candidates[candidate.name] = replicates
     return SystemPredictions(
         task=task.name,
         system=key,
         rule=system.rule,
         metric=task.metric,
         full_cost=layers,
-        candidates={
-            candidate.name: [
-                {split: load(candidate.runs, replicate, split) for split in wanted}
-                for replicate in experiment.replicates
-            ]
-            for candidate in system.candidates
-        },
+        candidates=candidates,
+        full_milliseconds=full,
+        temperatures=temperatures,
     )
 
 

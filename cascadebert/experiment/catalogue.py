@@ -9,6 +9,7 @@ from typing import Any
 from cascadebert.data.load import list_labels
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.experiment.extent import Extent
+from cascadebert.systems.exits import CONFIDENCES
 from cascadebert.systems.method import Run
 
 # In the order of the report.
@@ -23,6 +24,8 @@ TABLES = {
     "table7_fastbert": "7: against FastBERT",
     "appendix_c": "C: one more model, expected and measured",
     "classes": "F1 of each class, where there are more than two",
+    "temperature": "DIS and ECE with and without temperature scaling",
+    "promises": "Promised and realised loss of the cascades",
     "probes": "Every exit beside a linear probe: is it trained to the end?",
     "claims": "The paper's claims, one by one",
     "provenance": "what the results were made from and by",
@@ -71,6 +74,10 @@ class Catalogue:
             left_out.update(OF_DAR)
         if not self.multiclass_tasks:
             left_out.add("classes")
+        if not self.experiment.config["evaluation"]["temperature"]:
+            left_out.add("temperature")
+        if not self.cascades:
+            left_out.add("promises")
         if self.claimed == [self.experiment.config["proposed"]]:
             left_out.add("claims")
         return {table: label for table, label in TABLES.items() if table not in left_out}
@@ -120,6 +127,13 @@ class Catalogue:
         """The pairs of `Experiment.ablations` that were run on at least one task."""
         pairs = self.experiment.ablations.items()
         return {full: without for full, without in pairs if self.tasks_with([full, without])}
+
+    @cached_property
+    def cascades(self) -> list[str]:
+        """Cascades that leave by the confidence of their members and were run on some task."""
+        systems = self.experiment.systems.items()
+        cascades = [key for key, system in systems if system.rule is CONFIDENCES]
+        return [key for key in cascades if self.tasks_with([key])]
 
     @cached_property
     def ablated(self) -> list[str]:

@@ -36,7 +36,7 @@ WORKFLOW = (  # the files that a run needs, beside the Snakefile
     "report/*.rst",
     "config/*.yaml",
 )
-CODE = ("**/*.py", "**/*.csv")  # in the library
+CODE = ("**/*.py", "**/*.csv", "**/*.html", "**/*.js")  # in the library
 
 
 def write_crate(record: dict, results: File, made: Iterable[File], out: File) -> None:
@@ -44,7 +44,7 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
 
     record:  the experiment's provenance.json (`provenance.collect_provenance`)
     results: results/<experiment>
-    made:    tables, figures and pages in this folder
+    made:    tables, figures and pages in this folder, or folders of them
     out:     a path that ends in .crate.zip, the ending that WorkflowHub asks for
     """
     name = record["experiment"]
@@ -75,7 +75,7 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
         about = {"@type": "CreativeWork", "name": title, "version": version}
         crate.root_dataset.append_to("conformsTo", crate.add(ContextEntity(crate, link, about)))
 
-    results, paths = Path(results), list(map(Path, made))
+    results, paths = Path(results), list(chain.from_iterable(map(_list_files, made)))
     read = [
         _add_file(crate, results / "config.yaml", _place_result(results / "config.yaml", results))
     ]
@@ -101,6 +101,12 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
 def _name_version(code: dict) -> str:
     """The commit, unless files were changed since; then the digest of the library."""
     return code["commit"] if code["commit"] and not code["changed"] else code["library"]
+
+
+def _list_files(path: File) -> list[Path]:
+    """A file, or the files of a folder without those that Snakemake hides there."""
+    path = Path(path)
+    return sorted(path.glob("[!.]*")) if path.is_dir() else [path]
 
 
 def _place_result(path: Path, results: Path) -> Path:

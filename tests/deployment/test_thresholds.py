@@ -9,7 +9,7 @@ from scipy.stats import binom
 from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.cascade import Cascade
-from cascadebert.deployment.thresholds import bound_chance, certify_threshold
+from cascadebert.evaluation.promises import bound_chance, certify_threshold
 from cascadebert.systems.exits import first_confident
 
 

@@ -84,10 +84,22 @@ def test_scores_are_means_over_replicates_with_their_own_knobs(metric):
 def test_columns_are_the_contract():
     names = (
         "task system split target_speedup speedup metric score low high n replicates candidate "
-        "knob note undertrained majority"
+        "knob note undertrained majority leaving milliseconds"
     )
     for one in (system(CONFIDENCE, (2, 14)), system(LAST, (8,)), system(PATIENCE, LAYERS)):
         assert list(points(one)) == names.split()
+
+
+def test_the_shares_that_leave_are_those_of_the_speedup():
+    one = system(CONFIDENCE, (2, 8, 14))
+    one = replace(one, full_milliseconds=6.0)
+    curve = trace_curve(chosen(one), ["test"], Resampling(0, 100))
+    for row in curve.itertuples():
+        shares = [float(share) for share in row.leaving.split()]
+        assert sum(shares) == pytest.approx(1, abs=2e-4)
+        assert row.milliseconds == pytest.approx(np.dot(shares, (2, 8, 14)) / 12 * 6.0, abs=1e-3)
+    assert curve["leaving"].nunique() > 10
+    assert points(system(LAST, (6,)))["milliseconds"].isna().all()
 
 
 def test_interval_of_f1_is_that_of_resampling_by_hand():
@@ -161,7 +173,7 @@ def test_same_input_same_tables(rule):
 def test_curve_spans_all_speedups(rule, costs, span):
     one = system(rule, costs)
     table = trace_curve(chosen(one), SPLITS, Resampling(0))
-    names = "task system split target_speedup speedup score low high knob"
+    names = "task system split target_speedup speedup score low high knob leaving milliseconds"
     assert list(table) == names.split()
     assert table["split"].tolist() == [s for s in SPLITS for _ in range(len(table) // 2)]
     for split, rows in table.groupby("split"):

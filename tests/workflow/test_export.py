@@ -1,22 +1,30 @@
-"""The cascade of a finished experiment, exported: it answers as the experiment computed."""
+"""The cascade of a finished experiment, exported: it answers as the experiment computed.
+
+The experiment scales its confidences by temperatures, so that what is exported has to, as well.
+"""
 
 import json
+import re
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from cascadebert.commands.main import main
 from cascadebert.core.errors import UserError
 from cascadebert.data.task import Task
+from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.finished import find_cascade
 from cascadebert.deployment.folder import Description
 from cascadebert.deployment.measuring import load_stored
 from cascadebert.deployment.packing import export_cascade
+from cascadebert.evaluation.temperature import fit_temperatures
 from cascadebert.systems.exits import CONFIDENCES
-from tests.workflow.command import ROOT
+from tests.workflow.command import ROOT, snakemake
+from tests.workflow.conftest import copy
 
 # Serving needs none of these; None in sys.modules makes an import fail.
 SERVE = """if True:
@@ -34,16 +42,64 @@ SERVE = """if True:
 
 
 @pytest.fixture(scope="module")
-def exported(finished, tmp_path_factory):
+def scaled(finished, tmp_path_factory):
+    """The results with `evaluation.temperature`; nothing is trained for them."""
+    folder = copy(finished, tmp_path_factory.mktemp("scaled") / "finished")
+    path = folder / "small.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["evaluation"]["temperature"] = True
+    path.write_text(yaml.safe_dump(config))
+    target = "results/small/tables/temperature.html"
+    result = snakemake(folder, target, "--configfile", str(path))
+    assert result.returncode == 0, result.stderr
+    jobs = re.findall(r"^(\w+) +\d+$", result.stderr + result.stdout, re.M)
+    assert set(jobs) <= {"evaluate", "temperature", "total"}
+    return folder / "results/small"
+
+
+@pytest.fixture(scope="module")
+def exported(scaled, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "cascade"
-    export_cascade(finished / "results/small", "cascadebert", folder)
+    export_cascade(scaled, "cascadebert", folder)
     return folder
 
 
+def test_the_experiment_chooses_its_thresholds_on_scaled_confidences(finished, scaled):
+    of, plain = (
+        find_cascade(results, "words", "cascadebert")
+        for results in (scaled, finished / "results/small")
+    )
+    assert plain.temperatures == [1.0, 1.0]
+    assert of.temperatures == fit_temperatures(load_stored(plain, "dev")).tolist()
+    assert abs(np.log(of.temperatures)).max() > 0.05
+    assert of.thresholds != plain.thresholds
+    table = pd.read_csv(scaled / "tables/temperature.csv")
+    ece = table[table["measure"] == "ece"].set_index(["system", "exit"])
+    for results, column in ((scaled, "scaled"), (finished / "results/small", "unscaled")):
+        exits = pd.read_csv(results / "evaluation/words/exits.csv")
+        stated = exits[exits["measure"] == "ece"].set_index(["system", "exit"])["score"]
+        assert len(stated) == len(ece)
+        for place, value in stated.items():
+            if of.runs == plain.runs or place[0] != "cascadebert":
+                assert ece.loc[place, column] == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("load", ["from_results", "from_pretrained"])
+def test_its_probabilities_are_the_scaled_ones(scaled, exported, load):
+    if load == "from_results":
+        cascade = Cascade.from_results(scaled, "words", "cascadebert", speedup=2)
+    else:
+        cascade = Cascade.from_pretrained(exported, runtime="onnx", speedup=2)
+    found = find_cascade(scaled, "words", "cascadebert")
+    texts = Task.load(scaled / "data/words").splits["dev"]["text"].tolist()
+    stored = load_stored(found, "dev").probabilities
+    assert np.allclose(cascade.compute_all(texts), stored, atol=1e-4)
+
+
 @pytest.mark.parametrize("runtime", ["torch", "onnx", "onnx-int8"])
-def test_a_fresh_process_answers_as_the_experiment_computed(finished, exported, runtime, tmp_path):
-    found = find_cascade(finished / "results/small", "words", "cascadebert")
-    data = Task.load(finished / "results/small/data/words")
+def test_a_fresh_process_answers_as_the_experiment_computed(scaled, exported, runtime, tmp_path):
+    found = find_cascade(scaled, "words", "cascadebert")
+    data = Task.load(scaled / "data/words")
     stored = load_stored(found, "test")
     (tmp_path / "texts.json").write_text(json.dumps(data.splits["test"]["text"].tolist()))
     command = [sys.executable, "-c", SERVE, runtime, exported, tmp_path / "texts.json"]
@@ -75,11 +131,21 @@ def test_its_model_card_says_what_was_measured(exported):
     front = yaml.safe_load(card.split("---")[1])
     assert front["pipeline_tag"] == "text-classification"
     described = Description.load(exported)
-    assert len(described.points) == 6
+    assert [point.target for point in described.points].count(None) == 9  # promises
+    assert len(described.points) == 6 + 9
     for point in described.points:
         of = point.measured["test"]
+        if point.promise:
+            promised = f"| {100 * point.promise['max_loss']:g} |"
+            loss = f"{of['loss']:.1f} ({of['low']:.1f} to {of['high']:.1f}) | {of['speedup']:.2f}x"
+            threshold = f"{point.thresholds[0]:.4f}" if point.thresholds[0] < 1 else "none keeps it"
+            assert f"| {point.runtime} {promised} {threshold} | {loss} |" in card
+            assert of["loss"] == pytest.approx(of["full_score"] - of["score"])
+            continue
         assert f"{of['score']:.1f} ({of['low']:.1f} to {of['high']:.1f})" in card
     assert (exported / "tradeoff.png").stat().st_size > 5000
+    temperatures = ", ".join(f"{member.temperature:.3f}" for member in described.members)
+    assert f"the temperatures that the development split chose ({temperatures})" in card
     assert described.about["columns"] == {"text": "text"}
     assert described.about["sha256"][0]["model.safetensors"] in card
 

@@ -1,0 +1,115 @@
+"""Temperature scaling (Guo et al. 2017): one number for each exit makes confidence honest."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from cascadebert.data.predictions import Predictions
+from cascadebert.evaluation.choice import ChosenSystem
+from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
+from cascadebert.evaluation.metrics import difficulty_inversion_score, expected_calibration_error
+
+LARGEST = 20.0  # a temperature lies between 1 / LARGEST and LARGEST
+MEASURES = ("dis", "ece")
+TEMPERATURES = (
+    "task system split exit cost temperature measure unscaled scaled difference low high n "
+    "replicates"
+)
+
+
+def fit_temperatures(dev: Predictions) -> np.ndarray:
+    """The temperature of each exit with the smallest negative log-likelihood, float64 `[exits]`.
+
+    Logits are divided by it. dev: predictions of the development split, with gold labels
+    """
+
+    def fit(logits: np.ndarray) -> float:
+        def measure_nll(log_temperature: float) -> float:
+            chances = log_softmax(logits / np.exp(log_temperature), axis=-1)
+            return float(-chances[np.arange(len(logits)), dev.labels].mean())
+
+        ends = -np.log(LARGEST), np.log(LARGEST)
+        return float(np.exp(minimize_scalar(measure_nll, bounds=ends, method="bounded").x))
+
+    return np.array([fit(of_exit.astype(np.float64)) for of_exit in dev.logits.swapaxes(0, 1)])
+
+
+def scale_logits(predictions: Predictions, temperatures: Sequence[float]) -> Predictions:
+    """The predictions with the logits of each exit divided by its temperature, `[exits]`.
+
+    No exit changes its most probable label.
+    """
+    divisors = np.asarray(temperatures, dtype=np.float64)[:, None]
+    return replace(predictions, logits=predictions.logits / divisors)
+
+
+def compare_calibration(
+    scaled: ChosenSystem, unscaled: ChosenSystem, splits: Sequence[str], resampling: Resampling
+) -> pd.DataFrame:
+    """DIS and ECE of each exit with and without temperature scaling, in percent.
+
+    scaled, unscaled: the same system and choice
+
+    difference is scaled less unscaled; low and high bound its 95% interval, paired over examples.
+    Values are means over replicates, as is the temperature. With two classes, DIS stays: scaling
+    keeps the order of the examples. Returns TEMPERATURES; exits are numbered from 1.
+    """
+    system = scaled.system
+    temperatures = np.mean(system.temperatures[scaled.choice.candidate], axis=0)
+    rows = []
+    for split in splits:
+        arms = [
+            (_build_statistic(of.predictions(split)), len(of.predictions(split)))
+            for of in (scaled, unscaled)
+        ]
+        n = len(system.labels(split))
+        derived = resampling.derive("temperature", system.task, split)
+        difference, low, high = estimate(arms, n, derived)
+        with_, without = (np.nanmean(arm(np.ones((1, n))), axis=(-2, -1)) for arm, _ in arms)
+        for exit, cost in enumerate(scaled.predictions(split)[0].costs):
+            for m, measure in enumerate(MEASURES):
+                rows.append(
+                    {
+                        "task": system.task,
+                        "system": system.system,
+                        "split": split,
+                        "exit": exit + 1,
+                        "cost": cost,
+                        "temperature": temperatures[exit],
+                        "measure": measure,
+                        "unscaled": without[m, exit],
+                        "scaled": with_[m, exit],
+                        "difference": difference[m, exit],
+                        "low": low[m, exit],
+                        "high": high[m, exit],
+                        "n": n,
+                        "replicates": len(scaled.predictions(split)),
+                    }
+                )
+    return pd.DataFrame(rows, columns=TEMPERATURES.split())
+
+
+def _build_statistic(replicates: Sequence[Predictions]) -> WeightedStatistic:
+    """weights -> MEASURES in percent, `[measures, exits, replicates, resamples]`."""
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        return np.stack([_weigh(each, weights) for each in replicates], axis=-2)
+
+    return measure
+
+
+def _weigh(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
+    """`[measures, exits, resamples]`."""
+    correct = predictions.predicted == predictions.labels[:, None]
+    values = [
+        [
+            difficulty_inversion_score(confidence, right, weights),
+            expected_calibration_error(confidence, right, weights=weights),
+        ]
+        for confidence, right in zip(predictions.confidence.T, correct.T, strict=True)
+    ]
+    return 100 * np.array(values).swapaxes(0, 1)

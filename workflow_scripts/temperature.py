@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from frames import frames
+from job import job
+
+from cascadebert.reporting.temperature_table import table_temperature
+from cascadebert.reporting.typeset import write_table
+
+with job(snakemake):
+    [temperatures] = frames(snakemake, "temperature")
+    made = table_temperature(temperatures, snakemake.params.titles)
+    write_table(*made, Path(snakemake.output.table).with_suffix(""))
