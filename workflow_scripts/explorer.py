@@ -19,12 +19,11 @@ with job(snakemake):
         cost=params.cost,
         proposed=params.proposed,
     )
-    places = sum(len(task.scored_splits) for task in tasks)
     examples = {}
     for task in tasks:
         chosen = load_chosen(snakemake, task)
         for split in task.scored_splits:
-            examples[task.name, split] = collect_examples(scene, task, chosen, split, places)
+            examples[task.name, split] = collect_examples(scene, task, chosen, split)
     curves, points, exits = frames(snakemake, "curves", "operating_points", "exits")
     page = write_explorer(scene, curves, points, exits, examples)
     with replacing(snakemake.output.page) as draft:

@@ -1,10 +1,13 @@
 """One page on which a reader explores an experiment: curves, thresholds, exits and examples.
 
-The page is one file that loads nothing: data, chart and the library that draws the chart are in it.
+The page is one file that loads nothing: data, chart and the library that draws the chart are in it,
+compressed.
 page.html is its frame, page.js what moves on it.
 """
 
+import gzip
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -21,9 +24,10 @@ from cascadebert.reporting.explorer.chart import bundle_library, draw_chart
 from cascadebert.reporting.grid import METRICS, Place, list_columns, restore_text
 from cascadebert.reporting.wording import format_interval
 
-EXAMPLES = 500  # of a place, if there are few places
-ALL_EXAMPLES = 2000  # of all places together: the page stays below 5 MB
+EXAMPLES = 500  # of a place, if the page has room for them
 LONGEST = 400  # characters of a text
+# Snakemake's report holds the page as a data URL, in base64. Chromium opens none above 2 MiB.
+LARGEST = 1_500_000  # bytes of the page
 BEYOND = 1.5  # the slider ends at this multiple of the largest target
 
 
@@ -55,7 +59,7 @@ def write_explorer(
     exits: pd.DataFrame,
     examples: Mapping[Place, Mapping[str, Any]],
 ) -> str:
-    """The page as HTML.
+    """The page as HTML. It leaves out examples, of all places alike, until it has at most LARGEST.
 
     curves, points: `points.trace_curve` and `points.measure_operating_points` of all tasks
     exits:          `measures.measure_exits` of all tasks
@@ -92,25 +96,23 @@ def write_explorer(
     single = [scene.titles[system] for system in shown if sizes.get(system, 0) == 1]
     chart = draw_chart(movable, single, data["range"])
     folder = files(__name__)
-    return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
-        experiment=escape(scene.experiment),
-        data=_write_json(data),
-        chart=_write_json(chart),
-        # Only the end of its element could be misread in a script.
-        library=bundle_library().replace("</script", "<\\/script"),
-        script=(folder / "page.js").read_text(encoding="utf-8"),
-    )
+    frame = Template((folder / "page.html").read_text(encoding="utf-8"))
+    script = (folder / "page.js").read_text(encoding="utf-8")
+    library, name = _pack(bundle_library()), escape(scene.experiment)
+    while True:
+        packed = _pack(json.dumps({"data": data, "chart": chart}, allow_nan=False))
+        page = frame.substitute(experiment=name, packed=packed, library=library, script=script)
+        if len(page.encode()) <= LARGEST or not any(place["examples"] for place in places):
+            return page
+        for place in places:
+            place["examples"] = place["examples"][: len(place["examples"]) // 2]
 
 
 def collect_examples(
-    scene: Scene, task: Task, chosen: Mapping[str, ChosenSystem], split: str, places: int
+    scene: Scene, task: Task, chosen: Mapping[str, ChosenSystem], split: str
 ) -> dict[str, Any]:
-    """The examples of a split on which systems disagree most, and the names of the labels.
-
-    places: the number of tasks and splits that share the page
-    """
-    most = min(EXAMPLES, ALL_EXAMPLES // places)
-    found = find_disagreements(chosen, split, most)
+    """The examples of a split on which systems disagree most, and the names of the labels."""
+    found = find_disagreements(chosen, split, EXAMPLES)
     table = task.splits[split].iloc[found.rows]
     right = seeds = None
     if scene.proposed in chosen:
@@ -213,7 +215,6 @@ def _round(value: Any) -> Any:
     return None if pd.isna(value) else round(value, 4)
 
 
-def _write_json(value: Any) -> str:
-    """JSON that ends no script element that it is in."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+def _pack(text: str) -> str:
+    """Compressed, in base64; `unpack` of page.js reads it."""
+    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()

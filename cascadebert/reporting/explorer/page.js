@@ -1,9 +1,14 @@
-"use strict";
 // What moves on the page. All numbers come from the data that the page holds; see __init__.py.
 
 const find = (id) => document.getElementById(id);
-const read = (id) => JSON.parse(find(id).textContent);
-const data = read("data");
+
+async function unpack(id) {
+  const bytes = Uint8Array.from(atob(find(id).textContent), (letter) => letter.charCodeAt(0));
+  const unzipped = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(unzipped).text();
+}
+
+const { data, chart } = JSON.parse(await unpack("packed"));
 const systems = new Map(data.systems.map((system) => [system.key, system]));
 const PAGE = 50; // rows of examples that are shown at first, and more at each request
 const inLayers = data.cost === "layers";
@@ -217,7 +222,7 @@ function recall() {
   if (Number(speedup) > 0) find("speedup").value = speedup;
 }
 
-function start() {
+async function start() {
   const slider = find("speedup");
   slider.min = Math.ceil(20 * data.range[0] - 1e-9) / 20;
   slider.max = Math.floor(20 * data.range[1] + 1e-9) / 20;
@@ -234,17 +239,16 @@ function start() {
   for (const form of document.forms)
     form.addEventListener("submit", (event) => event.preventDefault());
   drawPlace();
-  const specification = read("specification");
+  document.head.append(make("script", await unpack("library"))); // it sets vegaEmbed
   const columns = Math.max(1, Math.floor(find("chart").clientWidth / 200));
-  specification.config = { ...specification.config, legend: { columns, labelFontSize: 12 } };
-  vegaEmbed("#chart", specification, {
+  chart.config = { ...chart.config, legend: { columns, labelFontSize: 12 } };
+  const embedded = await vegaEmbed("#chart", chart, {
     renderer: "svg",
     actions: { export: true, source: false, compiled: false, editor: false },
     downloadFileName: `${data.experiment}-explorer`,
-  }).then((embedded) => {
-    view = embedded.view;
-    drawPlace();
   });
+  view = embedded.view;
+  drawPlace();
 }
 
-start();
+await start();
