@@ -108,6 +108,7 @@ def test_where_nothing_tries_dar_nothing_asks_about_it(made):
         "curve_scores",
         "classes",
         "probes",
+        "promises",
         "provenance",
     }
     assert {path.stem for path in (results / "figures").iterdir()} == {"figure_tradeoff"}

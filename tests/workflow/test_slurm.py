@@ -43,7 +43,7 @@ def test_jobs_lost_on_a_cluster_end_with_the_bytes_of_the_local_run(
     command += ["--profile", str(ROOT / "profiles" / "slurm")]
     # This Slurm keeps no accounts, and its jobs take seconds.
     command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks"]
-    command += ["1", "--latency-wait", "5"]
+    command += ["5", "--latency-wait", "5"]
     with (tmp_path / "log.txt").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:

@@ -73,6 +73,8 @@ def serve(path: str) -> None:
         if os.fork() == 0:
             server.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # A shell lets what it starts in the background ignore Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             answer(connection, python)
         connection.close()
 
