@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
 from cascadebert.data.task import Task
@@ -88,6 +89,8 @@ class Bench:
     def __init__(self, results: Path, threads: int):
         self.results, self.threads = results, threads
         self.experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
+        if self.experiment.config["evaluation"]["temperature"]:
+            raise UserError("the bench does not scale confidences: evaluation.temperature is true")
         self.task = Task.load(results / "data" / next(iter(self.experiment.tasks)))
         self.max_length = self.experiment.config["training"]["max_length"]
         self.folder = results / "performance"
