@@ -17,7 +17,7 @@ from cascadebert.evaluation.points import (
     trace_curve,
 )
 from cascadebert.evaluation.promises import measure_promises
-from cascadebert.evaluation.results import load_system
+from cascadebert.evaluation.results import load_system, load_unscaled
 from cascadebert.evaluation.temperature import compare_calibration
 from cascadebert.experiment.configuration import Experiment
 
@@ -32,17 +32,11 @@ with job(snakemake):
     for key, path in zip(params.systems, snakemake.output.choices, strict=True):
         system = load_system(experiment, params.predictions, task, key, times=params.times)
         of_probes = load_system(
-            experiment,
-            params.predictions,
-            task,
-            key,
-            place=PROBES,
-            times=params.times,
-            scaled=False,
+            experiment, params.predictions, task, key, place=PROBES, times=params.times
         )
         choice = choose(system, params.targets)
         if params.temperature:
-            as_they_are = load_system(experiment, params.predictions, task, key, scaled=False)
+            as_they_are = load_unscaled(experiment, params.predictions, task, key)
             unscaled[key] = ChosenSystem(as_they_are, choice)
         choice.save(path)
         chosen[key], probes[key] = ChosenSystem(system, choice), ChosenSystem(of_probes, choice)

@@ -14,7 +14,7 @@ from cascadebert.data.task import DEV, Task
 from cascadebert.encoders.loading import find_shape
 from cascadebert.evaluation.choice import SystemPredictions
 from cascadebert.evaluation.evidence import Roles
-from cascadebert.evaluation.temperature import fit_temperatures, scale_logits
+from cascadebert.evaluation.temperature import scale_system
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.systems.method import Run
 
@@ -27,7 +27,25 @@ def load_system(
     splits: Sequence[str] | None = None,
     place: str = "",
     times: str | os.PathLike | None = None,
-    scaled: bool | None = None,
+) -> SystemPredictions:
+    """As `load_unscaled`, with the temperatures that the experiment may ask for.
+
+    Linear probes have none.
+    """
+    system = load_unscaled(experiment, predictions, task, key, splits, place, times)
+    if place or not experiment.config["evaluation"]["temperature"]:
+        return system
+    return scale_system(system)
+
+
+def load_unscaled(
+    experiment: Experiment,
+    predictions: str | os.PathLike,
+    task: Task,
+    key: str,
+    splits: Sequence[str] | None = None,
+    place: str = "",
+    times: str | os.PathLike | None = None,
 ) -> SystemPredictions:
     """A system's candidates on the development split and on other splits of a task.
 
@@ -36,8 +54,6 @@ def load_system(
     place:       subfolder of each run's folder; PROBES for the linear probes' logits
     times:       the experiment's folder times/, if costs are measured times: the cost of an exit is
                  then its time, in units of a layer of the full model
-    scaled:      whether logits are divided by temperatures that the development split chooses;
-                 default: as the experiment says
     """
     system = experiment.systems[key]
     layers = find_shape(experiment.reference).num_hidden_layers
@@ -53,32 +69,20 @@ def load_system(
             found = [replace(each, costs=cost) for each, cost in zip(found, costs, strict=True)]
         return reduce(Predictions.followed_by, found)
 
-    if scaled is None:
-        scaled = experiment.config["evaluation"]["temperature"]
-    candidates: dict[str, list[dict[str, Predictions]]] = {}
-    temperatures: dict[str, list[list[float]]] = {}
-    for candidate in system.candidates:
-        replicates = [
-            {split: load(candidate.runs, replicate, split) for split in wanted}
-            for replicate in experiment.replicates
-        ]
-        if scaled:
-            fitted = [fit_temperatures(splits[DEV]).tolist() for splits in replicates]
-            temperatures[candidate.name] = fitted
-            replicates = [
-                {split: scale_logits(each, of) for split, each in splits.items()}
-                for splits, of in zip(replicates, fitted, strict=True)
-            ]
-        candidates[candidate.name] = replicates
     return SystemPredictions(
         task=task.name,
         system=key,
         rule=system.rule,
         metric=task.metric,
         full_cost=layers,
-        candidates=candidates,
+        candidates={
+            candidate.name: [
+                {split: load(candidate.runs, replicate, split) for split in wanted}
+                for replicate in experiment.replicates
+            ]
+            for candidate in system.candidates
+        },
         full_milliseconds=full,
-        temperatures=temperatures,
     )
 
 

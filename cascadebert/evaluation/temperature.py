@@ -9,7 +9,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from cascadebert.data.predictions import Predictions
-from cascadebert.evaluation.choice import ChosenSystem
+from cascadebert.data.task import DEV
+from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
 from cascadebert.evaluation.metrics import difficulty_inversion_score, expected_calibration_error
 
@@ -45,6 +46,19 @@ def scale_logits(predictions: Predictions, temperatures: Sequence[float]) -> Pre
     """
     divisors = np.asarray(temperatures, dtype=np.float64)[:, None]
     return replace(predictions, logits=predictions.logits / divisors)
+
+
+def scale_system(system: SystemPredictions) -> SystemPredictions:
+    """The system with a temperature for each exit, fitted for each candidate and replicate."""
+    candidates, temperatures = {}, {}
+    for name, replicates in system.candidates.items():
+        fitted = [fit_temperatures(splits[DEV]).tolist() for splits in replicates]
+        temperatures[name] = fitted
+        candidates[name] = [
+            {split: scale_logits(each, of) for split, each in splits.items()}
+            for splits, of in zip(replicates, fitted, strict=True)
+        ]
+    return replace(system, candidates=candidates, temperatures=temperatures)
 
 
 def compare_calibration(
