@@ -10,6 +10,8 @@ from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
 from cascadebert.deployment.folder import Description
 from cascadebert.deployment.members import INT8, TORCH
+from cascadebert.encoders.loading import load_config
+from cascadebert.encoders.pooling import FIRST, MEAN, POOLING
 from cascadebert.evaluation.choice import sweep
 from cascadebert.evaluation.metrics import difficulty_inversion_score, expected_calibration_error
 from cascadebert.evaluation.promises import DELTA
@@ -33,8 +35,7 @@ cascade = Cascade.from_pretrained("{folder}", speedup={speedup:g}, runtime="onnx
 cascade(["a text"]).as_pipeline()  # [{{"label": ..., "score": ...}}]
 ```
 
-`cascadebert predict --model {folder} input.csv output.csv` does the same for files. The members are
-ordinary classifiers: `AutoModelForSequenceClassification.from_pretrained("{folder}/member-1")`.
+`cascadebert predict --model {folder} input.csv output.csv` does the same for files. {members}
 
 ## Score and speed-up
 
@@ -117,6 +118,7 @@ def write_card(
         metric=data.metric,
         figure=FIGURE,
         calibration=_table_calibration(predicted, about["members"], split),
+        members=_describe_members(folder, described),
         scaling=_describe_scaling(described),
         data=_table_data(data),
         max_length=described.max_length,
@@ -171,6 +173,19 @@ def _table_calibration(
             accuracy = 100 * right[:, index].mean()
             rows.append([member, runtime, f"{accuracy:.1f}", f"{100 * ece:.1f}", f"{dis:.3f}"])
     return _table(["member", "runtime", "accuracy (%)", "ECE (%)", "DIS"], rows)
+
+
+def _describe_members(folder: Path, described: Description) -> str:
+    configs = [load_config(folder / member.folder) for member in described.members]
+    if any(getattr(config, POOLING, FIRST) == MEAN for config in configs):
+        return (
+            "Members classify the mean of all\ntokens' states, which "
+            "`AutoModelForSequenceClassification` does not: use `Cascade`, or the ONNX files."
+        )
+    return (
+        "The members are\nordinary classifiers: "
+        '`AutoModelForSequenceClassification.from_pretrained("FOLDER/member-1")`.'
+    )
 
 
 def _describe_scaling(described: Description) -> str:

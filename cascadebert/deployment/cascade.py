@@ -9,20 +9,13 @@ import numpy as np
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
-from cascadebert.data.tokens import TokenizedTexts, encode_texts, make_sorted_batches
 from cascadebert.deployment.answers import Answers
 from cascadebert.deployment.fitting import check_member, share_equal
 from cascadebert.deployment.folder import Description, OperatingPoint, find_folder, load_tokenizers
 from cascadebert.deployment.given import choose, is_count, list_folders, list_texts, spread
-from cascadebert.deployment.members import RUNTIMES, TORCH, Member, OnnxMember, TorchMember
-from cascadebert.encoders.loading import (
-    READS_PAIRS,
-    label_names,
-    list_untrained,
-    load_classifier,
-    load_config,
-    load_tokenizer,
-)
+from cascadebert.deployment.members import RUNTIMES, TORCH, Member, TorchMember, load_member
+from cascadebert.deployment.reader import Reader
+from cascadebert.encoders.loading import READS_PAIRS, label_names, load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -121,7 +114,7 @@ class Cascade:
             raise UserError(
                 "members have thresholds for no speed-up; call fit_thresholds(..., speedup=...)"
             )
-        members = [_load_member(folder, runtime, threads) for folder in listed]
+        members = [load_member(folder, runtime, threads) for folder in listed]
         if max_length is None:
             max_length = min([128, *(member.positions for member in members if member.positions)])
         tokenizers = [load_tokenizer(folder) for folder in listed]
@@ -141,7 +134,7 @@ class Cascade:
     ) -> "Cascade":
         described = Description.load(folder)
         places = [folder / member.folder for member in described.members]
-        members = [_load_member(place, runtime, threads) for place in places]
+        members = [load_member(place, runtime, threads) for place in places]
         tokenizers = load_tokenizers(folder, described)
         points = described.list_points(runtime)
         if speedup is not None:
@@ -293,14 +286,14 @@ class Cascade:
         texts: str | Iterable[str],
         pairs: str | Iterable[str] | None,
         batch_size: int,
-    ) -> "_Reader":
+    ) -> Reader:
         """Checks texts, pairs and batch size."""
         texts = list_texts(texts, "texts")
         pairs = None if pairs is None else list_texts(pairs, "pairs")
         self._check_pairs(len(texts), None if pairs is None else len(pairs))
         if not is_count(batch_size) or batch_size < 1:
             raise UserError(f"batch_size is {batch_size!r}; give a whole number from 1 on")
-        return _Reader(self, texts, pairs, int(batch_size))
+        return Reader(self, texts, pairs, int(batch_size))
 
     def _check_pairs(self, texts: int, pairs: int | None) -> None:
         """Raises UserError unless there are as many pairs as texts where the task has pairs."""
@@ -313,61 +306,3 @@ class Cascade:
             raise UserError("the cascade was trained on pairs of texts; give `pairs`, too")
         if not reads_pairs and pairs is not None:
             raise UserError("the cascade was trained on single texts; give no `pairs`")
-
-
-def _compute_softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns probabilities, float64 `[texts, classes]`; scipy's takes longer than a tokenizer."""
-    with np.errstate(invalid="ignore"):  # the caller tells of what is no number
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True).astype(np.float64))
-        return powers / powers.sum(axis=1, keepdims=True)
-
-
-class _Reader:
-    """The texts of one call. Each tokenizer encodes them once, when a member first needs it."""
-
-    def __init__(
-        self, cascade: Cascade, texts: list[str], pairs: list[str] | None, batch_size: int
-    ):
-        self.cascade, self.texts, self.pairs, self.batch_size = cascade, texts, pairs, batch_size
-        self.encodings: dict[int, TokenizedTexts] = {}  # by tokenizer
-
-    def compute(self, index: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns a member's probabilities `[rows, classes]`, and whether texts are cut `[rows]`.
-
-        Raises UserError if a probability is no number.
-        """
-        tokenizer = self.cascade.tokenizers[index]
-        if id(tokenizer) not in self.encodings:
-            self.encodings[id(tokenizer)] = encode_texts(
-                self.texts, self.pairs, tokenizer, self.cascade.max_length
-            )
-        encoded = self.encodings[id(tokenizer)]
-        found = np.empty((len(rows), len(self.cascade.classes)))
-        for batch in make_sorted_batches(encoded.lengths[rows], self.batch_size):
-            logits = self.cascade.members[index].compute_logits(encoded.pad(rows[batch]))
-            found[batch] = _compute_softmax(logits / self.cascade.temperatures[index])
-        if not np.isfinite(found).all():
-            row = rows[np.flatnonzero(~np.isfinite(found).all(axis=1))[0]]
-            raise UserError(
-                f"member {index + 1} of the cascade gives no number as a probability for "
-                f"texts[{row}]; its weights are damaged, or its training went wrong"
-            )
-        return found, encoded.cut[rows]
-
-
-def _load_member(folder: File, runtime: str, threads: int | None) -> Member:
-    if runtime == TORCH:
-        return TorchMember(_load_fine_tuned(folder))
-    return OnnxMember(folder, runtime, threads)
-
-
-def _load_fine_tuned(folder: File) -> "PreTrainedModel":
-    """Raises UserError if the classifier's head is not in its files."""
-    model = load_classifier(folder, label_names(load_config(folder)))
-    if untrained := list_untrained(model):
-        raise UserError(
-            f"{folder} was never fine-tuned for the {model.config.num_labels} labels of its "
-            f"config.json: its weights have no {untrained[0]} for them. Name a fine-tuned model, "
-            "such as one that an experiment left in models/<task>/<run>/seed<n>"
-        )
-    return model

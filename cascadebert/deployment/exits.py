@@ -80,6 +80,8 @@ class _Batch:
             raise _AllLeft
         kept = torch.from_numpy(np.flatnonzero(staying)).to(states.device)
         self.mask = self.mask[kept]
+        if average := getattr(self.runner.encoder, "token_average", None):
+            average.attention_mask = self.mask
         return states[kept]
 
     def answer(self, exit: int, logits: np.ndarray, leaving: np.ndarray) -> None:

@@ -9,7 +9,15 @@ import numpy as np
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.deployment.light import read_classifier
-from cascadebert.encoders.loading import check_finite, count_positions, count_words
+from cascadebert.encoders.loading import (
+    check_finite,
+    count_positions,
+    count_words,
+    label_names,
+    list_untrained,
+    load_classifier,
+    load_config,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -103,3 +111,22 @@ class OnnxMember:
     def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         [logits] = self.session.run(None, {name: inputs[name] for name in self.reads})
         return np.asarray(logits)
+
+
+def load_member(folder: File, runtime: str, threads: int | None) -> Member:
+    """Loads a member for a runtime; `threads` are those of `OnnxMember`."""
+    if runtime == TORCH:
+        return TorchMember(_load_fine_tuned(folder))
+    return OnnxMember(folder, runtime, threads)
+
+
+def _load_fine_tuned(folder: File) -> "PreTrainedModel":
+    """Raises UserError if the classifier's head is not in its files."""
+    model = load_classifier(folder, label_names(load_config(folder)))
+    if untrained := list_untrained(model):
+        raise UserError(
+            f"{folder} was never fine-tuned for the {model.config.num_labels} labels of its "
+            f"config.json: its weights have no {untrained[0]} for them. Name a fine-tuned model, "
+            "such as one that an experiment left in models/<task>/<run>/seed<n>"
+        )
+    return model

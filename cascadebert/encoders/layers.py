@@ -23,13 +23,18 @@ def replaced_layers(model: "PreTrainedModel", layers: "Iterable[nn.Module]") -> 
     from torch import nn
 
     name, own = _find_layers(model)
-    owner_name, _, attribute = name.rpartition(".")
-    owner = model.get_submodule(owner_name)
+    owner, attribute = find_owner(model), name.rpartition(".")[2]
     setattr(owner, attribute, nn.ModuleList(layers))
     try:
         yield
     finally:
         setattr(owner, attribute, own)
+
+
+def find_owner(model: "PreTrainedModel") -> "nn.Module":
+    """The module that computes the layers one after another, as list_layers finds them."""
+    name, _ = _find_layers(model)
+    return model.get_submodule(name.rpartition(".")[0])
 
 
 def _find_layers(model: "PreTrainedModel") -> "tuple[str, nn.ModuleList]":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cascadebert.core.errors import UserError, explain_error
 from cascadebert.core.files import File, replacing
 from cascadebert.core.hub import limit_waiting, shorten_error
+from cascadebert.encoders.pooling import FIRST, MEAN, POOLING, average_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -99,15 +100,24 @@ def load_encoder(
 
 
 def load_classifier(
-    encoder: File, labels: list[str], layers: int | None = None
+    encoder: File, labels: list[str], layers: int | None = None, pooling: str | None = None
 ) -> "PreTrainedModel":
-    """Returns the encoder with a classification head: its fine-tuned head, or else a new one."""
+    """Returns the encoder with a classification head: its fine-tuned head, or else a new one.
+
+    pooling: what the head reads, FIRST or MEAN (`pooling`); None for what the encoder's config.json
+             says of a trained head, which is FIRST unless this function was asked for MEAN
+    """
     from transformers import AutoModelForSequenceClassification
 
     config = cut_config(encoder, layers)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: i for i, label in enumerate(labels)}
-    return _load_weights(AutoModelForSequenceClassification, encoder, config)
+    if pooling is not None:
+        setattr(config, POOLING, pooling)
+    model = _load_weights(AutoModelForSequenceClassification, encoder, config)
+    if getattr(config, POOLING, FIRST) == MEAN:
+        average_tokens(model, set(list_untrained(model)))
+    return model
 
 
 def fetch(model: str, folder: File, revision: str = "main") -> None:
@@ -115,17 +125,18 @@ def fetch(model: str, folder: File, revision: str = "main") -> None:
 
     Trainings then need no network. The folder's file HUB names the model and its commit.
     """
-    import torch
     from huggingface_hub import try_to_load_from_cache
 
-    torch.manual_seed(0)  # for weights that the hub's files lack, such as a pooler
     encoder = load_encoder(model, revision=revision)
+    # Weights that the hub's files lack, such as a pooler's, are drawn by whoever loads the folder.
+    untrained = list_untrained(encoder)
+    weights = {name: w for name, w in encoder.state_dict().items() if name not in untrained}
     # The hub's cache names its folders by commit.
     cached = try_to_load_from_cache(model, "config.json", revision=revision)
     commit = Path(str(cached)).parent.name
     about = {"model": model, "commit": commit}
     with replacing(folder) as draft:
-        encoder.save_pretrained(draft)
+        encoder.save_pretrained(draft, state_dict=weights)
         load_tokenizer(model, revision).save_pretrained(draft)
         (draft / HUB).write_text(json.dumps(about) + "\n")
 

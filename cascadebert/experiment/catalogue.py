@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cascadebert.data.load import list_labels
+from cascadebert.encoders.pooling import MEAN
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.experiment.extent import Extent
 from cascadebert.systems.exits import CONFIDENCES
@@ -62,7 +63,7 @@ class Catalogue:
         self.tasks = list(extent.systems)
         self.titles = {key: system.title for key, system in experiment.systems.items()}
         self.pooling = {key: system.pooling for key, system in experiment.systems.items()}
-        self.averaging = [key for key, state in self.pooling.items() if state == "mean"]
+        self.averaging = [key for key, state in self.pooling.items() if state == MEAN]
 
     @cached_property
     def tables(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.data.load import list_labels
 from cascadebert.encoders.loading import read_shape
+from cascadebert.encoders.pooling import FIRST
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import ExitRule
@@ -103,8 +104,8 @@ class System:
 
     @property
     def pooling(self) -> str:
-        """The states that the exits read, see `heads.pool`."""
-        return self.runs[0].option("pooling", "first")
+        """The states that the first run's classifiers read, see `encoders.pooling`."""
+        return self.runs[0].option("pooling", FIRST)
 
 
 class Experiment:
@@ -128,6 +129,12 @@ class Experiment:
         self.folds = range(config["difficulty"]["folds"])
         self.seeds = range(config["difficulty"]["seeds"])
         self.margins = self._distinct_margins()
+        # Encoder -> what classifiers on it read, where that is not the first token's state.
+        self.pooling: dict[str, str] = {
+            name: entry["pooling"]
+            for name, entry in config["encoders"].items()
+            if isinstance(entry, dict) and "pooling" in entry
+        }
         self.settings = combine_settings(config["tuning"])
         mistakes = Mistakes()
         self.systems: dict[str, System] = {}
@@ -144,9 +151,10 @@ class Experiment:
         related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
         training = entry.pop("training", {})
         module = load_method(method)
-        if "pooling" in module.OPTIONS["properties"] and (pooling := self._pooling(entry)):
-            entry.setdefault("pooling", pooling)
-        candidates = module.candidates(entry, self.margins)
+        candidates = [
+            replace(c, runs=tuple(run.pooled_as(self.pooling) for run in c.runs))
+            for c in module.candidates(entry, self.margins)
+        ]
         if training:
             candidates = [
                 replace(c, runs=tuple(self._trained_with(key, run, training) for run in c.runs))
@@ -175,11 +183,6 @@ class Experiment:
             return margins
         wide = [margin for margin in margins if margin >= WIDEST_OF_TWO_CLASSES]
         return [margin for margin in margins if margin not in wide[1:]]
-
-    def _pooling(self, entry: dict[str, Any]) -> str | None:
-        """Returns the `pooling` of the entry's encoder, if the encoder has one."""
-        encoder = self.config["encoders"][entry["encoder"]]
-        return encoder.get("pooling") if isinstance(encoder, dict) else None
 
     def _trained_with(self, key: str, run: Run, training: dict[str, Any]) -> Run:
         changed = run.trained_with(training)
@@ -301,7 +304,8 @@ class Experiment:
 
         With `tuning`, the one of the first setting: all settings give the same costs.
         """
-        plain = Candidate(label="", runs=(Run("finetune", self.config["reference"]),))
+        run = Run("finetune", self.config["reference"]).pooled_as(self.pooling)
+        plain = Candidate(label="", runs=(run,))
         return plain.tuned_with(self.settings[0], self.config["training"]).runs[0]
 
     def _all_labellers(self) -> dict[str, Run]:

@@ -258,14 +258,18 @@ def _find_highest_speedup(experiment: Experiment, key: str) -> float | None:
     """
     system = experiment.systems[key]
     full = _compute_cost(experiment, experiment.full_run)
-    costs = []
-    for candidate in system.candidates:
-        first = candidate.runs[0]
-        inside = system.rule.knob and len(candidate.runs) == 1  # exits after each layer
-        costs.append(_compute_cost(experiment, first, layers=1 if inside else None))
-    if full is None or None in costs:
+    if full is None:
         return None
-    return full / min(cost for cost in costs if cost is not None)
+    costs: list[float] = []
+    for candidate in system.candidates:
+        first = candidate.runs[:-1] if system.rule.ensemble else candidate.runs[:1]
+        inside = system.rule.knob and len(candidate.runs) == 1  # exits after each layer
+        parts = [_compute_cost(experiment, run, layers=1 if inside else None) for run in first]
+        known = [cost for cost in parts if cost is not None]
+        if len(known) < len(parts):
+            return None
+        costs.append(sum(known))
+    return full / min(costs)
 
 
 def _compute_cost(experiment: Experiment, run: Run, layers: int | None = None) -> float | None:

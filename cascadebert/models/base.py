@@ -18,7 +18,7 @@ class ExitModel(nn.Module, ABC):
     """A model with one or more exits.
 
     depths:  the number of layers executed up to each exit
-    pooling: what a linear probe of these layers reads, see `heads.pool`
+    pooling: what a linear probe of these layers reads, see `pooling.pool`
     """
 
     depths: list[int]

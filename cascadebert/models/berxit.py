@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
+from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.base import Inputs
 from cascadebert.models.heads import (
     JointExits,
@@ -20,7 +21,7 @@ class Model(JointExits):
     """An off-ramp after every layer but the last, where the model's own classifier is."""
 
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
-        classifier = load_classifier(encoder, labels)
+        classifier = load_classifier(encoder, labels, pooling=run.option("pooling", FIRST))
         super().__init__(run, classifier, added=classifier.config.num_hidden_layers - 1)
         self.classifier = classifier
         self.ramps = make_off_ramps(classifier, len(labels))

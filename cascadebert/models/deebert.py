@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
+from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.heads import (
     FrozenExits,
     make_off_ramps,
@@ -21,7 +22,7 @@ class Model(FrozenExits):
 
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         backbone = load_classifier(parents[0], labels)
-        pooling = run.option("pooling", "first")
+        pooling = run.option("pooling", FIRST)
         from_encoder = run.option("poolers") == "pre-trained"
         start = load_classifier(encoder, labels) if from_encoder else backbone
         ramps = make_off_ramps(start, len(labels))

@@ -9,8 +9,9 @@ from torch.nn.functional import cross_entropy, kl_div
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_encoder
+from cascadebert.encoders.pooling import FIRST, MEAN, pool
 from cascadebert.models.base import ExitModel, Inputs
-from cascadebert.models.heads import FrozenExits, pool
+from cascadebert.models.heads import FrozenExits
 from cascadebert.systems.method import Run
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Head(nn.Module):
     layers of BERT's small ones would let next to nothing of the states through.
     """
 
-    def __init__(self, config: "PreTrainedConfig", labels: int, pooling: str = "first"):
+    def __init__(self, config: "PreTrainedConfig", labels: int, pooling: str = FIRST):
         super().__init__()
         self.pooling = pooling
         # 128 at BERT's 768, so that at any width a head works 2.5% of what a layer does; even,
@@ -51,7 +52,7 @@ class Head(nn.Module):
         """Logits `[batch, labels]` from states `[batch, tokens, width]`; padding has mask 0."""
         narrow = self.narrow(states).tanh()
         # Attention is computed only for the tokens whose result is read.
-        asking = narrow[:, :1] if self.pooling == "first" else narrow
+        asking = narrow[:, :1] if self.pooling == FIRST else narrow
         attended, _ = self.attention(
             asking, narrow, narrow, key_padding_mask=attention_mask == 0, need_weights=False
         )
@@ -65,8 +66,8 @@ class Teacher(ExitModel):
     def __init__(self, run: Run, encoder: File, labels: list[str]):
         super().__init__()
         self.encoder = load_encoder(encoder)
-        self.head = Head(self.encoder.config, len(labels), run.option("pooling", "first"))
-        self.pooling = "mean"  # of a probe: the head attends to all tokens
+        self.head = Head(self.encoder.config, len(labels), run.option("pooling", FIRST))
+        self.pooling = MEAN  # of a probe: the head attends to all tokens
         self.depths = [self.encoder.config.num_hidden_layers]
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
@@ -95,7 +96,7 @@ class Students(FrozenExits):
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         teacher = Teacher(run, encoder, labels)
         teacher.load(parents[0])
-        config, pooling = teacher.encoder.config, run.option("pooling", "first")
+        config, pooling = teacher.encoder.config, run.option("pooling", FIRST)
         students = nn.ModuleList(
             Head(config, len(labels), pooling) for _ in range(config.num_hidden_layers - 1)
         )

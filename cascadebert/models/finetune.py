@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import label_names, load_classifier
+from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.base import ExitModel, Inputs
 from cascadebert.systems.method import Run
 
@@ -16,9 +17,9 @@ class Model(ExitModel):
 
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         super().__init__()
-        self.classifier = load_classifier(encoder, labels, run.option("layers"))
+        self.pooling = run.option("pooling", FIRST)
+        self.classifier = load_classifier(encoder, labels, run.option("layers"), self.pooling)
         self.depths = [self.classifier.config.num_hidden_layers]
-        self.pooling = "first"
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         return self.classifier(**inputs).logits[:, None].float()

@@ -1,4 +1,4 @@
-"""What methods add to an encoder: pooling, off-ramps, and exits on a tuned or a frozen model."""
+"""What methods add to an encoder: off-ramps, and exits on a tuned or a frozen model."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,27 +9,13 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import list_untrained
+from cascadebert.encoders.pooling import FIRST, pool
 from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.models.base import EarlyExitModel, Inputs
 from cascadebert.systems.method import Run
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
-
-
-def pool(states: torch.Tensor, attention_mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """One state for each text: `[batch, tokens, ..., width]` -> `[batch, ..., width]`.
-
-    attention_mask: `[batch, tokens]`, 0 for padding
-    pooling:        "first" for the first token's state, "mean" for the mean over all tokens
-    """
-    if pooling == "first":
-        return states[:, 0]
-    # A sum and not a matrix product, which autocast would compute in reduced precision.
-    weights = attention_mask.to(states.dtype).reshape(
-        *attention_mask.shape, *[1] * (states.ndim - 2)
-    )
-    return (weights * states).sum(dim=1) / weights.sum(dim=1)
 
 
 class Pooler(nn.Module):
@@ -116,7 +102,7 @@ class JointExits(EarlyExitModel):
         super().__init__()
         config = encoder.config
         self.depths = list(range(1, config.num_hidden_layers + 1))
-        self.pooling = run.option("pooling", "first")
+        self.pooling = run.option("pooling", FIRST)
         self.scales = nn.ModuleList(Scaling(config.hidden_size) for _ in range(added))
         self.needs_scales = find_pooler(encoder) is None
 

@@ -55,6 +55,7 @@ EXIT_RULE = ExitRule(
     first=first_confident,
     knobs=_list_shares,
     answers=_answer_by_vote,
+    ensemble=True,
 )
 OPTIONS = {
     "required": ["members"],

@@ -97,6 +97,7 @@ class ExitRule:
              for several
     fit:     the predictions of the development split -> this rule, fitted on them; None for a rule
              that learns nothing
+    ensemble: whether all models but the last answer together, so that all of them are computed
     sums:    a faster way than `first` to `sum_taken`, of which it takes signal, knobs and values
     """
 
@@ -107,6 +108,7 @@ class ExitRule:
     knobs: Callable[[Predictions], np.ndarray]
     answers: Callable[[Predictions], np.ndarray] = lambda predictions: predictions.predicted
     fit: "Callable[[Predictions], ExitRule] | None" = None
+    ensemble: bool = False
     sums: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 
     def exit_index(self, predictions: Predictions, knob: Knob) -> np.ndarray:

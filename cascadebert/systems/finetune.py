@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cascadebert.systems.exits import LAST
-from cascadebert.systems.method import ENCODER, Candidate, Options, Run
+from cascadebert.systems.method import ENCODER, POOLING, Candidate, Options, Run, pooling_option
 
 EXIT_RULE = LAST
 OPTIONS = {
@@ -11,10 +11,12 @@ OPTIONS = {
     "properties": {
         "encoder": ENCODER,
         "layers": {"type": "integer", "minimum": 1, "description": "keep only the first k layers"},
+        "pooling": POOLING,
     },
 }
 
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     layers = (("layers", options["layers"]),) if "layers" in options else ()
-    return [Candidate(label="", runs=(Run("finetune", options["encoder"], layers),))]
+    run = Run("finetune", options["encoder"], (*layers, *pooling_option(options)))
+    return [Candidate(label="", runs=(run,))]

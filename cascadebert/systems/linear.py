@@ -7,6 +7,7 @@ training is a convex problem, which is solved exactly and takes a second.
 
 from collections.abc import Sequence
 
+from cascadebert.encoders.pooling import MEAN
 from cascadebert.systems.exits import ENTROPY
 from cascadebert.systems.method import ENCODER, POOLING, Candidate, Options, Run
 
@@ -22,6 +23,6 @@ OPTIONS = {
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     backbone = Run("finetune", options["encoder"])
-    pooling = (("pooling", options.get("pooling", "mean")),)
+    pooling = (("pooling", options.get("pooling", MEAN)),)
     run = Run("linear", options["encoder"], pooling, (backbone,), frozen=True)
     return [Candidate(label="", runs=(run,))]

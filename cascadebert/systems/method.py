@@ -1,18 +1,19 @@
 """The interface of a method: the runs to train, and the model that every training ends in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Protocol
 
+from cascadebert.encoders.pooling import FIRST, MEAN
 from cascadebert.systems.exits import ExitRule
 
 # An option that names an encoder.
 ENCODER = {"type": "string", "format": "encoder", "description": "one of the section `encoders`"}
 POOLING = {
-    "enum": ["first", "mean"],
-    "description": "the state that an added exit reads: the first token's, as in the paper, or "
-    "the mean of all tokens' states; default: the encoder's `pooling`",
+    "enum": [FIRST, MEAN],
+    "description": "the state that its own classifiers read: the first token's, as in the paper, "
+    "or the mean of all tokens' states; default: the encoder's `pooling`",
 }
 # The options of most methods with exits of their own.
 EXIT_OPTIONS = {"required": ["encoder"], "properties": {"encoder": ENCODER, "pooling": POOLING}}
@@ -69,8 +70,8 @@ class Run:
         """
         if self.option("margin") is None:
             return None
-        layers = tuple(option for option in self.options if option[0] == "layers")
-        return Run("finetune", self.encoder, layers, training=self.training)
+        kept = tuple(option for option in self.options if option[0] in ("layers", "pooling"))
+        return Run("finetune", self.encoder, kept, training=self.training)
 
     def trained_with(self, training: dict[str, Any]) -> "Run":
         """The run with these settings for every model that its own method fine-tunes.
@@ -88,6 +89,20 @@ class Run:
         if parents == self.parents:
             return self
         return replace(self, parents=parents, training=settings)
+
+    def pooled_as(self, encoders: Mapping[str, str]) -> "Run":
+        """The run, and all that it starts from or learns from, with a pooling for each.
+
+        Its own option, or else its encoder's; the first token's state is left out of options.
+
+        encoders: encoder -> pooling, where it is not the first token's state
+        """
+        parents = tuple(parent.pooled_as(encoders) for parent in self.parents)
+        pooling = self.option("pooling", encoders.get(self.encoder, FIRST))
+        options = dict(self.options) | {"pooling": pooling}
+        if pooling == FIRST:
+            del options["pooling"]
+        return replace(self, options=tuple(options.items()), parents=parents)
 
     def tuned_with(self, setting: Pairs) -> "Run":
         """The run, and all that it starts from or learns from, with a setting of `tuning`."""
@@ -154,6 +169,5 @@ def describe_setting(setting: Pairs) -> str:
 
 
 def pooling_option(options: Options) -> Pairs:
-    """The option of a `Run` that says where its exits look; none for the first token."""
-    pooling = options.get("pooling", "first")
-    return () if pooling == "first" else (("pooling", pooling),)
+    """The option of a `Run` that says what its classifiers read, if the system has one."""
+    return (("pooling", options["pooling"]),) if "pooling" in options else ()

@@ -16,9 +16,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from cascadebert.data.tokens import TokenizedSplit, make_sorted_batches
+from cascadebert.encoders.pooling import pool
 from cascadebert.models.base import ExitModel, Inputs
 from cascadebert.models.building import find_encoder
-from cascadebert.models.heads import JointExits, Scaling, pool
+from cascadebert.models.heads import JointExits, Scaling
 from cascadebert.training.loop import predict
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty

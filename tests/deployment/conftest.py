@@ -14,12 +14,15 @@ from tests.conftest import SETTINGS
 
 @pytest.fixture(scope="session")
 def trained(task, encoders, tmp_path_factory):
-    """The folders of a 2-4 cascade's members and their predictions on each split."""
+    """The folders of a 2-4 cascade's members and their predictions on each split.
+
+    The second member's head reads the mean of all tokens' states.
+    """
     folders, predictions = [], {}
-    for name in ("bert-2", "bert-4"):
+    for name, options in (("bert-2", ()), ("bert-4", (("pooling", "mean"),))):
         tokenizer = load_tokenizer(encoders[name])
         data = {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
-        model = new_model(Run("finetune", name), encoders[name], task.labels, (), 0)
+        model = new_model(Run("finetune", name, options), encoders[name], task.labels, (), 0)
         examples = Examples(data["train"], data["dev"], "accuracy")
         train(model, examples, SETTINGS, seed=0, name=name)
         folder = tmp_path_factory.mktemp(name)

@@ -103,6 +103,23 @@ def test_what_contradicts_itself_is_refused(path, value, message, monkeypatch):
     assert message in str(refused.value)
 
 
+def test_an_ensemble_is_as_fast_as_all_its_members_together():
+    ensemble = {"method": "agreement", "title": "A", "members": ["bert-2", "bert-12"], "seeds": 3}
+    config = changed("systems.agreement", ensemble)
+    small = {"method": "cascade", "members": ["bert-2", "bert-12"], "title": "C"}
+    config["systems"] = {
+        "full": config["systems"]["bert-12l"],
+        "small": small,
+        "agreement": config["systems"]["agreement"],
+    }
+    config |= {"proposed": "small", "evaluation": {**config["evaluation"], "targets": [2, 4]}}
+    assert not [note for note in list_doubts(Experiment(config)) if "cannot be" in note]
+    config["proposed"] = "agreement"
+    [note] = [note for note in list_doubts(Experiment(config)) if "cannot be" in note]
+    assert "agreement cannot be 4x as fast as bert-12" in note
+    assert "its speed-up is 2.00x" in note
+
+
 def test_all_contradictions_are_told_at_once():
     config = changed("proposed", "bert-12l")
     config["systems"]["deebert"]["title"] = "PABEE"

@@ -71,7 +71,7 @@ def test_the_default_is_the_papers_line_up():
         ("encoders.bert-2", 5, r"encoders\.bert-2: 5 is not valid .*or \{model: "),
         ("systems.pabee.training", {"max_length": 9}, r"pabee\.training: .*'max_length'"),
         ("systems.deebert.pooling", "max", r"deebert\.pooling: 'max' is not one of \['first', "),
-        ("systems.bert-6l.pooling", "mean", r"systems\.bert-6l: .*'pooling'.*allowed keys"),
+        ("systems.bert-6l.pools", "mean", r"systems\.bert-6l: .*'pools'.*allowed keys"),
         ("trainig", {}, r"top level.*'trainig'.*allowed keys: experiment, seed, tasks"),
         ("training.epoch", 3, r"training: .*'epoch'.*allowed keys: epochs, learning_rate"),
         ("training.epochs", 0, r"training\.epochs: 0 is less than the minimum of 1"),
@@ -265,8 +265,12 @@ def test_pooling_is_the_encoders_unless_a_system_says_otherwise():
     experiment = Experiment(config)
     assert experiment.systems["deebert"].pooling == experiment.systems["pabee"].pooling == "mean"
     assert experiment.systems["deebert-first"].pooling == "first"
-    assert experiment.systems["bert-12l"].pooling == "first"  # it has the encoder's own head
+    assert experiment.systems["bert-12l"].pooling == "mean"
+    assert "finetune-bert-12-poolingmean" in experiment.runs
     assert "deebert-bert-12-poolingmean" in experiment.runs
+    assert experiment.full_run.name == "finetune-bert-12-poolingmean"
+    small, large = experiment.systems["cascadebert"].candidates[0].runs
+    assert (small.option("pooling"), large.option("pooling")) == (None, "mean")
     # Both put off-ramps on one and the same fine-tuned model.
     backbones = {
         experiment.runs[run].parents for run in ("deebert-bert-12", "deebert-bert-12-poolingmean")

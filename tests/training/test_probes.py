@@ -8,11 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.encoders.pooling import pool
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import compare_with_probes, mark_undertrained
 from cascadebert.evaluation.points import measure_operating_points
-from cascadebert.models.heads import pool
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import ENTROPY
 from cascadebert.systems.method import Run

@@ -19,11 +19,13 @@ from pathlib import Path
 
 CLIENT = Path(__file__).with_name("warm_client.py")
 PRELOADED = """
-snakemake.cli snakemake.api snakemake.report
-cascadebert.training.stages cascadebert.training.representations
-cascadebert.reporting.figures cascadebert.pretraining.family cascadebert.evaluation.evidence
+snakemake.cli snakemake.api snakemake.report jsonschema nbformat pandas.io.json
+narwhals.dependencies pyarrow.dataset pyarrow.parquet pyarrow.pandas_compat
+altair vl_convert sklearn.linear_model fontTools.subset PIL.PngImagePlugin
+matplotlib.backends.backend_agg matplotlib.backends.backend_pdf
 transformers.models.bert.modeling_bert transformers.models.roberta.modeling_roberta
 """
+SCRIPTS = CLIENT.parents[2] / "workflow_scripts"
 
 
 class WarmServer:
@@ -52,11 +54,17 @@ def interpreter(path: Path | str) -> list[str]:
     return [sys.executable, "-S", "-E", str(CLIENT), str(path)]
 
 
+def list_imports(scripts: Path) -> list[str]:
+    """The modules of the library that the scripts of the workflow import."""
+    lines = (line for path in scripts.glob("*.py") for line in path.read_text().splitlines())
+    return sorted({line.split()[1] for line in lines if line.startswith("from cascadebert")})
+
+
 def serve(path: str) -> None:
     import importlib
 
     python = " ".join(interpreter(path))
-    for name in PRELOADED.split():
+    for name in [*PRELOADED.split(), *list_imports(SCRIPTS)]:
         importlib.import_module(name)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.bind(f"{path}.draft")

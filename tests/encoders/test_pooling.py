@@ -1,0 +1,121 @@
+"""Classifiers read the first token's state, or the mean of all tokens'."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from cascadebert.data.predictions import Predictions
+from cascadebert.data.tokens import tokenize
+from cascadebert.deployment.exits import EarlyExits
+from cascadebert.encoders.loading import load_classifier, load_encoder, load_tokenizer
+from cascadebert.encoders.pooling import pool
+from cascadebert.systems import load_method
+from cascadebert.systems.method import Run
+from cascadebert.training.loop import Examples, predict, train
+from cascadebert.training.stacked import train_stack
+from tests.conftest import SETTINGS, perturb, untrained
+from tests.systems.test_systems import run_of
+
+LABELS = ["negative", "positive"]
+FAMILIES = ["bert-4", "roberta-3", "electra-4", "distilbert-4"]
+RUN = Run("finetune", "bert-2", (("pooling", "mean"),))
+
+
+def test_pooling_by_hand_whatever_the_padding():
+    states = torch.randn(3, 5, 2, 4)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
+    assert torch.equal(pool(states, mask, "first"), states[:, 0])
+    by_hand = [states[i, :length].mean(dim=0) for i, length in enumerate((5, 3, 1))]
+    torch.testing.assert_close(pool(states, mask, "mean"), torch.stack(by_hand))
+
+
+@pytest.fixture
+def inputs(batch) -> dict[str, torch.Tensor]:
+    """Without token types, which some families do not read."""
+    return {name: batch[0][name] for name in ("input_ids", "attention_mask")}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_head_of_every_family_reads_the_mean(family, encoders, inputs):
+    """The mean state, put where the first token's is, gives a head of that family the same."""
+    classifier = load_classifier(encoders[family], LABELS, pooling="mean").eval()
+    perturb(classifier)
+    plain = load_classifier(encoders[family], LABELS, pooling="first").eval()
+    plain.load_state_dict(classifier.state_dict())
+
+    def put_mean_first(module, given, outputs):
+        mean = pool(outputs.last_hidden_state, inputs["attention_mask"], "mean")
+        outputs.last_hidden_state[:, 0] = mean
+
+    with torch.no_grad():
+        first, mean = plain(**inputs).logits, classifier(**inputs).logits
+        inside = plain.base_model
+        owner = inside.transformer if family.startswith("distilbert") else inside.encoder
+        owner.register_forward_hook(put_mean_first)
+        torch.testing.assert_close(mean, plain(**inputs).logits)
+    assert not torch.allclose(mean, first, atol=1e-3)
+
+
+def test_a_new_pooler_starts_as_the_identity(encoders, tmp_path):
+    encoder = load_encoder(encoders["bert-2"])
+    weights = {name: w for name, w in encoder.state_dict().items() if "pooler" not in name}
+    encoder.save_pretrained(tmp_path, state_dict=weights)
+    dense = load_classifier(tmp_path, LABELS, pooling="mean").base_model.pooler.dense
+    assert torch.equal(dense.weight, torch.eye(32))
+    assert not dense.bias.any()
+    trained = load_classifier(encoders["bert-2"], LABELS, pooling="mean").base_model.pooler.dense
+    assert torch.equal(trained.weight, encoder.pooler.dense.weight)
+
+
+def test_a_saved_classifier_reads_the_mean(encoders, inputs, tmp_path):
+    """And transformers alone, which does not know of it, does not. The tests of `deployment` have
+    such a classifier on every runtime."""
+    model = untrained(RUN, encoders, tmp_path).eval()
+    perturb(model)
+    model.save(tmp_path)
+    with torch.no_grad():
+        expected = model(inputs)[:, 0]
+        assert torch.equal(load_classifier(tmp_path, LABELS).eval()(**inputs).logits, expected)
+        plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+        assert not torch.allclose(plain(**inputs).logits, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["deebert", "linear", "berxit"])
+def test_executed_exits_are_the_computed_ones(method, encoders, inputs, tmp_path):
+    """Texts that left take no part in the mean of the last layer."""
+    run = run_of(method, "bert-4").pooled_as({"bert-4": "mean"})
+    model = untrained(run, encoders, tmp_path).eval()
+    perturb(model)
+    with torch.inference_mode():
+        logits = model(inputs).numpy()
+    rows = np.arange(len(logits))
+    computed = Predictions(logits, np.array(model.depths, dtype=float), rows, rows)
+    rule = load_method(method).EXIT_RULE
+    knobs = rule.knobs(computed)
+    for knob in knobs[np.linspace(0, len(knobs) - 1, 8).astype(int)].tolist():
+        expected = rule.exit_index(computed, knob)
+        answers, exits = EarlyExits(model, rule, knob)(inputs)
+        assert exits.tolist() == expected.tolist()
+        np.testing.assert_allclose(answers, logits[rows, expected], atol=1e-5)
+
+
+def test_a_stack_reads_the_mean(encoders, task, tmp_path):
+    tokenizer = load_tokenizer(encoders["bert-2"])
+    data = {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
+    examples = Examples(data["train"].take(np.arange(32)), data["dev"], "accuracy")
+    settings = replace(SETTINGS, epochs=1)
+
+    def make():
+        model = untrained(RUN, encoders, tmp_path)
+        for part in model.modules():
+            if isinstance(part, torch.nn.Dropout):
+                part.p = 0.0
+        return model
+
+    stacked, alone = make(), make()
+    train_stack([stacked], [examples], settings, seeds=[0], name="stack")
+    train(alone, examples, settings, seed=0, name="alone")
+    assert predict(stacked, data["test"]) == pytest.approx(predict(alone, data["test"]), abs=2e-3)
