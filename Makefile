@@ -35,6 +35,7 @@ test: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/pyrefly check
 	$(BIN)/snakemake --lint
+	$(BIN)/python -m compileall -qq cascadebert # else every process does, where PYTHONDONTWRITEBYTECODE is set
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed

@@ -1,11 +1,8 @@
 """Calling Snakemake on the repository's workflow from the tests."""
 
-import atexit
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -17,11 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @cache
 def warm_server() -> WarmServer:
-    folder = Path(tempfile.mkdtemp(prefix="warm"))
-    atexit.register(shutil.rmtree, folder)
-    server = WarmServer(folder)
-    atexit.register(server.stop)
-    return server
+    return WarmServer()
 
 
 def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:

@@ -8,6 +8,7 @@ themselves. Tests about processes (faults, clusters) start them as a user does.
 import json
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+
+from filelock import FileLock
 
 CLIENT = Path(__file__).with_name("warm_client.py")
 PRELOADED = """
@@ -29,24 +32,26 @@ SCRIPTS = CLIENT.parents[2] / "workflow_scripts"
 
 
 class WarmServer:
-    """Started once for a worker of pytest; `folder` takes its socket."""
+    """Started by the first worker of pytest that asks for it; ends when the tests end."""
 
-    def __init__(self, folder: Path):
-        self.path = folder / "warm"
-        command = [sys.executable, "-m", "tests.workflow.warm", str(self.path)]
-        self.process = subprocess.Popen(command, cwd=CLIENT.parents[2])
-        while not self.path.exists():
-            assert self.process.poll() is None, "the server could not start"
-            time.sleep(0.05)
+    def __init__(self):
+        tests = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+        folder = Path(tempfile.gettempdir(), f"warm-{tests}")
+        folder.mkdir(exist_ok=True)
+        self.path = folder / "socket"
+        with FileLock(folder / "lock"):
+            if self.path.exists():
+                return
+            command = [sys.executable, "-m", "tests.workflow.warm", str(self.path), str(tests)]
+            process = subprocess.Popen(command, cwd=CLIENT.parents[2])
+            while not self.path.exists():
+                assert process.poll() is None, "the server could not start"
+                time.sleep(0.05)
 
     def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess:
         """As `python -m module`, with its output captured."""
         command = [*interpreter(self.path), "-m", module, *arguments]
         return subprocess.run(command, capture_output=True, text=True)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 def interpreter(path: Path | str) -> list[str]:
@@ -60,7 +65,8 @@ def list_imports(scripts: Path) -> list[str]:
     return sorted({line.split()[1] for line in lines if line.startswith("from cascadebert")})
 
 
-def serve(path: str) -> None:
+def serve(path: str, tests: int) -> None:
+    """Serves as long as the process of that number, that of the tests, is there."""
     import importlib
 
     python = " ".join(interpreter(path))
@@ -72,8 +78,7 @@ def serve(path: str) -> None:
     os.rename(f"{path}.draft", path)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     server.settimeout(10)
-    tests = os.getppid()
-    while os.getppid() == tests:  # they may have been killed
+    while is_alive(tests):
         try:
             connection, _ = server.accept()
         except TimeoutError:
@@ -85,6 +90,14 @@ def serve(path: str) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             answer(connection, python)
         connection.close()
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def answer(connection: socket.socket, python: str) -> None:
@@ -122,4 +135,5 @@ def answer(connection: socket.socket, python: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))
+    shutil.rmtree(Path(sys.argv[1]).parent)
