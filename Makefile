@@ -20,6 +20,9 @@ OVERRIDE := $(if $(CONFIG),--configfile $(FILE))
 CHECK = $(BIN)/python -m cascadebert.experiment.check $(FILE)
 RESULTS = $(shell $(CHECK) 2> /dev/null)
 
+# Packages are compiled when they are first imported, which is a tenth of them. Processes share what is compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test test-fast bench faults showcase docs reference
 
 run: $(VENV)/installed
@@ -35,7 +38,6 @@ test: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/pyrefly check
 	$(BIN)/snakemake --lint
-	$(BIN)/python -m compileall -qq cascadebert # else every process does, where PYTHONDONTWRITEBYTECODE is set
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
@@ -65,5 +67,4 @@ $(VENV)/docs: requirements-docs.txt $(VENV)/installed
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.txt
-	-$(BIN)/python -m compileall -qq -j 0 -x /tests/ $(VENV)/lib # on all cores, where pip takes one
 	touch $@

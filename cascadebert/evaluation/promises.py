@@ -9,9 +9,16 @@ from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.intervals import Resampling, estimate
-from cascadebert.systems.exits import CONFIDENCES, first_confident, speedup
+from cascadebert.systems.exits import (
+    CONFIDENCE,
+    CONFIDENCES,
+    first_confident,
+    speedup,
+    sum_taken,
+)
 
 STAKES = 20  # fractions of the largest stake that `bound_chance` bets
+LOSSES = (-1, 0, 1)  # of right answers on a text
 STEPS = 200  # thresholds that `certify_threshold` tries at most
 
 MAX_LOSSES = (0.005, 0.01, 0.02)  # that tables and model cards promise, as shares
@@ -34,35 +41,32 @@ def certify_threshold(dev: Predictions, max_loss: float, delta: float) -> float:
     that no correction for many tests is needed. Each test is `bound_chance`. Returns 1, with which
     no text leaves early, if not even the safest threshold passes.
     """
-    confidence = dev.confidence
-    right = dev.predicted == dev.labels[:, None]
-    rows = np.arange(len(right))
+    right = (dev.predicted == dev.labels[:, None]).astype(int)
+    losses = right[:, -1:] - right  # of an answer at each exit
     classes = dev.logits.shape[-1]
-    certified = 1.0
-    for threshold in 1 - np.geomspace(1e-4, 1 - 1 / classes, STEPS):
-        answered = right[rows, first_confident(confidence, threshold)]
-        losses = right[:, -1].astype(int) - answered
-        if bound_chance(losses, max_loss) > delta:
-            break
-        certified = float(threshold)
-    return certified
+    thresholds = 1 - np.geomspace(1e-4, 1 - 1 / classes, STEPS)
+    counts = [sum_taken(CONFIDENCE, dev.confidence, thresholds, losses == of) for of in LOSSES]
+    passes = bound_chance(np.stack(counts, axis=-1), max_loss) <= delta
+    tested = np.flatnonzero(~passes)
+    last = (tested[0] if len(tested) else STEPS) - 1
+    return float(thresholds[last]) if last >= 0 else 1.0
 
 
-def bound_chance(losses: np.ndarray, most: float) -> float:
+def bound_chance(counts: np.ndarray, most: float) -> np.ndarray:
     """A p-value, valid for any number of texts, of "the expected loss is above `most`".
 
-    losses: -1, 0 or 1, `[texts]`: right answers that the cascade gains and loses
+    counts: texts of each of LOSSES, `[..., 3]`: right answers that the cascade gains and loses
     most:   in [0, 1)
+    Returns float64 `[...]`.
 
     A bettor stakes on small losses: a loss multiplies the capital by 1 + stake * (most - loss). If
     the expected loss is above `most`, no stake is expected to gain, so that the capital exceeds
     1 / p with a probability of at most p (Markov). The capital is the mean over several stakes
     (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting").
     """
-    counts = np.array([(losses == value).sum() for value in (-1, 0, 1)])
     stakes = np.linspace(0, 1 / (1 - most), STAKES + 2)[1:-1]
-    growth = np.log1p(stakes[:, None] * (most - np.array([-1, 0, 1]))) @ counts
-    return float(np.exp(min(0.0, np.log(STAKES) - np.logaddexp.reduce(growth))))
+    growth = counts @ np.log1p(stakes * (most - np.array(LOSSES)[:, None]))
+    return np.exp(np.minimum(0.0, np.log(STAKES) - np.logaddexp.reduce(growth, axis=-1)))
 
 
 def measure_promises(

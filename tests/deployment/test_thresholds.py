@@ -9,7 +9,7 @@ from scipy.stats import binom
 from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.cascade import Cascade
-from cascadebert.evaluation.promises import bound_chance, certify_threshold
+from cascadebert.evaluation.promises import STEPS, bound_chance, certify_threshold
 from cascadebert.systems.exits import first_confident
 
 
@@ -104,15 +104,31 @@ def test_the_bound_is_a_valid_p_value():
     """At the edge of the hypothesis, P(p <= d) <= d: by the exact distribution of the counts."""
     for texts, most in ((50, 0.1), (300, 0.02)):
         # Losses of 0 or 1 alone, expected loss `most`: the count of losses is binomial.
-        losses = [np.repeat([1, 0], [count, texts - count]) for count in range(texts + 1)]
-        p = np.array([bound_chance(one, most) for one in losses])
-        chance = binom.pmf(np.arange(texts + 1), texts, most)
+        losses = np.arange(texts + 1)
+        p = bound_chance(np.stack([0 * losses, texts - losses, losses], axis=-1), most)
+        chance = binom.pmf(losses, texts, most)
         for delta in (0.01, 0.05, 0.1, 0.3):
             assert chance[p <= delta].sum() <= delta
         assert (np.diff(p) >= -1e-12).all()
-    assert bound_chance(np.zeros(1000), 0.01) < 0.001  # it has power
-    assert bound_chance(np.zeros(100), 0.01) > 0.1
-    assert bound_chance(np.repeat([-1, 0], [10, 490]), 0.0) < 0.05  # gains count
+    assert bound_chance(np.array([0, 1000, 0]), 0.01) < 0.001  # it has power
+    assert bound_chance(np.array([0, 100, 0]), 0.01) > 0.1
+    assert bound_chance(np.array([10, 490, 0]), 0.0) < 0.05  # gains count
+
+
+def test_a_certified_threshold_is_the_last_of_those_that_pass():
+    """By a loop over the sequence, which stops at the first that fails."""
+    for seed, gap in enumerate((0.0, 0.5, 1.0)):
+        rows = np.random.default_rng(seed).integers(POPULATION, size=300)
+        dev = make_predictions(*(part[rows] for part in draw_world(gap)))
+        right = (dev.predicted == 1).astype(int)
+        for most in (0.0, 0.02, 0.3):
+            expected = 1.0
+            for threshold in 1 - np.geomspace(1e-4, 0.5, STEPS):
+                lost = right[:, 1] - np.where(dev.confidence[:, 0] > threshold, *right.T)
+                if bound_chance(np.array([(lost == of).sum() for of in (-1, 0, 1)]), most) > 0.1:
+                    break
+                expected = threshold
+            assert certify_threshold(dev, most, 0.1) == expected
 
 
 POPULATION = 200_000

@@ -152,7 +152,7 @@ def test_nothing_is_trained_whatever_is_missing(tmp_path):
     assert "figure4_representations" not in jobs  # has no states to show
 
     for task in experiment.tasks:  # the middle model of the longer cascade, and one layer
-        shutil.rmtree(results / "predictions" / task / "finetune-bert-6-margin0.3")
+        shutil.rmtree(results / "predictions" / task / "finetune-bert-6-margin0.5")
     shutil.rmtree(results / "predictions/movies/finetune-bert-12-layers1/seed1")
     jobs = planned(tmp_path, *flags)
     assert not set(jobs) & {*TRAINING, "appendix_c", "figure5_tradeoff"}
