@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -42,16 +43,19 @@ READ_FOR = {
 
 
 class Workflow:
-    """The small experiment in a folder of its own, as far as `targets`."""
+    """The small experiment in a folder of its own, as far as `targets`.
 
-    def __init__(self, folder: Path, config: dict, targets: list[str]):
+    python: the command of the interpreter
+    """
+
+    def __init__(self, folder: Path, config: dict, targets: list[str], python: Sequence[str]):
         folder.mkdir(parents=True)
-        self.folder, self.targets = folder, targets
+        self.folder, self.targets, self.python = folder, targets, python
         self.path = write(folder, config, make_task())
         self.log = folder / "log.txt"
 
     def start(self, *arguments: str, targets: list[str] | None = None) -> subprocess.Popen:
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command = [*self.python, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(self.folder), "--configfile", str(self.path), "--cores", "2"]
         command += ["--rerun-incomplete", *arguments, *(targets or self.targets)]
         # A session of its own, as under a scheduler: what is killed is what we kill.
@@ -80,6 +84,7 @@ class Campaign:
 
     untouched: the folder of a run that nothing happened to
     targets:   what the runs that are killed, or whose disk is full, have to make
+    python:    the command of the interpreter; what is killed has to be a process of its own
     """
 
     def __init__(
@@ -89,11 +94,16 @@ class Campaign:
         untouched: Path,
         seed: int,
         targets: list[str] = TARGETS,
+        python: Sequence[str] = (sys.executable,),
     ):
         self.folder, self.targets, self.random = folder, targets, random.Random(seed)
+        self.python = python
         self.config = {**config, "save_seconds": 0.2}
         self.tried, self.survived = Counter(), Counter()
         self.untouched, self.expected = untouched, outcome(untouched)
+
+    def prepare(self, folder: Path) -> Workflow:
+        return Workflow(folder, self.config, self.targets, self.python)
 
     def judge(self, faults: Counter, workflow: Workflow) -> None:
         """Counts faults as survived if all that came out in the end is what it has to be."""
@@ -109,7 +119,7 @@ class Campaign:
         waiting = signals[::-1]
         while waiting:
             done = len(signals) - len(waiting)
-            workflow = Workflow(self.folder / f"killed-{done}", self.config, self.targets)
+            workflow = self.prepare(self.folder / f"killed-{done}")
             faults = Counter()
             while True:
                 process = workflow.start("--retries", "20")
@@ -137,7 +147,7 @@ class Campaign:
         """Flips a bit of a file of a finished run or cuts its tail; the next run that reads it must
         name it, and the one after that make it, and what is read from it, again as it was."""
         for number in range(count):
-            workflow = Workflow(self.folder / f"corrupted-{number}", self.config, self.targets)
+            workflow = self.prepare(self.folder / f"corrupted-{number}")
             copy(self.untouched, workflow.folder)
             results = workflow.folder / RESULTS
             run = self.random.choice(sorted(p.name for p in results.glob("predictions/words/*")))
@@ -174,7 +184,7 @@ class Campaign:
         disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
         try:
-            workflow = Workflow(disk / "full", self.config, self.targets)
+            workflow = self.prepare(disk / "full")
             workflow.log = self.folder / "full.txt"
             failed = workflow.run("--keep-going") != 0
             said = workflow.log.read_text()
@@ -219,7 +229,7 @@ def main() -> None:
         folder = Path(temporary)
         config = small(make_encoders(folder / "encoders"), make_task())
         config["training"]["epochs"] = 8  # more of a training than its start is hit
-        untouched = Workflow(folder / "untouched", config, TARGETS)
+        untouched = Workflow(folder / "untouched", config, TARGETS, [sys.executable])
         assert untouched.run() == 0, untouched.log.read_text()
         campaign = Campaign(folder, config, untouched.folder, arguments.seed)
         campaign.kill([signal.SIGKILL] * arguments.kills)

@@ -1,10 +1,13 @@
 import os
 import signal
+import sys
 import time
 
 import pytest
 
+from tests.workflow.command import warm_server
 from tests.workflow.faults import RESULTS, Campaign, Workflow
+from tests.workflow.warm import interpreter
 
 PREDICTIONS = RESULTS / "predictions/words"
 # A training that needs difficulty labels, and one that starts from another.
@@ -12,18 +15,25 @@ LABELLED = [str(PREDICTIONS / "finetune-bert-2-margin0.1/seed0")]
 STARTED = [str(PREDICTIONS / "deebert-bert-4/seed0")]
 
 
-def test_what_breaks_is_made_good(tmp_path, config, finished):
-    """The short form of `make faults`."""
+# These tests are the short form of `make faults`. What kills nothing runs in warm processes.
+
+
+def test_what_is_killed_goes_on(tmp_path, config, finished):
     campaign = Campaign(tmp_path, config, finished, seed=1, targets=LABELLED)
     campaign.kill([signal.SIGKILL, signal.SIGTERM])
-    campaign.corrupt(1)
-    assert campaign.tried.total() == 3
-    assert campaign.survived == campaign.tried
+    assert campaign.survived.total() == campaign.tried.total() == 2
+
+
+def test_what_is_damaged_is_noticed_and_made_again(tmp_path, config, finished):
+    python = interpreter(warm_server().path)
+    campaign = Campaign(tmp_path, config, finished, seed=1, python=python)
+    campaign.corrupt(3)
+    assert campaign.survived.total() == campaign.tried.total() == 3
 
 
 def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     longer = {**config, "training": {**config["training"], "epochs": 200}, "save_seconds": 1e6}
-    workflow = Workflow(tmp_path / "interrupted", longer, LABELLED)
+    workflow = Workflow(tmp_path / "interrupted", longer, LABELLED, [sys.executable])
     process = workflow.start()
     while "epoch 2:" not in workflow.log.read_text():
         assert process.poll() is None, workflow.log.read_text()
@@ -41,6 +51,7 @@ def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 def test_a_full_disk_loses_nothing(tmp_path, config, finished):
-    campaign = Campaign(tmp_path, config, finished, seed=2, targets=STARTED)
+    python = interpreter(warm_server().path)
+    campaign = Campaign(tmp_path, config, finished, seed=2, targets=STARTED, python=python)
     campaign.fill_disk()
     assert campaign.survived["full disk"] == 1
