@@ -23,7 +23,7 @@ RESULTS = $(shell $(CHECK) 2> /dev/null)
 # Packages are compiled when they are first imported, which is a tenth of them. Processes share what is compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-fast bench faults showcase docs reference
+.PHONY: run test lint-style lint-structure test-fast bench faults showcase docs reference
 
 run: $(VENV)/installed
 	@$(CHECK) > /dev/null
@@ -32,13 +32,18 @@ run: $(VENV)/installed
 	@echo "The report is $(RESULTS)/report.html"
 
 test: $(VENV)/installed
+	$(MAKE) --jobs 2 lint-style lint-structure
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+lint-style: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules workflow
+	$(BIN)/snakemake --lint
+
+lint-structure: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/pyrefly check
-	$(BIN)/snakemake --lint
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile

@@ -212,7 +212,7 @@ class Bench:
         return Served(system.key, system.title, kind, runtime, target, answer, exits)
 
     def as_early_exits(self, system: System, run: Run, target: float, knob: Knob) -> Served:
-        encoder = self.experiment.encoder(run.encoder)
+        encoder = self.experiment.encoders.locate(run.encoder)
         parents = [self.trained(parent) for parent in run.parents]
         model = new_model(run, encoder, self.task.labels, parents, seed=0)
         model.load(self.trained(run))

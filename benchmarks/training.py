@@ -59,7 +59,7 @@ def main() -> None:
     task = Task.load(arguments.results / "data" / next(iter(experiment.tasks)))
     rows = []
     for name in arguments.encoders or experiment.config["encoders"]:
-        encoder = experiment.encoder(name)
+        encoder = experiment.encoders.locate(name)
         [tokens] = (arguments.results / "tokens" / task.name).glob("*/train.npz")
         data = TokenizedSplit.load(tokens)
         for size in (len(data), *arguments.sizes):

@@ -62,8 +62,8 @@ def staged_folder(folder, inputs):
 
 def encoder_files(name):
     """An encoder's files, or its folder where it comes from the hub."""
-    folder = EXPERIMENT.encoder(name)
-    for layers in EXPERIMENT.pretrained_depths:
+    folder = EXPERIMENT.encoders.locate(name)
+    for layers in EXPERIMENT.encoders.depths:
         files = family_files(layers)
         if Path(files[0]).parent == Path(folder):
             return files
@@ -72,7 +72,7 @@ def encoder_files(name):
 
 def family_files(layers):
     """The files of an encoder that `pretraining` makes; its folder may hold more."""
-    folder = EXPERIMENT.family_folder(layers)
+    folder = EXPERIMENT.encoders.family_folder(layers)
     names = ["README.md", "config.json", "model.safetensors"]
     names += ["tokenizer.json", "tokenizer_config.json"]
     return [f"{folder}/{name}" for name in names]
@@ -82,7 +82,7 @@ def encoder_folders(names):
     """Where the encoders are, by name, for a job with the input `encoders`."""
 
     def find_folders(w, input):
-        folders = {name: EXPERIMENT.encoder(name) for name in names}
+        folders = {name: EXPERIMENT.encoders.locate(name) for name in names}
         return {name: staged_folder(folder, input.encoders) for name, folder in folders.items()}
 
     return find_folders

@@ -9,7 +9,7 @@ if "pretraining" in config:
 
     rule pretrain:
         input:
-            [family_files(layers) for layers in EXPERIMENT.pretrained_depths],
+            [family_files(layers) for layers in EXPERIMENT.encoders.depths],
 
     localrules:
         pretrain_corpus,

@@ -1,6 +1,6 @@
 # Input functions of pre-training.
 
-PRETRAINING = EXPERIMENT.pretraining if "pretraining" in config else {}
+PRETRAINING = EXPERIMENT.encoders.pretraining if "pretraining" in config else {}
 
 
 def select_settings(*keys):
@@ -50,7 +50,7 @@ def teacher_shards(w):
 
 def shallower_student(w):
     """The student from which this depth starts, where depths are stacked."""
-    below = EXPERIMENT.next_shallower(int(w.layers))
+    below = EXPERIMENT.encoders.next_shallower(int(w.layers))
     return f"<results>/pretraining/layers-{below}/student" if below else []
 
 
@@ -73,6 +73,6 @@ def encoder_settings(w, input):
     return {
         **stage_models(settings, input),
         "layers": layers,
-        "shallower": EXPERIMENT.next_shallower(layers),
-        "schedule": PRETRAINING["schedule"] | EXPERIMENT.pretrained_depths[layers],
+        "shallower": EXPERIMENT.encoders.next_shallower(layers),
+        "schedule": PRETRAINING["schedule"] | EXPERIMENT.encoders.depths[layers],
     }

@@ -19,15 +19,15 @@ def task_spec(w, input):
 
 def tokens(task, encoder):
     """The folder of a task's token ids for an encoder."""
-    return f"<results>/tokens/{task}/{EXPERIMENT.tokenizer(encoder)}"
+    return f"<results>/tokens/{task}/{EXPERIMENT.encoders.tokenizer(encoder)}"
 
 
 def hub_model(w):
-    return EXPERIMENT.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"].name
+    return EXPERIMENT.encoders.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"].name
 
 
 def hub_revision(w):
-    return EXPERIMENT.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"].revision
+    return EXPERIMENT.encoders.on_hub[f"{EXPERIMENT.results}/encoders/{w.model}"].revision
 
 
 def named_encoder(w):
@@ -35,7 +35,7 @@ def named_encoder(w):
 
 
 def named_encoder_folder(w, input):
-    return staged_folder(EXPERIMENT.encoder(w.encoder), input.encoder)
+    return staged_folder(EXPERIMENT.encoders.locate(w.encoder), input.encoder)
 
 
 def sharing_encoders(w):
@@ -44,7 +44,7 @@ def sharing_encoders(w):
 
 
 def sharing_encoder_folders(w, input):
-    folders = map(EXPERIMENT.encoder, EXPERIMENT.list_sharers(w.encoder))
+    folders = map(EXPERIMENT.encoders.locate, EXPERIMENT.list_sharers(w.encoder))
     return [staged_folder(folder, input.sharers) for folder in folders]
 
 
@@ -53,7 +53,7 @@ def labeller_encoder(w):
 
 
 def labeller_encoder_folder(w, input):
-    folder = EXPERIMENT.encoder(EXPERIMENT.labellers[w.labeller].encoder)
+    folder = EXPERIMENT.encoders.locate(EXPERIMENT.labellers[w.labeller].encoder)
     return staged_folder(folder, input.encoder)
 
 
@@ -70,7 +70,7 @@ def run_encoder(w):
 
 
 def run_encoder_folder(w, input):
-    return staged_folder(EXPERIMENT.encoder(EXPERIMENT.runs[w.run].encoder), input.encoder)
+    return staged_folder(EXPERIMENT.encoders.locate(EXPERIMENT.runs[w.run].encoder), input.encoder)
 
 
 def reference_folder(w, input):

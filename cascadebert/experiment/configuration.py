@@ -1,22 +1,21 @@
 """An experiment: one resolved configuration, and the systems and trainings that follow from it."""
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from cascadebert.core.errors import Mistakes, UserError
 from cascadebert.core.files import File
-from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.data.load import list_labels
 from cascadebert.encoders.loading import read_shape
 from cascadebert.encoders.pooling import FIRST
+from cascadebert.experiment.encoders import Encoders
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import ExitRule
@@ -33,9 +32,6 @@ REPLACED = (
     "submission",
 )
 
-
-# The keys of the section `pretraining` that name a model.
-PRETRAINED = (("teacher", "model"), ("vocabulary", "from"))
 
 WIDEST_OF_TWO_CLASSES = 0.5  # the largest difference of two confidences between 0.5 and 1
 
@@ -69,13 +65,6 @@ def load_experiment(
     with suppress(yaml.YAMLError):  # other text is refused as it is
         config["only_finished"] = yaml.safe_load(str(config["only_finished"]))
     return Experiment(config, override)
-
-
-class HubModel(NamedTuple):
-    """A model of the Hugging Face hub; the revision is a branch, tag or commit."""
-
-    name: str
-    revision: str
 
 
 @dataclass(frozen=True)
@@ -124,17 +113,12 @@ class Experiment:
         self.name: str = config["experiment"]
         self.results = f"results/{self.name}"
         self.tasks: list[str] = list(config["tasks"])
-        self.reference = self.encoder(config["reference"])
+        self.encoders = Encoders(config, self.results)
+        self.reference = self.encoders.locate(config["reference"])
         self.replicates = range(config["replicates"])
         self.folds = range(config["difficulty"]["folds"])
         self.seeds = range(config["difficulty"]["seeds"])
         self.margins = self._distinct_margins()
-        # Encoder -> what classifiers on it read, where that is not the first token's state.
-        self.pooling: dict[str, str] = {
-            name: entry["pooling"]
-            for name, entry in config["encoders"].items()
-            if isinstance(entry, dict) and "pooling" in entry
-        }
         self.settings = combine_settings(config["tuning"])
         mistakes = Mistakes()
         self.systems: dict[str, System] = {}
@@ -152,7 +136,7 @@ class Experiment:
         training = entry.pop("training", {})
         module = load_method(method)
         candidates = [
-            replace(c, runs=tuple(run.pooled_as(self.pooling) for run in c.runs))
+            replace(c, runs=tuple(run.pooled_as(self.encoders.pooling) for run in c.runs))
             for c in module.candidates(entry, self.margins)
         ]
         if training:
@@ -193,88 +177,12 @@ class Experiment:
             )
         return changed
 
-    def encoder(self, name: str) -> str:
-        """Returns the folder of an encoder."""
-        return self._locate(self._model(name))
-
-    def _model(self, name: str) -> HubModel:
-        """Returns what the configuration calls an encoder, on the hub or not."""
-        entry = self.config["encoders"][name]
-        if isinstance(entry, str):
-            return HubModel(entry, "main")
-        return HubModel(entry["model"], entry.get("revision", "main"))
-
-    def _locate(self, model: HubModel) -> str:
-        """Returns the folder of a model: a local folder, or the one for a model of the hub."""
-        if local := self._find_local(model.name):
-            return local
-        name = model.name if model.revision == "main" else "@".join(model)
-        return f"{self.results}/encoders/{name.replace('/', '--')}"
-
-    def _find_local(self, name: str) -> str | None:
-        """Returns a local model's folder; None for a model of the hub.
-
-        The folder lies beside the Snakefile, or is relative to the working directory. Where both
-        have it, the one beside the Snakefile is meant: the default configuration names its encoders
-        from anywhere.
-        """
-        family = self.config.get("pretraining", {}).get("family")
-        if family and name.startswith(f"{family}-"):
-            return name
-        here, embedded = Path(name), WORKFLOW_FOLDER / name
-        is_here = os.path.isdir(here)  # also of names that are too long for a folder
-        if not os.path.isdir(embedded):
-            return name if is_here else None
-        return name if is_here and here.samefile(embedded) else str(embedded)
-
-    @cached_property
-    def on_hub(self) -> dict[str, HubModel]:
-        """Folder -> the model of the hub that is put into it."""
-        pretraining = self.config.get("pretraining", {})
-        models = [self._model(name) for name in self.config["encoders"]]
-        for part, key in PRETRAINED:
-            if key in pretraining.get(part, {}):
-                models.append(HubModel(pretraining[part][key], "main"))
-        return {self._locate(model): model for model in models if not self._find_local(model.name)}
-
-    @cached_property
-    def pretraining(self) -> dict[str, Any]:
-        """The section `pretraining`, with the folders of the models that it names."""
-        section = dict(self.config["pretraining"])
-        for part, key in PRETRAINED:
-            if key in section.get(part, {}):
-                folder = self._locate(HubModel(section[part][key], "main"))
-                section[part] = {**section[part], key: folder}
-        return section
-
-    @cached_property
-    def pretrained_depths(self) -> dict[int, dict[str, Any]]:
-        """Layers of the encoders that `pretraining` makes -> the schedule's settings for them."""
-        entries = self.config.get("pretraining", {}).get("depths", [])
-        return {
-            entry["layers"]: {key: value for key, value in entry.items() if key != "layers"}
-            for entry in entries
-        }
-
-    def family_folder(self, layers: int | str) -> str:
-        """Returns the folder of an encoder that `pretraining` makes."""
-        section = self.config["pretraining"]
-        return f"{section['family']}-{layers}x{section['encoder']['width']}"
-
-    def next_shallower(self, layers: int) -> int | None:
-        """Returns the depth of the encoder that this one starts from; None without stacking."""
-        below = [depth for depth in self.pretrained_depths if depth < layers]
-        return max(below) if self.config["pretraining"]["stacking"] and below else None
-
-    def tokenizer(self, name: str) -> str:
-        """Returns the encoder whose tokenizer this encoder uses."""
-        entry = self.config["encoders"][name]
-        return name if isinstance(entry, str) else entry.get("tokenizer", name)
-
     def list_sharers(self, name: str) -> list[str]:
         """Returns the other encoders that are trained on this one's tokens."""
         trained = dict.fromkeys(run.encoder for run in self.runs.values())
-        return [other for other in trained if other != name and self.tokenizer(other) == name]
+        return [
+            other for other in trained if other != name and self.encoders.tokenizer(other) == name
+        ]
 
     def _all_runs(self, mistakes: Mistakes) -> dict[str, Run]:
         found: dict[str, Run] = {}
@@ -282,12 +190,12 @@ class Experiment:
         def add(run: Run) -> None:
             for parent in run.parents:
                 add(parent)
-                if self.tokenizer(parent.encoder) != self.tokenizer(run.encoder):
+                if self.encoders.tokenizer(parent.encoder) != self.encoders.tokenizer(run.encoder):
                     raise UserError(
                         f"configuration, encoders: {run.name} starts from {parent.name} and reads "
                         f"the same tokens, but {run.encoder} and {parent.encoder} have tokenizers "
                         f"of their own; if their vocabularies are the same, set `tokenizer: "
-                        f"{self.tokenizer(parent.encoder)}` for {run.encoder}"
+                        f"{self.encoders.tokenizer(parent.encoder)}` for {run.encoder}"
                     )
             self._check_layers(run)
             _add(found, run)
@@ -304,7 +212,7 @@ class Experiment:
 
         With `tuning`, the one of the first setting: all settings give the same costs.
         """
-        run = Run("finetune", self.config["reference"]).pooled_as(self.pooling)
+        run = Run("finetune", self.config["reference"]).pooled_as(self.encoders.pooling)
         plain = Candidate(label="", runs=(run,))
         return plain.tuned_with(self.settings[0], self.config["training"]).runs[0]
 
@@ -320,7 +228,7 @@ class Experiment:
 
         An encoder that is on the hub or not yet made is checked by the job that loads it.
         """
-        layers, folder = run.option("layers", 1), self.encoder(run.encoder)
+        layers, folder = run.option("layers", 1), self.encoders.locate(run.encoder)
         shape = read_shape(folder)
         present = shape.num_hidden_layers if shape else layers
         if layers > present:

@@ -73,8 +73,8 @@ def _find_task_mistakes(experiment: Experiment) -> Iterator[str]:
 def _find_missing_folders(experiment: Experiment) -> Iterator[str]:
     """A mistyped folder must not be looked up on the hub."""
     for name in experiment.config["encoders"]:
-        folder = experiment.encoder(name)
-        on_hub = experiment.on_hub.get(folder)
+        folder = experiment.encoders.locate(name)
+        on_hub = experiment.encoders.on_hub.get(folder)
         if on_hub is None:
             if os.path.isdir(folder) and not os.path.isfile(os.path.join(folder, "config.json")):
                 yield (
@@ -277,7 +277,7 @@ def _compute_cost(experiment: Experiment, run: Run, layers: int | None = None) -
 
     None if the encoder's shape is not known.
     """
-    shape = read_shape(experiment.encoder(run.encoder))
+    shape = read_shape(experiment.encoders.locate(run.encoder))
     if shape is None:
         return None
     layers = layers or run.option("layers", shape.num_hidden_layers)

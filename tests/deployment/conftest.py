@@ -9,7 +9,7 @@ from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, predict, train
-from tests.conftest import SETTINGS
+from tests.conftest import SETTINGS, made_once
 
 
 @pytest.fixture(scope="session")
@@ -18,25 +18,27 @@ def trained(task, encoders, tmp_path_factory):
 
     The second member's head reads the mean of all tokens' states.
     """
-    folders, predictions = [], {}
+    folder = made_once(
+        tmp_path_factory, "trained", lambda draft: train_members(draft, task, encoders)
+    )
+    folders = [folder / "bert-2", folder / "bert-4"]
+    predictions = {}
+    for split in ("dev", "test"):
+        small, large = (Predictions.load(f"{member}-{split}.npz") for member in folders)
+        predictions[split] = small.followed_by(large)
+    return folders, predictions
+
+
+def train_members(folder, task, encoders) -> None:
     for name, options in (("bert-2", ()), ("bert-4", (("pooling", "mean"),))):
         tokenizer = load_tokenizer(encoders[name])
         data = {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
         model = new_model(Run("finetune", name, options), encoders[name], task.labels, (), 0)
         examples = Examples(data["train"], data["dev"], "accuracy")
         train(model, examples, SETTINGS, seed=0, name=name)
-        folder = tmp_path_factory.mktemp(name)
-        model.save(folder)
-        tokenizer.save_pretrained(folder)
-        folders.append(folder)
+        model.save(folder / name)
+        tokenizer.save_pretrained(folder / name)
         for split in ("dev", "test"):
-            one = Predictions(
-                predict(model, data[split]),
-                np.array(model.depths),
-                data[split].ids,
-                data[split].labels,
-            )
-            predictions[split] = (
-                predictions[split].followed_by(one) if split in predictions else one
-            )
-    return folders, predictions
+            of = data[split]
+            found = Predictions(predict(model, of), np.array(model.depths), of.ids, of.labels)
+            found.save(folder / f"{name}-{split}.npz")

@@ -233,26 +233,24 @@ def test_a_dotted_key_is_told_how_to_write_it():
 def test_models_of_the_default_are_those_of_this_repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models/bert-2x128").mkdir(parents=True)
-    assert load({}).encoder("bert-2") == str(ROOT / "models/bert-2x128")
+    assert load({}).encoders.locate("bert-2") == str(ROOT / "models/bert-2x128")
     mine = load({"experiment": "m", "encoders": DEFAULT["encoders"], "training": TRAINING})
     with pytest.raises(
         UserError, match=r"encoders\.bert-2: models/bert-2x128 is a folder here and"
     ):
         refuse_contradictions(mine)
     whole = changed("encoders.bert-2.model", str(tmp_path / "models/bert-2x128"))
-    assert Experiment(whole).encoder("bert-2") == str(tmp_path / "models/bert-2x128")
+    assert Experiment(whole).encoders.locate("bert-2") == str(tmp_path / "models/bert-2x128")
 
 
 def test_a_revision_is_another_model():
     config = changed("encoders.bert-2", {"model": "a/b", "revision": "v1", "tokenizer": "bert-12"})
     config["encoders"]["bert-3"] = {"model": "a/b", "tokenizer": "bert-12"}
     experiment = Experiment(config)
-    folders = [Path(experiment.encoder(name)).name for name in ("bert-2", "bert-3")]
-    assert folders == ["a--b@v1", "a--b"]
-    assert [experiment.on_hub[experiment.encoder(n)].revision for n in ("bert-2", "bert-3")] == [
-        "v1",
-        "main",
-    ]
+    encoders = experiment.encoders
+    places = [encoders.locate(name) for name in ("bert-2", "bert-3")]
+    assert [Path(place).name for place in places] == ["a--b@v1", "a--b"]
+    assert [encoders.on_hub[place].revision for place in places] == ["v1", "main"]
 
 
 def test_margins_that_train_the_same_are_trained_once():

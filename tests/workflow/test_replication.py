@@ -19,7 +19,7 @@ def test_the_hub_is_asked_for_pinned_models_and_data_and_only_when_it_runs(tmp_p
     assert jobs["fetch_encoder"] == len(override["encoders"]) == 3
     assert jobs["prepare_task"] == jobs["evaluate"] == len(override["tasks"]) == 6
     experiment = Experiment(resolve(DEFAULT, override), override)
-    revisions = [model.revision for model in experiment.on_hub.values()]
+    revisions = [model.revision for model in experiment.encoders.on_hub.values()]
     revisions += [task["source"]["revision"] for task in override["tasks"].values()]
     assert all(re.fullmatch("[0-9a-f]{40}", revision) for revision in revisions)
     exits = {key: system for key, system in experiment.systems.items() if key in experiment.rivals}
@@ -42,4 +42,4 @@ def test_local_folders_take_the_place_of_the_hub(tmp_path, encoders):
     override["tasks"]["snli"]["source"] = {"files": files}
     experiment = Experiment(resolve(DEFAULT, override), override)
     refuse_contradictions(experiment)
-    assert not experiment.on_hub
+    assert not experiment.encoders.on_hub

@@ -25,6 +25,7 @@ PRELOADED = """
 snakemake.cli snakemake.api snakemake.report jsonschema nbformat pandas.io.json
 narwhals.dependencies pyarrow.dataset pyarrow.parquet pyarrow.pandas_compat
 altair vl_convert sklearn.linear_model fontTools.subset PIL.PngImagePlugin
+torch.onnx._internal.exporter._core onnxscript onnxruntime.quantization
 matplotlib.backends.backend_agg matplotlib.backends.backend_pdf
 transformers.models.bert.modeling_bert transformers.models.roberta.modeling_roberta
 """
