@@ -23,6 +23,7 @@ rule summary:
         experiment=EXPERIMENT.name,
         missing=CATALOGUE.missing,
         left_out=CATALOGUE.left_out,
+        settings=len(EXPERIMENT.settings),
     message:
         "the report's first page"
     script:

@@ -28,6 +28,7 @@ with job(snakemake):
             doubts=[f"{doubt}." for task in tasks for doubt in list_doubts(task)],
             left_out=snakemake.params.left_out,
             cost=snakemake.config["evaluation"]["cost"],
+            settings=snakemake.params.settings,
         ),
         figure=snakemake.input.figure,
     )

@@ -39,6 +39,7 @@ class Subject:
     doubts:    what makes scores doubtful, in sentences
     left_out:  why tables or figures are not there, in sentences
     cost:      what a speed-up counts: layers or seconds
+    settings:  how many settings of the training every system could choose among
     """
 
     experiment: str
@@ -49,6 +50,7 @@ class Subject:
     doubts: Sequence[str] = ()
     left_out: Sequence[str] = ()
     cost: str = "layers"
+    settings: int = 1
 
     @property
     def name(self) -> str:

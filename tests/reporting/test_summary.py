@@ -45,13 +45,13 @@ def page(
     claims=CLAIMS,
     missing=(),
     doubts=(),
+    settings=1,
     **out,
 ) -> str:
     names = ("points", "differences", "exits", "exit_differences")
     frames = Frames(**{name: f[name] for name in names}, claims=claims)
-    return write_summary(
-        frames, Subject("run", proposed, titles, ablations, missing, doubts), **out
-    )
+    subject = Subject("run", proposed, titles, ablations, missing, doubts, settings=settings)
+    return write_summary(frames, subject, **out)
 
 
 def as_report(text: str) -> str:
@@ -168,6 +168,12 @@ def test_a_target_that_a_system_does_not_reach_is_said():
     points.loc[missed, "note"] = "not reachable: nearest speed-up on dev is 3.70x"
     text = as_report(page({**f, "points": points}))
     assert "PABEE at 4× on movies: not reachable: nearest speed-up on dev is 3.70×" in text
+
+
+def test_it_says_among_how_many_settings_each_system_chose():
+    said = "Every system was trained with 4 settings."
+    assert said in as_report(page(made_up(), NAMES, {}, "cascade", settings=4))
+    assert "settings" not in as_report(page(made_up(), NAMES, {}, "cascade"))
 
 
 def test_it_warns_of_thresholds_chosen_on_the_scored_split():
