@@ -2,8 +2,8 @@
 
     PYTHONPATH=. python docs/scripts/replication.py
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`; NAME is one of TABLES, or of a task. The CSV
-files are those of an experiment's tables/ folder. A test says when the page is stale.
+A table stands between `<!-- NAME -->` and `<!-- end -->`; NAME is one of TABLES, or of a task. The
+CSV files are those of an experiment's tables/ folder. A test says when the page is stale.
 """
 
 import re
