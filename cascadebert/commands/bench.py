@@ -133,6 +133,7 @@ def _load(folder: Path, runtime: str, parsed: argparse.Namespace) -> Iterator[Ti
             runtime=runtime,
             threads=parsed.threads,
             speedup=parsed.speedup,
+            max_loss=parsed.max_loss,
         )
     except ModuleNotFoundError as error:
         print(f"{runtime} is left out: {error.name} is not installed", file=sys.stderr)

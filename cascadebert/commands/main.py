@@ -111,6 +111,12 @@ def _add_model(
     either = command.add_mutually_exclusive_group()
     either.add_argument("--speedup", type=float, help="one of the model's; default: the smallest")
     either.add_argument(
+        "--max-loss",
+        type=float,
+        metavar="SHARE",
+        help="a loss of accuracy that the model promises, such as 0.01 for one point",
+    )
+    either.add_argument(
         "--threshold",
         type=_read_thresholds,
         metavar="NUMBER",

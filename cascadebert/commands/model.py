@@ -9,7 +9,7 @@ from cascadebert.deployment.members import FILES, ONNX, TORCH
 
 
 def load_model(parsed: argparse.Namespace) -> tuple[Cascade, Description]:
-    """Loads the cascade of --model. Raises UserError if it is none, or has no such speed-up."""
+    """Loads the cascade of --model. Raises UserError if it is none, or lacks what is asked for."""
     folder = find_folder(parsed.model)
     described = Description.load(folder)
     has_onnx = all((folder / m.folder / FILES[ONNX]).is_file() for m in described.members)
@@ -17,6 +17,11 @@ def load_model(parsed: argparse.Namespace) -> tuple[Cascade, Description]:
     if parsed.threads is not None and parsed.threads < 1:
         raise UserError(f"--threads is {parsed.threads}; give a number from 1 on")
     cascade = Cascade.from_pretrained(
-        folder, parsed.threshold, runtime=runtime, threads=parsed.threads, speedup=parsed.speedup
+        folder,
+        parsed.threshold,
+        runtime=runtime,
+        threads=parsed.threads,
+        speedup=parsed.speedup,
+        max_loss=parsed.max_loss,
     )
     return cascade, described

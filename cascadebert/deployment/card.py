@@ -57,7 +57,8 @@ split, the accuracy on new texts is at most the promised loss below that of the 
 (Learn then Test, Angelopoulos et al. 2021). A negative loss is a gain. The development split also
 chose the best epoch, which the theory does not allow for. For a promise on your own texts, call
 `cascade.fit_thresholds(texts, labels, max_loss=0.01, delta=0.1)` with texts that no member has
-seen. To use a threshold of this table, give it to `Cascade.from_pretrained`.
+seen. To use a threshold of this table: `Cascade.from_pretrained("{folder}",
+max_loss=0.01)`, or `cascadebert predict --max-loss 0.01`.
 
 ## Calibration
 

@@ -85,6 +85,7 @@ class Cascade:
         runtime: str = TORCH,
         threads: int | None = None,
         speedup: float | None = None,
+        max_loss: float | None = None,
     ) -> "Cascade":
         """Loads a cascade that was exported or saved, or joins members, smallest first.
 
@@ -100,6 +101,8 @@ class Cascade:
         threads:    of ONNX Runtime; default: one for each core. `torch.set_num_threads` sets those
                     of torch
         speedup:    one of those for which the cascade has thresholds; default: the smallest
+        max_loss:   in place of `speedup`, a loss of accuracy that the cascade promises, as a share
+                    (0.01 is one point)
 
         Raises UserError if a member was never fine-tuned, or if members do not fit together.
         """
@@ -109,10 +112,14 @@ class Cascade:
         if runtime not in RUNTIMES:
             raise UserError(f"runtime is {runtime!r}; choose from: {', '.join(RUNTIMES)}")
         if saved:
-            return cls._from_saved(saved, threshold, max_length, runtime, threads, speedup)
-        if speedup is not None:
+            if sum(aim is not None for aim in (threshold, speedup, max_loss)) > 1:
+                raise UserError("give one of `threshold`, `speedup` and `max_loss`")
+            aims = {"threshold": threshold, "speedup": speedup, "max_loss": max_loss}
+            return cls._from_saved(saved, max_length, runtime, threads, **aims)
+        if speedup is not None or max_loss is not None:
             raise UserError(
-                "members have thresholds for no speed-up; call fit_thresholds(..., speedup=...)"
+                "members have thresholds for no speed-up and no loss; call fit_thresholds(..., "
+                "speedup=...) or (..., max_loss=...)"
             )
         members = [load_member(folder, runtime, threads) for folder in listed]
         if max_length is None:
@@ -126,11 +133,13 @@ class Cascade:
     def _from_saved(
         cls,
         folder: Path,
-        threshold: float | Sequence[float] | None,
         max_length: int | None,
         runtime: str,
         threads: int | None,
+        *,
+        threshold: float | Sequence[float] | None,
         speedup: float | None,
+        max_loss: float | None,
     ) -> "Cascade":
         described = Description.load(folder)
         places = [folder / member.folder for member in described.members]
@@ -140,6 +149,9 @@ class Cascade:
         if speedup is not None:
             offered = {point.target: point for point in points if point.target is not None}
             points = [offered[choose(folder, f"speed-up on {runtime}", speedup, offered)]]
+        if max_loss is not None:
+            promised = {point.promise["max_loss"]: point for point in points if point.promise}
+            points = [promised[choose(folder, f"promise on {runtime}", max_loss, promised)]]
         if threshold is None and points:
             threshold = points[0].thresholds
         cascade = cls(members, tokenizers, threshold, max_length or described.max_length)

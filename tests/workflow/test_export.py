@@ -126,6 +126,22 @@ def test_a_fresh_process_answers_as_the_experiment_computed(scaled, exported, ru
         assert measured["low"] <= measured["score"] <= measured["high"]
 
 
+def test_a_promise_is_loaded_by_its_loss(exported):
+    described = Description.load(exported)
+    for runtime in ("torch", "onnx-int8"):
+        of = {
+            p.promise["max_loss"]: p for p in described.points if p.promise and p.runtime == runtime
+        }
+        assert list(of) == [0.005, 0.01, 0.02]
+        for most, point in of.items():
+            cascade = Cascade.from_pretrained(exported, runtime=runtime, max_loss=most)
+            assert cascade.thresholds == point.thresholds
+    with pytest.raises(UserError, match=r"no promise on torch 0\.3; choose from: 0\.005, 0\.01, 0"):
+        Cascade.from_pretrained(exported, max_loss=0.3)
+    with pytest.raises(UserError, match="give one of `threshold`, `speedup` and `max_loss`"):
+        Cascade.from_pretrained(exported, max_loss=0.01, speedup=2)
+
+
 def test_its_model_card_says_what_was_measured(exported):
     card = (exported / "README.md").read_text()
     front = yaml.safe_load(card.split("---")[1])
