@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cascadebert.commands.model import load_for
 from cascadebert.commands.predict import guess_format, name_columns, open_input
 from cascadebert.commands.rows import RowReader
 from cascadebert.core.errors import UserError
@@ -127,14 +128,7 @@ def _list_runtimes(folder: Path, described: Description, asked: str | None) -> I
 def _load(folder: Path, runtime: str, parsed: argparse.Namespace) -> Iterator[Timed]:
     """The last member alone and the cascade; nothing if the runtime is not installed."""
     try:
-        cascade = Cascade.from_pretrained(
-            folder,
-            parsed.threshold,
-            runtime=runtime,
-            threads=parsed.threads,
-            speedup=parsed.speedup,
-            max_loss=parsed.max_loss,
-        )
+        cascade = load_for(parsed, folder, runtime)
     except ModuleNotFoundError as error:
         print(f"{runtime} is left out: {error.name} is not installed", file=sys.stderr)
         return

@@ -1,6 +1,7 @@
 """The model that `predict` and `explain` load."""
 
 import argparse
+from pathlib import Path
 
 from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
@@ -16,7 +17,12 @@ def load_model(parsed: argparse.Namespace) -> tuple[Cascade, Description]:
     runtime = parsed.runtime or (ONNX if has_onnx else TORCH)
     if parsed.threads is not None and parsed.threads < 1:
         raise UserError(f"--threads is {parsed.threads}; give a number from 1 on")
-    cascade = Cascade.from_pretrained(
+    return load_for(parsed, folder, runtime), described
+
+
+def load_for(parsed: argparse.Namespace, folder: Path, runtime: str) -> Cascade:
+    """Loads a cascade for a runtime, with the thresholds that the options ask for."""
+    return Cascade.from_pretrained(
         folder,
         parsed.threshold,
         runtime=runtime,
@@ -24,4 +30,3 @@ def load_model(parsed: argparse.Namespace) -> tuple[Cascade, Description]:
         speedup=parsed.speedup,
         max_loss=parsed.max_loss,
     )
-    return cascade, described

@@ -32,7 +32,7 @@ def drawn_predictions(data) -> Predictions:
 
 @pytest.mark.parametrize("rule", MIXED, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("metric", ["accuracy", "f1"])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_a_mixture_reaches_every_speedup_and_its_score_is_the_interpolation(rule, metric, data):
     dev = drawn_predictions(data)
