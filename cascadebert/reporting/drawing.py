@@ -114,20 +114,16 @@ def save_figure(figure: Figure, stem: str | os.PathLike, table: pd.DataFrame | N
                 figure.savefig(draft, dpi=200, metadata=metadata)
 
 
-def panel_grid(
-    panels: int, heights: Sequence[float], legend_entries: int = 0
-) -> tuple[Figure, np.ndarray]:
+def panel_grid(panels: int, heights: Sequence[float]) -> tuple[Figure, np.ndarray]:
     """A figure with a column of axes for each panel: axes[row][panel].
 
     One panel has the width of a column. Several share the width of the page, two or three in a row.
-    heights are in inches.
+    heights are in inches. `add_common_legend` makes room for itself.
     """
     across = 2 if panels in (2, 4) else min(panels, 3)
     down = -(-panels // across)
     width = COLUMN if panels == 1 else PAGE
-    legend = 0.16 * -(-legend_entries // (3 if panels == 1 else 5)) + 0.05
-    height = down * (sum(heights) + 0.25) + legend
-    figure = Figure((width, height), layout="constrained")
+    figure = Figure((width, down * (sum(heights) + 0.25)), layout="constrained")
     axes = figure.subplots(
         down * len(heights),
         across,
@@ -141,23 +137,30 @@ def panel_grid(
 
 
 def add_common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -> None:
-    """One legend for all panels, below them, in the order of `labels`."""
+    """One legend for all panels, below them, in the order of `labels`.
+
+    The legend has as many columns as fit the figure, at most five. The figure grows by its height.
+    """
     handles = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     labels = [label for label in labels if label in handles]
-    columns = min(len(labels), 3 if len(axes) == 1 else 5)
-    figure.legend(
-        [handles[label] for label in labels],
-        labels,
-        loc="outside lower center",
-        ncols=columns,
-        columnspacing=0.7,
-        handlelength=2.0,
-        borderaxespad=0.1,
-        handletextpad=0.4,
-    )
+    for columns in range(min(len(labels), 5), 0, -1):
+        legend = figure.legend(
+            [handles[label] for label in labels],
+            labels,
+            loc="outside lower center",
+            ncols=columns,
+            columnspacing=0.7,
+            handlelength=2.0,
+            borderaxespad=0.1,
+            handletextpad=0.4,
+        )
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(labels) // columns) + 0.05)
+            break
+        legend.remove()
 
 
 def draw_empty_figure(text: str) -> Figure:

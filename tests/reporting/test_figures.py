@@ -46,6 +46,12 @@ def extended(*tasks: str):
     return figure_tradeoff(f["curves"], f["points"], titles, "cascadebert", bands=True)
 
 
+def long_titles(*tasks: str):
+    f = frames(tasks)
+    titles = {key: f"{title} (distilled)" for key, title in TITLES.items()}
+    return figure_tradeoff(f["curves"], f["points"], titles, "cascadebert")
+
+
 def by_layers(*tasks: str) -> pd.DataFrame:
     """Ramps after 12 layers, one of which emits little, and whole models of 2, 6 and 12."""
     rows = []
@@ -76,6 +82,7 @@ def states(*tasks: str) -> list[list[Panel]]:
 FIGURES = {
     "tradeoff": tradeoff,
     "extended": extended,
+    "long titles": long_titles,
     "layers": lambda *tasks: figure2_layers(by_layers(*tasks)),
     "dis": lambda *tasks: figure3_dis(by_layers(*tasks)),
     "representations": lambda *tasks: figure4_representations(states(*tasks)),

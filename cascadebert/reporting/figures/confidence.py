@@ -67,7 +67,7 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
         return draw_empty_figure(NO_PAIR)
     rows = max(map(len, panels.values()))
     with styled():
-        figure, axes = panel_grid(len(panels), [1.15] * rows, legend_entries=2)
+        figure, axes = panel_grid(len(panels), [1.15] * rows)
         for column, (title, systems) in enumerate(panels.items()):
             lowest = _find_lowest_edge(systems, CONFIDENCE_BINS)
             highest = max(

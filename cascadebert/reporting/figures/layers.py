@@ -21,7 +21,7 @@ def figure2_layers(table: pd.DataFrame) -> Figure:
     panels = list(table.groupby(["task", "split"], sort=False))
     layers = sorted(set(table["layers"]))
     with styled():
-        figure, axes = panel_grid(len(panels), [1.9, 0.75], legend_entries=len(titles))
+        figure, axes = panel_grid(len(panels), [1.9, 0.75])
         for (top, bottom), ((task, split), here) in zip(axes.T, panels, strict=True):
             drawn = here[here["n"] >= FEWEST]
             for rank, title in enumerate(titles):

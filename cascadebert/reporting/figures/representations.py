@@ -52,8 +52,7 @@ def figure4_representations(panels: Sequence[Sequence[Panel]]) -> Figure:
     names = list(dict.fromkeys(name for of_task in panels for name in of_task[0].names))
     side = width / (beside * systems)
     with styled():
-        height = rows * (side + 0.45) + 0.16 * -(-len(names) // 5) + 0.1
-        figure = Figure((width, height), layout="constrained")
+        figure = Figure((width, rows * (side + 0.45) + 0.05), layout="constrained")
         axes = figure.subplots(rows, beside * systems, squeeze=False)
         for ax in axes.flat[len(panels) * systems :]:
             ax.remove()

@@ -11,6 +11,8 @@ from cascadebert.evaluation.points import find_full_model
 from cascadebert.reporting.drawing import CURVES, Look, add_common_legend, panel_grid, styled
 from cascadebert.reporting.grid import METRICS
 
+MANY = 10  # systems, above which a panel is taller
+
 
 def figure_tradeoff(
     curves: pd.DataFrame,
@@ -49,7 +51,7 @@ def figure_tradeoff(
     marked = {system for system, *_ in weak}
     labels = {system: titles[system] + " (undertrained)" * (system in marked) for system in looks}
     with styled():
-        figure, axes = panel_grid(len(panels), [2.2], legend_entries=len(looks))
+        figure, axes = panel_grid(len(panels), [2.2 if len(looks) <= MANY else 3.0])
         for ax, (task, split) in zip(axes[0], panels, strict=True):
             here = curves[(curves["task"] == task) & (curves["split"] == split)]
             of_panel = points[(points["task"] == task) & (points["split"] == split)]
