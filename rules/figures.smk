@@ -118,7 +118,7 @@ rule figure_tradeoff:
     conda:
         "../environment.yml"
     params:
-        titles=CATALOGUE.rows["table2_main"],
+        titles=CATALOGUE.traded_off,
         proposed=config["proposed"],
     message:
         "score against speed-up"

@@ -179,7 +179,8 @@ class Catalogue:
     @cached_property
     def traded_off(self) -> dict[str, str]:
         """The systems of the figure of score against speed-up, with their titles."""
-        return self.titles_of(self.rows["table2_main"])
+        config = self.experiment.config
+        return self.titles_of(config.get("tradeoff", self.rows["table2_main"]))
 
     @cached_property
     def middle_target(self) -> float:

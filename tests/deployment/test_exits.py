@@ -1,5 +1,7 @@
 """Executed early exits are the computed ones, example by example."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -17,15 +19,24 @@ EXITING = [
     for name, method in METHODS.items()
     if method.EXIT_RULE.knob and "members" not in method.OPTIONS["properties"]
 ]
+FAMILIES = ["bert-4", "roberta-3", "electra-4", "distilbert-4"]
+POOLED = {
+    "first": product(EXITING, FAMILIES),
+    "mean": product(["deebert", "linear", "berxit"], ["bert-4"]),
+}
 
 
-@pytest.mark.parametrize("encoder", ["bert-4", "roberta-3", "electra-4", "distilbert-4"])
-@pytest.mark.parametrize("method", EXITING)
-def test_executed_exits_are_the_computed_ones(method, encoder, encoders, batch, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "encoder", "pooling"),
+    [(*case, pooling) for pooling, cases in POOLED.items() for case in cases],
+)
+def test_executed_exits_are_the_computed_ones(method, encoder, pooling, encoders, batch, tmp_path):
+    """Where the last layer's mean is read, texts that left take no part in it."""
     inputs, _ = batch
     if encoder.startswith(("roberta", "distilbert")):
         inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-    model = untrained(run_of(method, encoder), encoders, tmp_path).eval()
+    run = run_of(method, encoder).pooled_as({encoder: pooling})
+    model = untrained(run, encoders, tmp_path).eval()
     perturb(model)
     with torch.inference_mode():
         logits = model(inputs).numpy()

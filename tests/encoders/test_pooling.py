@@ -7,17 +7,13 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import tokenize
-from cascadebert.deployment.exits import EarlyExits
 from cascadebert.encoders.loading import load_classifier, load_encoder, load_tokenizer
 from cascadebert.encoders.pooling import pool
-from cascadebert.systems import load_method
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, predict, train
 from cascadebert.training.stacked import train_stack
 from tests.conftest import SETTINGS, perturb, untrained
-from tests.systems.test_systems import run_of
 
 LABELS = ["negative", "positive"]
 FAMILIES = ["bert-4", "roberta-3", "electra-4", "distilbert-4"]
@@ -81,25 +77,6 @@ def test_a_saved_classifier_reads_the_mean(encoders, inputs, tmp_path):
         assert torch.equal(load_classifier(tmp_path, LABELS).eval()(**inputs).logits, expected)
         plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
         assert not torch.allclose(plain(**inputs).logits, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("method", ["deebert", "linear", "berxit"])
-def test_executed_exits_are_the_computed_ones(method, encoders, inputs, tmp_path):
-    """Texts that left take no part in the mean of the last layer."""
-    run = run_of(method, "bert-4").pooled_as({"bert-4": "mean"})
-    model = untrained(run, encoders, tmp_path).eval()
-    perturb(model)
-    with torch.inference_mode():
-        logits = model(inputs).numpy()
-    rows = np.arange(len(logits))
-    computed = Predictions(logits, np.array(model.depths, dtype=float), rows, rows)
-    rule = load_method(method).EXIT_RULE
-    knobs = rule.knobs(computed)
-    for knob in knobs[np.linspace(0, len(knobs) - 1, 8).astype(int)].tolist():
-        expected = rule.exit_index(computed, knob)
-        answers, exits = EarlyExits(model, rule, knob)(inputs)
-        assert exits.tolist() == expected.tolist()
-        np.testing.assert_allclose(answers, logits[rows, expected], atol=1e-5)
 
 
 def test_a_stack_reads_the_mean(encoders, task, tmp_path):

@@ -32,6 +32,7 @@ def test_the_default_has_no_section_for_the_other_tables_and_figures():
     assert set(catalogue.tables) == set(TABLES) - OF_EVERYTHING - {"classes", "temperature"}
     assert all(name.partition("_")[0] == "figure" for name in catalogue.figures)
     assert list(catalogue.rows["table2_main"]) == list(of_default.systems)
+    assert catalogue.traded_off == catalogue.rows["table2_main"]
     assert catalogue.missing == []
 
 
@@ -42,6 +43,7 @@ def test_the_whole_paper_has_all():
     assert list(catalogue.tables) == [table for table in TABLES if table not in left_out]
     assert list(catalogue.figures) == list(FIGURES)
     assert catalogue.complete == ["complete-2", "complete-4", "complete-6", "bert-12l"]
+    assert list(catalogue.traded_off) == whole.config["tradeoff"]
     assert catalogue.table6_encoders == ["bert-12"]
     assert set(catalogue.averaging) == {key for key in whole.systems if key.endswith("-mean")} | {
         "linear"
