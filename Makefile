@@ -1,11 +1,11 @@
 # make run       the embedded experiment, and where its report is
 # make test      the tests
 # make test-fast those that train nothing, download nothing and start no process
-# make bench     score against milliseconds of every system, on every runtime (after make run)
+# make bench     score against milliseconds: models, executed exits and cascades on their runtimes (after make run)
 # make faults    kills, damages and fills up running workflows, and counts what is lost
 # make showcase  copies the tables and figures of `make run` to docs/<experiment>
 # make docs      the documentation as a site, in site/
-# make reference writes the pages of docs/reference that follow from the schemas and the command line
+# make reference writes the pages of docs/reference that follow from schemas, command line and docstrings
 # All but showcase set up what they need in .venv. CONFIG=file makes run, bench and showcase take another experiment,
 # PYTHON=python3.12 another Python (before .venv is there).
 

@@ -96,17 +96,8 @@ include: "rules/submission.smk"
 report: os.path.abspath(f"{EXPERIMENT.results}/summary.rst")
 
 
-# These jobs take seconds. With a cluster, they run on the machine that runs Snakemake.
-localrules:
-    all,
-    table1_data,
-    table2_main,
-    curve_scores,
-    figure_tradeoff,
-    explorer,
-    summary,
-
-
+# With a cluster, a `localrule` runs on the machine that runs Snakemake: what takes seconds, and what
+# needs the network.
 rule all:
     default_target: True
     input:
@@ -114,6 +105,7 @@ rule all:
         expand("<results>/figures/{figure}.png", figure=CATALOGUE.figures),
         rules.summary.output,
         rules.explorer.output,
+    localrule: True
 
 
 onstart:

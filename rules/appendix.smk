@@ -14,6 +14,7 @@ if CATALOGUE.extensions:
             "<logs>/appendix_c.log",
         benchmark:
             "<benchmarks>/appendix_c.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:

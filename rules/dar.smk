@@ -2,12 +2,6 @@
 
 if CATALOGUE.ablations:
 
-    localrules:
-        table4_dar,
-        table5_calibration,
-        figure_reliability,
-        figure_confidence,
-
     rule table4_dar:
         input:
             operating_points=evaluation("operating_points"),
@@ -18,6 +12,7 @@ if CATALOGUE.ablations:
             "<logs>/table4_dar.log",
         benchmark:
             "<benchmarks>/table4_dar.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -39,6 +34,7 @@ if CATALOGUE.ablations:
             "<logs>/table5_calibration.log",
         benchmark:
             "<benchmarks>/table5_calibration.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -61,6 +57,7 @@ if CATALOGUE.ablations:
             "<logs>/figure_reliability.log",
         benchmark:
             "<benchmarks>/figure_reliability.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -83,6 +80,7 @@ if CATALOGUE.ablations:
             "<logs>/figure_confidence.log",
         benchmark:
             "<benchmarks>/figure_confidence.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:

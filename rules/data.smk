@@ -1,12 +1,6 @@
 # Tasks, from wherever they come, to one table a split and to token ids; and encoders of the hub.
 
 
-# They need the network, which a cluster has where Snakemake runs.
-localrules:
-    prepare_task,
-    fetch_encoder,
-
-
 rule fetch_encoder:
     output:
         model=directory("<results>/encoders/{model}"),
@@ -14,6 +8,7 @@ rule fetch_encoder:
         "<logs>/fetch_encoder/{model}.log",
     benchmark:
         "<benchmarks>/fetch_encoder/{model}.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -34,6 +29,7 @@ rule prepare_task:
         "<logs>/prepare_task/{task}.log",
     benchmark:
         "<benchmarks>/prepare_task/{task}.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:

@@ -48,6 +48,7 @@ rule difficulty:
         "<logs>/difficulty/{task}/{labeller}.log",
     benchmark:
         "<benchmarks>/difficulty/{task}/{labeller}.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     message:

@@ -16,6 +16,7 @@ if CATALOGUE.layered_tasks:
             "<logs>/figure2_layers.log",
         benchmark:
             "<benchmarks>/figure2_layers.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -40,6 +41,7 @@ if CATALOGUE.layered_tasks:
             "<logs>/figure3_dis.log",
         benchmark:
             "<benchmarks>/figure3_dis.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -94,6 +96,7 @@ if CATALOGUE.extended_tasks:
             f"<logs>/figure5_tradeoff.log",
         benchmark:
             "<benchmarks>/figure5_tradeoff.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -115,6 +118,7 @@ rule figure_tradeoff:
         f"<logs>/figure_tradeoff.log",
     benchmark:
         "<benchmarks>/figure_tradeoff.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -146,6 +150,7 @@ rule explorer:
         "<logs>/explorer.log",
     benchmark:
         "<benchmarks>/explorer.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:

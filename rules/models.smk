@@ -11,9 +11,6 @@ if "pretraining" in config:
         input:
             [family_files(layers) for layers in EXPERIMENT.encoders.depths],
 
-    localrules:
-        pretrain_corpus,
-
     rule pretrain_corpus:
         input:
             [corpus["file"] for corpus in PRETRAINING["corpora"] if "file" in corpus],
@@ -23,6 +20,7 @@ if "pretraining" in config:
             "<logs>/pretrain_corpus.log",
         benchmark:
             "<benchmarks>/pretrain_corpus.tsv"
+        localrule: True
         params:
             settings=select_settings("corpora", "characters"),
             seed=config["seed"],

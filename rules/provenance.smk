@@ -14,6 +14,7 @@ rule provenance:
         "<logs>/provenance.log",
     benchmark:
         "<benchmarks>/provenance.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:

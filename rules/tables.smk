@@ -12,6 +12,7 @@ rule table1_data:
         "<logs>/table1_data.log",
     benchmark:
         "<benchmarks>/table1_data.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -41,6 +42,7 @@ for table, systems in CATALOGUE.rows.items():
             f"<logs>/{table}.log",
         benchmark:
             f"<benchmarks>/{table}.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -65,6 +67,7 @@ rule curve_scores:
         "<logs>/curve_scores.log",
     benchmark:
         "<benchmarks>/curve_scores.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -85,6 +88,7 @@ rule probes:
         "<logs>/probes.log",
     benchmark:
         "<benchmarks>/probes.tsv"
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -98,9 +102,6 @@ rule probes:
 
 if CATALOGUE.cascades:
 
-    localrules:
-        promises,
-
     rule promises:
         input:
             promises=evaluation("promises"),
@@ -110,6 +111,7 @@ if CATALOGUE.cascades:
             "<logs>/promises.log",
         benchmark:
             "<benchmarks>/promises.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -122,9 +124,6 @@ if CATALOGUE.cascades:
 
 if config["evaluation"]["temperature"]:
 
-    localrules:
-        temperature,
-
     rule temperature:
         input:
             temperature=evaluation("temperature"),
@@ -134,6 +133,7 @@ if config["evaluation"]["temperature"]:
             "<logs>/temperature.log",
         benchmark:
             "<benchmarks>/temperature.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -155,6 +155,7 @@ if CATALOGUE.multiclass_tasks:
             "<logs>/classes.log",
         benchmark:
             "<benchmarks>/classes.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:
@@ -167,9 +168,6 @@ if CATALOGUE.multiclass_tasks:
 
 
 if "claims" in CATALOGUE.tables:
-
-    localrules:
-        claims,
 
     rule claims:
         input:
@@ -185,6 +183,7 @@ if "claims" in CATALOGUE.tables:
             "<logs>/claims.log",
         benchmark:
             "<benchmarks>/claims.tsv"
+        localrule: True
         conda:
             "../environment.yml"
         params:

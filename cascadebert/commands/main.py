@@ -109,7 +109,11 @@ def _add_model(
         "--model", required=True, help="folder that `export` wrote, or a cascade of the hub"
     )
     either = command.add_mutually_exclusive_group()
-    either.add_argument("--speedup", type=float, help="one of the model's; default: the smallest")
+    either.add_argument(
+        "--speedup",
+        type=float,
+        help="one of the model's; default: the thresholds fitted last, else the smallest speed-up",
+    )
     either.add_argument(
         "--max-loss",
         type=float,

@@ -44,7 +44,8 @@ cascade(["a text"]).as_pipeline()  # [{{"label": ..., "score": ...}}]
 Thresholds were chosen on the development split ({dev:,} texts). Score and speed-up are those on the
 split `{split}` ({examples:,} texts), with 95% bootstrap intervals over texts. The intervals say
 nothing of other trainings. A speed-up is the depth of the full model over the mean number of layers
-executed. It counts layers, and is no measurement of time.
+executed. It counts layers, and is no measurement of time. Thresholds that `fit_thresholds` chose
+later are in `cascade.json` alone.
 
 ![{metric} against speed-up]({figure})
 
@@ -152,7 +153,7 @@ def _table_promises(described: Description, split: str) -> str:
     for point in described.points:
         if point.promise is None:
             continue
-        of, most = point.measured[split], 100 * (point.promise["max_loss"] or 0.0)
+        of, most = point.measured[split], 100 * point.promise["max_loss"]
         threshold = f"{point.thresholds[0]:.4f}" if point.thresholds[0] < 1 else "none keeps it"
         loss = f"{of['loss']:.1f} ({of['low']:.1f} to {of['high']:.1f})"
         rows.append([point.runtime, f"{most:g}", threshold, loss, f"{of['speedup']:.2f}x"])

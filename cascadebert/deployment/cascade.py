@@ -100,7 +100,8 @@ class Cascade:
                     thresholds of its own
         threads:    of ONNX Runtime; default: one for each core. `torch.set_num_threads` sets those
                     of torch
-        speedup:    one of those for which the cascade has thresholds; default: the smallest
+        speedup:    one of those for which the cascade has thresholds; default: the thresholds that
+                    `fit_thresholds` chose last for this runtime, else the smallest speed-up's
         max_loss:   in place of `speedup`, a loss of accuracy that the cascade promises, as a share
                     (0.01 is one point)
 
@@ -217,7 +218,7 @@ class Cascade:
         aims = {"speedup": speedup, "max_loss": max_loss, "delta": delta}
         point = fit_thresholds(self, probabilities, labels, **aims)
         self.thresholds = point.thresholds
-        self.points = [point, *(other for other in self.points if other != point)]
+        self.points = [point, *(other for other in self.points if other.aim != point.aim)]
         return point
 
     def save_pretrained(self, folder: File) -> None:

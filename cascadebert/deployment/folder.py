@@ -38,8 +38,13 @@ class OperatingPoint:
     runtime: str
     thresholds: list[float]
     target: float | None = None
-    promise: dict[str, float | None] | None = None
+    promise: dict[str, float] | None = None
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def aim(self) -> tuple[str, float | None, float | None]:
+        """Runtime, speed-up and promised loss; a cascade has one point for each."""
+        return self.runtime, self.target, self.promise["max_loss"] if self.promise else None
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def _certify_points(
                 split: measure_loss([splits[split]], [threshold], full_cost, resampling)
                 for split in (DEV, *(name for name in data.scored_splits if name != DEV))
             }
-            promise: dict[str, float | None] = {"max_loss": most, "delta": DELTA}
+            promise = {"max_loss": most, "delta": DELTA}
             thresholds = [threshold] * (len(found.runs) - 1)
             points.append(OperatingPoint(runtime, thresholds, None, promise, measured))
     return points

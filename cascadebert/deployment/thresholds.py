@@ -57,7 +57,8 @@ def fit_thresholds(
         "full_score": 100 * float(right[:, -1].mean()),
         "speedup": 1 / float(dev.costs[exits].mean()),
     }
-    promise = None if max_loss is None else {"max_loss": max_loss, "delta": delta}
+    certified = max_loss is not None and delta is not None
+    promise = {"max_loss": max_loss, "delta": delta} if certified else None
     return OperatingPoint(cascade.runtime, thresholds, speedup, promise, {"dev": measured})
 
 

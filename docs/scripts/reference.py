@@ -1,4 +1,4 @@
-"""Writes docs/reference/configuration.md and commands.md from the schemas and the parser.
+"""Writes configuration.md, commands.md and python.md of docs/reference from the code.
 
     PYTHONPATH=. python docs/scripts/reference.py
 
@@ -6,14 +6,21 @@ A test says when a page is stale.
 """
 
 import argparse
+import ast
+import inspect
 import json
+import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+import cascadebert
 from cascadebert.commands.main import build_parser
+from cascadebert.deployment.answers import Answers
+from cascadebert.deployment.folder import OperatingPoint
 from cascadebert.systems import find_methods, load_method
 
 ROOT = Path(__file__).parents[2]
@@ -222,8 +229,8 @@ def write_commands() -> str:
         parser.description or "",
         "",
         "`cascadebert COMMAND --help` says what stands here.",
-        "Every command ends with status 0, or with status 1 and one sentence on what is wrong;",
-        "`run` ends with status 130 after Ctrl-C.",
+        "Every command ends with status 0, with status 1 and one sentence on what is wrong, or",
+        "with status 2 after a wrong option; `run` ends with status 130 after Ctrl-C.",
     ]
     [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for name, command in commands.choices.items():
@@ -265,11 +272,70 @@ def escape(text: str) -> str:
     return text.replace("<", "&lt;")
 
 
-WRITERS = {"configuration.md": write_configuration, "commands.md": write_commands}
+# --- Python ---
+
+
+def write_python() -> str:
+    """The public names of the library, with their docstrings."""
+    named = [getattr(cascadebert, name) for name in cascadebert.__all__ if name != "__version__"]
+    classes = [found for found in named if inspect.isclass(found)]
+    functions = [found for found in named if not inspect.isclass(found)]
+    lines = [
+        MADE,
+        "",
+        "# Python",
+        "",
+        "`import cascadebert` offers these names. Other modules may change without notice.",
+        "torch members use a GPU if there is one; ONNX Runtime uses the CPU.",
+        "`fit_thresholds` needs pandas: `pip install '.[torch]'` brings it, `'.[serve]'` does not.",
+    ]
+    for found in (*classes, Answers, OperatingPoint):
+        lines += ["", f"## {found.__name__}", *quote(inspect.getdoc(found) or "")]
+        for name, member in vars(found).items():
+            function = getattr(member, "__func__", getattr(member, "fget", member))
+            if inspect.isfunction(function) and has_own_page(name, function):
+                lines += ["", f"### {found.__name__}.{name}"]
+                lines += quote(f"{write_signature(function)}\n\n{inspect.getdoc(function)}")
+    lines += ["", "## Functions"]
+    for function in functions:
+        lines += ["", f"### {function.__name__}"]
+        lines += quote(f"{write_signature(function)}\n\n{inspect.getdoc(function)}")
+    return "\n".join(lines) + "\n"
+
+
+def has_own_page(name: str, function: Any) -> bool:
+    """Whether a method is public and described."""
+    return bool(function.__doc__) and (name == "__call__" or not name.startswith("_"))
+
+
+def quote(text: str) -> list[str]:
+    return ["", "```text", *text.splitlines(), "```"]
+
+
+def write_signature(function: Any) -> str:
+    """As it stands in the code: inspect would write out the names of types."""
+    [node] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(node, ast.FunctionDef)
+    returned = f" -> {ast.unparse(node.returns)}".replace("'", "") if node.returns else ""
+    if any(ast.unparse(decorator) == "property" for decorator in node.decorator_list):
+        return f"{node.name}{returned}"
+    arguments = ast.unparse(node.args).replace("'", "")
+    line = f"{node.name}({arguments}){returned}"
+    if len(line) <= 88:
+        return line
+    each = re.split(r", (?![^\[]*\])", arguments)  # not at the commas of a type
+    return "\n".join([f"{node.name}(", *(f"    {one}," for one in each), f"){returned}"])
+
+
+WRITERS = {
+    "configuration.md": write_configuration,
+    "commands.md": write_commands,
+    "python.md": write_python,
+}
 
 
 def find_stale() -> list[str]:
-    """The pages that are not what the schemas and the parser say now."""
+    """The pages that are not what schemas, parser and code say now."""
     return [
         name
         for name, write in WRITERS.items()

@@ -12,7 +12,7 @@ from tests.deployment.conftest import trained  # noqa: F401
 @pytest.fixture(scope="session")
 def model(trained, tmp_path_factory) -> Path:  # noqa: F811
     cascade = Cascade.from_pretrained(trained[0], 0.9, max_length=12)
-    promise: dict[str, float | None] = {"max_loss": 0.02, "delta": 0.1}
+    promise = {"max_loss": 0.02, "delta": 0.1}
     cascade.points = [
         OperatingPoint("torch", [0.9], 1.5),
         OperatingPoint("torch", [0.7], 2.0),

@@ -9,6 +9,7 @@ from scipy.stats import binom
 from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.cascade import Cascade
+from cascadebert.deployment.folder import OperatingPoint
 from cascadebert.evaluation.promises import STEPS, bound_chance, certify_threshold
 from cascadebert.systems.exits import first_confident
 
@@ -35,6 +36,22 @@ def test_two_classifiers_are_joined_in_three_lines(trained, dev, task, tmp_path)
     cascade.save_pretrained(tmp_path / "cascade")
     loaded = Cascade.from_pretrained(tmp_path / "cascade", speedup=1.2)
     assert (loaded(dev[0]).exits == answers.exits).all()
+
+
+def test_fitted_thresholds_replace_those_for_the_same_aim(trained, dev, tmp_path):
+    """And are taken where none are asked for."""
+    cascade = Cascade.from_pretrained(trained[0], max_length=64)
+    earlier = [OperatingPoint("torch", [0.5], 1.2), OperatingPoint("onnx", [0.5], 1.2)]
+    cascade.points = [*earlier, OperatingPoint("torch", [0.4], 2.0)]
+    fitted = cascade.fit_thresholds(*dev, speedup=1.2)
+    assert cascade.points == [fitted, earlier[1], cascade.points[2]]
+    cascade.save_pretrained(tmp_path / "cascade")
+    for speedup in (None, 1.2):
+        loaded = Cascade.from_pretrained(tmp_path / "cascade", speedup=speedup)
+        assert loaded.thresholds == fitted.thresholds != [0.5]
+    on_these = cascade.fit_thresholds(*dev, max_loss=0.05)
+    assert on_these.promise is None  # of other texts, nothing is promised
+    assert cascade.points == [on_these, fitted, earlier[1], cascade.points[3]]
 
 
 def test_labels_may_be_numbers(cascade, dev, task):
