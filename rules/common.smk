@@ -15,8 +15,6 @@ wildcard_constraints:
 
 
 TASKS = CATALOGUE.tasks
-EVALUATION = ["operating_points", "curves", "curve_scores", "exits", "probes", "classes"]
-EVALUATION += ["differences", "exit_differences"]
 
 
 def split_packs(members, together=1):
@@ -71,7 +69,7 @@ def encoder_files(name):
 
 
 def family_files(layers):
-    """The files of an encoder that `pretraining` makes; its folder may hold more."""
+    """The files of an encoder that `pretraining` makes; its folder may hold more, which stays."""
     folder = EXPERIMENT.encoders.family_folder(layers)
     names = ["README.md", "config.json", "model.safetensors"]
     names += ["tokenizer.json", "tokenizer_config.json"]

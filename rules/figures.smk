@@ -102,6 +102,7 @@ if CATALOGUE.extended_tasks:
         params:
             titles=CATALOGUE.titles_of(CATALOGUE.extended),
             proposed=config["proposed"],
+            full=EXPERIMENT.full_model,
         message:
             "Figure 5: one more model in the cascade"
         script:
@@ -124,6 +125,7 @@ rule figure_tradeoff:
     params:
         titles=CATALOGUE.traded_off,
         proposed=config["proposed"],
+        full=EXPERIMENT.full_model,
     message:
         "score against speed-up"
     script:

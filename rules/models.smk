@@ -103,7 +103,7 @@ if "pretraining" in config:
             settings=encoder_settings,
             seed=config["seed"],
             # Not an output: Snakemake deletes the outputs of a job that was interrupted.
-            state=f"{EXPERIMENT.results}/pretraining/states/{{layers}}.safetensors",
+            states=f"{EXPERIMENT.results}/pretraining/states/{{layers}}",
         message:
             "pre-training the encoder of {wildcards.layers} layers"
         script:

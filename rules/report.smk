@@ -3,7 +3,10 @@
 
 rule summary:
     input:
-        **{name: evaluation(name) for name in EVALUATION},
+        operating_points=evaluation("operating_points"),
+        differences=evaluation("differences"),
+        exits=evaluation("exits"),
+        exit_differences=evaluation("exit_differences"),
         data=prepared(),
         tokens=reference_tokens(),
         claims=["<results>/tables/claims.csv"] if "claims" in CATALOGUE.tables else [],
@@ -21,6 +24,7 @@ rule summary:
         titles=CATALOGUE.titles,
         ablations=CATALOGUE.ablations,
         proposed=config["proposed"],
+        full=EXPERIMENT.full_model,
         experiment=EXPERIMENT.name,
         missing=CATALOGUE.missing,
         left_out=CATALOGUE.left_out,

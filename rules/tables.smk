@@ -161,6 +161,7 @@ if CATALOGUE.multiclass_tasks:
         params:
             titles=CATALOGUE.titles,
             proposed=config["proposed"],
+            full=EXPERIMENT.full_model,
         message:
             "F1 of each class"
         script:

@@ -86,7 +86,8 @@ def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[st
         parts["curve_scores"].append(measure_curves(systems, SERIES, [split], resampling))
         parts["points"][-1]["majority"] = 51.25
         points = parts["points"][-1]
-        parts["differences"].append(compare_systems(systems, points, PAIRS, [split], resampling))
+        found = compare_systems(systems, points, PAIRS, [split], resampling, full="bert-12l")
+        parts["differences"].append(found)
         parts["exit_differences"].append(compare_exits(systems, ABLATIONS, [split], resampling))
     return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
 

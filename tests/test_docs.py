@@ -40,7 +40,7 @@ def test_links_lead_somewhere(page):
 
 def test_every_page_is_in_the_navigation():
     named = (ROOT / "mkdocs.yml").read_text()
-    shown = {"movies", "everything"}  # their first pages lead to the others
+    shown = {"movies", "movies_long", "everything"}  # their first pages lead to the others
     for page in (ROOT / "docs").rglob("*.md"):
         name = page.relative_to(ROOT / "docs").as_posix()
         if name.split("/")[0] not in shown or page.name == "README.md":

@@ -8,5 +8,6 @@ from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     [classes] = frames(snakemake, "classes")
-    made = table_classes(classes, snakemake.params.titles, snakemake.params.proposed)
+    params = snakemake.params
+    made = table_classes(classes, params.titles, params.proposed, params.full)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

@@ -17,8 +17,8 @@ from cascadebert.evaluation.points import (
     trace_curve,
 )
 from cascadebert.evaluation.promises import measure_promises
-from cascadebert.evaluation.results import load_system, load_unscaled
-from cascadebert.evaluation.temperature import compare_calibration
+from cascadebert.evaluation.results import load_unscaled
+from cascadebert.evaluation.temperature import compare_calibration, scale_system
 from cascadebert.experiment.configuration import Experiment
 
 with job(snakemake):
@@ -30,16 +30,17 @@ with job(snakemake):
 
     chosen, unscaled, probes = {}, {}, {}
     for key, path in zip(params.systems, snakemake.output.choices, strict=True):
-        system = load_system(experiment, params.predictions, task, key, times=params.times)
-        of_probes = load_system(
-            experiment, params.predictions, task, key, place=PROBES, times=params.times
+        as_it_is, of_probes = (
+            load_unscaled(
+                experiment, params.predictions, task, key, place=place, times=params.times
+            )
+            for place in ("", PROBES)
         )
+        system = scale_system(as_it_is) if params.temperature else as_it_is
         choice = choose(system, params.targets)
-        if params.temperature:
-            as_they_are = load_unscaled(experiment, params.predictions, task, key)
-            unscaled[key] = ChosenSystem(as_they_are, choice)
         choice.save(path)
         chosen[key], probes[key] = ChosenSystem(system, choice), ChosenSystem(of_probes, choice)
+        unscaled[key] = ChosenSystem(as_it_is, choice)
 
     points_of = {
         key: measure_operating_points(each, splits, resampling, params.tolerance)
@@ -69,7 +70,12 @@ with job(snakemake):
         "curve_scores": measure_curves(chosen, experiment.reference_series, splits, resampling),
         "exits": pd.concat(measure_exits(each, splits, resampling) for each in chosen.values()),
         "differences": compare_systems(
-            chosen, points=points, pairs=pairs, splits=splits, resampling=resampling
+            chosen,
+            points=points,
+            pairs=pairs,
+            splits=splits,
+            resampling=resampling,
+            full=experiment.full_model,
         ),
         "classes": pd.concat(
             measure_classes(each, points_of[key], task.labels) for key, each in chosen.items()

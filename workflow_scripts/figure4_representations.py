@@ -6,11 +6,12 @@ from job import job
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
+from cascadebert.data.states import States
 from cascadebert.data.task import Task
+from cascadebert.evaluation.separation import silhouette, tsne
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import Panel, figure4_representations
-from cascadebert.training.representations import States, silhouette, tsne
 
 with job(snakemake):
     experiment = Experiment(snakemake.config)

@@ -10,6 +10,11 @@ with job(snakemake):
     curves, points = frames(snakemake, "curves", "operating_points")
     params = snakemake.params
     figure = figure_tradeoff(
-        curves, points, titles=params.titles, proposed=params.proposed, bands=True
+        curves,
+        points,
+        titles=params.titles,
+        proposed=params.proposed,
+        full=params.full,
+        bands=True,
     )
     save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -9,5 +9,7 @@ from cascadebert.reporting.figures import figure_tradeoff
 with job(snakemake):
     curves, points = frames(snakemake, "curves", "operating_points")
     params = snakemake.params
-    figure = figure_tradeoff(curves, points, titles=params.titles, proposed=params.proposed)
+    figure = figure_tradeoff(
+        curves, points, titles=params.titles, proposed=params.proposed, full=params.full
+    )
     save_figure(figure, Path(snakemake.output.figure).with_suffix(""))

@@ -3,7 +3,7 @@
 import pandas as pd
 
 # They stay text, even if it reads as a number or as nothing: a candidate "", a label "NA".
-NAMES = dict.fromkeys(("task", "system", "split", "candidate", "label", "leaving"), str)
+NAMES = dict.fromkeys(("task", "system", "against", "split", "candidate", "label", "leaving"), str)
 
 
 def frames(snakemake, *names: str) -> list[pd.DataFrame]:

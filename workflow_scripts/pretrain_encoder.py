@@ -1,7 +1,6 @@
 from job import job
 
-from cascadebert.pretraining.family import EncoderJob, make_encoder
-from cascadebert.training.checkpoint import Checkpoint
+from cascadebert.pretraining.encoder import EncoderJob, make_encoder
 
 with job(snakemake):
     encoder = EncoderJob(
@@ -15,7 +14,8 @@ with job(snakemake):
     )
     make_encoder(
         encoder,
-        Checkpoint(snakemake.params.state, snakemake.config["save_seconds"]),
+        states=snakemake.params.states,
+        save_seconds=snakemake.config["save_seconds"],
         student=snakemake.output.student,
         curve=snakemake.output.curve,
         model=snakemake.output.model,

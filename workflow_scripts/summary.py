@@ -11,17 +11,19 @@ with job(snakemake):
     tasks = read_descriptions(snakemake.input.data, snakemake.input.tokens)
     names = ("operating_points", "differences", "exits", "exit_differences")
     points, differences, exits, exit_differences = frames(snakemake, *names)
+    [claims] = frames(snakemake, "claims") if snakemake.input.claims else [pd.DataFrame()]
     page = write_summary(
         Frames(
             points=points,
             differences=differences,
             exits=exits,
             exit_differences=exit_differences,
-            claims=pd.concat([pd.DataFrame(), *map(pd.read_csv, snakemake.input.claims)]),
+            claims=claims,
         ),
         Subject(
             experiment=snakemake.params.experiment,
             proposed=snakemake.params.proposed,
+            full=snakemake.params.full,
             titles=snakemake.params.titles,
             ablations=snakemake.params.ablations,
             missing=snakemake.params.missing,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cascadebert.commands.model import load_for
-from cascadebert.commands.predict import guess_format, name_columns, open_input
+from cascadebert.commands.predict import choose_quotes, guess_format, name_columns, open_input
 from cascadebert.commands.rows import RowReader
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import show
@@ -92,18 +92,18 @@ def _read_texts(parsed: argparse.Namespace, described: Description) -> Texts:
     pairs = len(columns) > 1
     if parsed.label:
         columns = (*columns, parsed.label)
+    kind = guess_format(parsed)
+    quotes = choose_quotes(parsed, kind, described)
     with open_input(parsed.input) as (binary, _):
-        reader = RowReader(binary, parsed.input, guess_format(parsed), parsed.encoding)
-        rows = islice(
-            (row for row in reader.read(columns, not parsed.no_header) if not row.problem),
-            parsed.rows,
-        )
-        found = [(row.line, row.values) for row in rows]
+        reader = RowReader(binary, parsed.input, kind, parsed.encoding)
+        rows = reader.read(columns, not parsed.no_header, quotes)
+        readable = islice((row for row in rows if not row.problem), parsed.rows)
+        found = [(row.line, row.values) for row in readable]
     if not found:
         raise UserError(f"{parsed.input} has no row that can be read")
     numbers = {name: number for number, name in enumerate(described.labels)}
     for line, values in found if parsed.label else ():
-        if values[-1].strip() not in numbers:
+        if values[-1] not in numbers:
             raise UserError(
                 f"{parsed.input}, line {line}: {show(values[-1])} is no label of the cascade; "
                 f"it has {', '.join(described.labels)}"
@@ -111,9 +111,7 @@ def _read_texts(parsed: argparse.Namespace, described: Description) -> Texts:
     return Texts(
         texts=[values[0] for _, values in found],
         pairs=[values[1] for _, values in found] if pairs else None,
-        labels=np.array([numbers[values[-1].strip()] for _, values in found])
-        if parsed.label
-        else None,
+        labels=np.array([numbers[values[-1]] for _, values in found]) if parsed.label else None,
     )
 
 

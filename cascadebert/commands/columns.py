@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cascadebert.commands.rows import TEXT_NAMES
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import show
+from cascadebert.data.examples import as_word
 from cascadebert.data.tables import MARKS, Table, find_kind, parse, read_file
 
 LABEL_NAMES = {"label", "labels", "class", "category", "sentiment", "target", "queue", "intent"}
@@ -25,7 +24,7 @@ class Columns:
     header: bool
 
     def list_labels(self, table: Table) -> list[str]:
-        words = _as_words(table.column(self.names["label"], "label"))
+        words = table.column(self.names["label"], "label").map(as_word)
         return sorted({word for word in words if word})
 
 
@@ -90,7 +89,7 @@ def choose_columns(table: Table, text: str | None, label: str | None, pair: str 
         if not table.has(name):
             there = ", ".join(map(show, cells.columns))
             raise UserError(f"{table.origin}: no column {show(name)}; there are {there:.300}")
-    words = {name: _as_words(cells[name]) for name in cells.columns}
+    words = {name: cells[name].map(as_word) for name in cells.columns}
     length = {name: column.str.len().mean() for name, column in words.items()}
     distinct = {name: column[column != ""].nunique() for name, column in words.items()}
     if label is None:
@@ -139,18 +138,3 @@ def _find_text(length: dict[Any, float], taken: set[Any]) -> Any:
 
 def _fold(name: object) -> str:
     return str(name).strip().lower()
-
-
-def _as_words(column: pd.Series) -> pd.Series:
-    """The cells as strings, as `examples` reads labels; "" for a missing one."""
-    return column.map(
-        lambda cell: (
-            cell.strip()
-            if isinstance(cell, str)
-            else ""
-            if cell is None or cell != cell
-            else str(cell).lower()
-            if isinstance(cell, bool)
-            else str(cell)
-        )
-    )

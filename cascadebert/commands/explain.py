@@ -3,16 +3,14 @@
 import argparse
 
 from cascadebert.commands.model import load_model
-from cascadebert.core.errors import UserError
 
 
 def explain(parsed: argparse.Namespace) -> None:
     """Shows every member's answer, its confidence and its threshold."""
     cascade, _ = load_model(parsed)
+    assert cascade.thresholds is not None  # `load_model` refuses a cascade without
     answers = cascade(parsed.texts, parsed.pair)
     found = cascade.compute_all(parsed.texts, parsed.pair)
-    if cascade.thresholds is None:
-        raise UserError("the cascade has no thresholds; give --threshold")
     for text, members, answer in zip(parsed.texts, found, answers, strict=True):
         print(f"{text[:70]!r}: {answer['label']}, from member {answer['exit'] + 1}")
         if answer["truncated"]:

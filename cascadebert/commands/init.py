@@ -34,7 +34,7 @@ HUB_SHAPE = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3
 CONFIGURATION = """\
 # Written by `cascadebert init`. Run it with `cascadebert run {file}`. What is not said here is as
 # in the default configuration; config/README.md of the project explains all sections.
-experiment: {name} # results go to results/{name}
+{experiment} # results go to results/{name}
 
 tasks:
 {task}
@@ -102,6 +102,8 @@ def init(parsed: argparse.Namespace) -> None:
     seconds = estimate_seconds(shape, np.minimum(lengths, length), epochs)
     text = CONFIGURATION.format(
         file=out,
+        # In quotes where YAML would read a number, a date, or a word such as `on`.
+        experiment=yaml.safe_dump({"experiment": name}).strip(),
         name=name,
         task=_indent(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True)),
         encoders=_describe_encoders(models, bool(gpus)),

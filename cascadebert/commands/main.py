@@ -8,7 +8,8 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
@@ -112,7 +113,8 @@ def _add_model(
     either.add_argument(
         "--speedup",
         type=float,
-        help="one of the model's; default: the thresholds fitted last, else the smallest speed-up",
+        help="one of the model's; default: the thresholds fitted or saved last, else the smallest "
+        "speed-up",
     )
     either.add_argument(
         "--max-loss",
@@ -139,6 +141,12 @@ def _add_table(command: argparse.ArgumentParser) -> None:
         "--format", choices=["csv", "tsv", "jsonl"], help="of the input; default: by its name, csv"
     )
     command.add_argument("--encoding", help="of the input; default: utf-8, or as its mark says")
+    command.add_argument(
+        "--quotes",
+        choices=["yes", "no"],
+        help="whether quotes enclose fields of CSV and TSV; default: as where the model was "
+        "trained if that was the same format, else yes for CSV and no for TSV",
+    )
     command.add_argument(
         "--no-header", action="store_true", help="columns have no names; --text counts from 0"
     )
@@ -205,32 +213,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    if parsed.command == "init":
-        from cascadebert.commands.init import init
-
-        init(parsed)
-    elif parsed.command == "run":
-        from cascadebert.commands.run import run
-
-        return run(parsed)
-    elif parsed.command == "export":
-        from cascadebert.commands.export import export
-
-        export(parsed)
-    elif parsed.command == "predict":
-        from cascadebert.commands.predict import predict
-
-        predict(parsed)
-    elif parsed.command == "bench":
-        from cascadebert.commands.bench import bench
-
-        bench(parsed)
-    elif parsed.command == "explain":
-        from cascadebert.commands.explain import explain
-
-        explain(parsed)
-    else:
+    if parsed.command == "check":
         from cascadebert.experiment.check import check
 
         print(f"{parsed.configuration} is fine; results go to {check([parsed.configuration])}")
-    return 0
+        return 0
+    module = import_module(f"cascadebert.commands.{parsed.command}")
+    command: Callable[[argparse.Namespace], int | None] = getattr(module, parsed.command)
+    return command(parsed) or 0

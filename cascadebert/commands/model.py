@@ -10,14 +10,20 @@ from cascadebert.deployment.members import FILES, ONNX, TORCH
 
 
 def load_model(parsed: argparse.Namespace) -> tuple[Cascade, Description]:
-    """Loads the cascade of --model. Raises UserError if it is none, or lacks what is asked for."""
+    """Loads the cascade of --model, with thresholds.
+
+    Raises UserError if it is none, has no thresholds, or lacks what is asked for.
+    """
     folder = find_folder(parsed.model)
     described = Description.load(folder)
     has_onnx = all((folder / m.folder / FILES[ONNX]).is_file() for m in described.members)
     runtime = parsed.runtime or (ONNX if has_onnx else TORCH)
     if parsed.threads is not None and parsed.threads < 1:
         raise UserError(f"--threads is {parsed.threads}; give a number from 1 on")
-    return load_for(parsed, folder, runtime), described
+    cascade = load_for(parsed, folder, runtime)
+    if cascade.thresholds is None:
+        raise UserError(f"{folder} has no thresholds for {runtime}; give --threshold")
+    return cascade, described
 
 
 def load_for(parsed: argparse.Namespace, folder: Path, runtime: str) -> Cascade:

@@ -20,12 +20,12 @@ from cascadebert.commands.model import load_model
 from cascadebert.commands.rows import Row, RowReader
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
+from cascadebert.data.tables import complete_format, find_kind
 from cascadebert.deployment.answers import Answers
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.folder import Description
 
 ROWS, CHARACTERS = 1024, 2**20  # of rows that are answered together
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".jsonl": "jsonl"}
 STREAM = "-"
 
 
@@ -52,7 +52,8 @@ def predict(parsed: argparse.Namespace) -> None:
         reader = RowReader(binary, name, kind, parsed.encoding)
         cascade, described = load_model(parsed)
         columns = name_columns(parsed, described)
-        rows = reader.read(columns, not parsed.no_header)
+        quotes = choose_quotes(parsed, kind, described)
+        rows = reader.read(columns, not parsed.no_header, quotes)
         count = Count(np.zeros(len(cascade.members), dtype=np.int64))
         began = time.perf_counter()
         with (
@@ -75,10 +76,22 @@ def predict(parsed: argparse.Namespace) -> None:
 
 def guess_format(parsed: argparse.Namespace) -> str:
     """Returns csv, tsv or jsonl, by --format or the name of the input."""
-    kind = parsed.format or FORMATS.get(Path(parsed.input).suffix.lower())
+    kind = find_kind(parsed.input, {"type": parsed.format})
     if kind is None and parsed.input != STREAM:
         raise UserError(f"{parsed.input}: is it csv, tsv or jsonl? Say so with --format")
     return kind or "csv"
+
+
+def choose_quotes(parsed: argparse.Namespace, kind: str, described: Description) -> bool:
+    """Whether quotes enclose fields: by --quotes, else as where the cascade was trained.
+
+    That table says nothing of a table of another kind, which is read by the default of its kind.
+    """
+    if parsed.quotes:
+        return parsed.quotes == "yes"
+    known = described.about.get("format", {})
+    form = known if known.get("type") == kind else {"type": kind}
+    return complete_format(parsed.input, form).get("quotes", False)
 
 
 def _refuse_same_file(source: str, target: str) -> None:

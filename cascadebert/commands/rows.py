@@ -3,17 +3,15 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import join_words, show
-from cascadebert.data.tables import MARKS, PACKED, is_encoding, make_object
+from cascadebert.data.tables import MARKS, PACKED, UNWRITABLE, is_encoding, make_object
 
 LONGEST = 2**24  # characters of a field or a line; a file without line breaks is no table
-NO_TEXT = re.compile("[\0\ud800-\udfff]")
 TEXT_NAMES = ("text", "sentence", "review", "body", "content", "message", "comment", "description")
 
 
@@ -23,7 +21,8 @@ class Row:
 
     line:    where it begins, from 1
     last:    the line where it ends
-    values:  its text, and the text's pair; empty if it cannot be read
+    values:  its text, and the text's pair, without outer spaces, as training reads them; empty if
+             it cannot be read
     problem: why it cannot be read, or None
     """
 
@@ -38,6 +37,7 @@ class RowReader:
 
     columns: names of the columns of the text and of its pair, or their places from 0
     header:  whether the first line of a CSV or TSV file names the columns
+    quotes:  whether quotes enclose fields of a CSV or TSV file, or are characters like any other
 
     Raises UserError if the file has no such columns, is no text, or is damaged beyond a row.
     """
@@ -47,16 +47,18 @@ class RowReader:
         self.stream = _decode(binary, name, encoding)
         self.encoding = encoding or "utf-8"
 
-    def read(self, columns: tuple[str | None, ...], header: bool) -> Iterator[Row]:
+    def read(self, columns: tuple[str | None, ...], header: bool, quotes: bool) -> Iterator[Row]:
         if self.kind == "jsonl":
             yield from self._read_objects(columns)
         else:
-            yield from self._read_fields(columns, header)
+            yield from self._read_fields(columns, header, quotes)
 
     # --- CSV and TSV ---
 
-    def _read_fields(self, columns: tuple[str | None, ...], header: bool) -> Iterator[Row]:
-        records = self._records()
+    def _read_fields(
+        self, columns: tuple[str | None, ...], header: bool, quotes: bool
+    ) -> Iterator[Row]:
+        records = self._records(quotes)
         first = next(records, None)
         if first is None or (header and not any(first[2])):
             self._fail(f"{self.name} is empty; give a file with a header and rows")
@@ -85,10 +87,10 @@ class RowReader:
             blank.clear()
             yield row
 
-    def _records(self) -> Iterator[tuple[int, int, Any]]:
+    def _records(self, quotes: bool) -> Iterator[tuple[int, int, Any]]:
         """First line, last line, and fields; a string says what is wrong with a record."""
         csv.field_size_limit(LONGEST)
-        quoting = csv.QUOTE_MINIMAL if self.kind == "csv" else csv.QUOTE_NONE
+        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
         delimiter = "," if self.kind == "csv" else "\t"
         reader = csv.reader(self._lines(), delimiter=delimiter, quoting=quoting, strict=True)
         while True:
@@ -99,7 +101,7 @@ class RowReader:
                 if "unexpected end" in str(error) or "field limit" in str(error):
                     self._fail(
                         f"{self.name}, line {start}: a quote opens a field that does not end; "
-                        "correct the quotes"
+                        "correct the quotes, or say --quotes no if they are ordinary characters"
                     )
                 fields = f"wrong quotes ({error})"
             if fields is None:
@@ -153,11 +155,11 @@ class RowReader:
 
     def _check(self, line: int, last: int, values: tuple[Any, ...]) -> Row:
         for value in values:
-            if found := NO_TEXT.search(value):
+            if found := UNWRITABLE.search(value):
                 wrong = f"bytes that are no {self.encoding}"
                 what = "a NUL character" if found[0] == "\0" else wrong
                 return Row(line, last, (), f"{what}; is --encoding right?")
-        return Row(line, last, values)
+        return Row(line, last, tuple(value.strip() for value in values))
 
     def _fail(self, said: str) -> NoReturn:
         raise UserError(said)

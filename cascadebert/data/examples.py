@@ -77,7 +77,7 @@ def skip_unlabelled(table: Table, columns: dict[str, str | int], labels: list[st
     """Returns the table without the rows that have no label; whole where it has no such column."""
     if not table.has(columns["label"]):
         return table  # as in a test file
-    words = table.column(columns["label"], "label").map(_word)
+    words = table.column(columns["label"], "label").map(as_word)
     return replace(table, cells=table.cells[~_lack_label(words, labels)])
 
 
@@ -154,7 +154,7 @@ def _text(cell: object) -> str:
     return text if any(unicodedata.category(c) not in INVISIBLE for c in text) else ""
 
 
-def _word(cell: object) -> str:
+def as_word(cell: object) -> str:
     """Returns a label or an id as a string, whatever its type in the file."""
     if isinstance(cell, str):
         return cell.strip()
@@ -167,7 +167,7 @@ def _ids(table: Table, split: str, key: str | int | None) -> pd.Series:
     if key is None:
         names = [f"{split}-{row}" for row in range(len(table.cells))]
         return pd.Series(names, table.cells.index, dtype=object)
-    ids = table.column(key, "id").map(_word)
+    ids = table.column(key, "id").map(as_word)
     if (empty := ids == "").any():
         raise table.error(ids.index[empty][0], "the id is empty; give one, or leave out columns.id")
     if (twice := ids.duplicated()).any():
@@ -215,7 +215,7 @@ def _labels(
                 "task's unlabelled_test to true if its test split has no labels: then dev is scored"
             )
     classes = _classes(labels)
-    words = table.column(key, "label").map(_word)
+    words = table.column(key, "label").map(as_word)
     numbers = words.map(classes).astype("Int64")
     unlabelled = _lack_label(words, labels)
     if (unknown := numbers.isna() & ~unlabelled).any():
@@ -245,7 +245,7 @@ def _lack_label(words: pd.Series, labels: list[str]) -> pd.Series:
 
 def _signs(table: Table, key: str | int, neutral: float) -> pd.Series:
     """Returns 1 for a rating above 0, 0 for one below, <NA> at 0 and nearer to 0 than `neutral`."""
-    words = table.column(key, "rating").map(_word)
+    words = table.column(key, "rating").map(as_word)
     ratings = pd.to_numeric(words, errors="coerce")
     if (bad := ~ratings.abs().lt(float("inf"))).any():
         place, word = next(words[bad].items())

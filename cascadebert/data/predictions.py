@@ -5,12 +5,11 @@ Every threshold, speed-up, table and figure is computed from these files alone.
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
 
-from cascadebert.core.errors import UserError
+from cascadebert.core.arrays import load_arrays
 from cascadebert.core.files import File, replacing
 
 PROBES = "probes"  # subfolder of a folder of predictions: predictions of linear probes
@@ -76,12 +75,5 @@ class Predictions:
     @classmethod
     def load(cls, path: File) -> "Predictions":
         """Reads a file that `save` wrote. Raises UserError if it is damaged or another file."""
-        try:
-            with np.load(Path(path), allow_pickle=False) as stored:
-                return cls(**{name: stored[name] for name in ("logits", "costs", "ids", "labels")})
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise UserError(
-                f"{path} is damaged or no predictions file ({error}); delete it and run again"
-            ) from error
+        with load_arrays(path, "predictions file") as stored:
+            return cls(**{name: stored[name] for name in ("logits", "costs", "ids", "labels")})

@@ -9,12 +9,13 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import show
+
+if TYPE_CHECKING:  # `predict` reads tables where there is no pandas
+    import pandas as pd
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".txt": "tsv", ".jsonl": "jsonl"}
 # Byte-order mark -> encoding. That of UTF-32 begins with that of UTF-16, and so comes first.
@@ -56,7 +57,7 @@ class Table:
     origin: str
     phrase: str
     unit: str
-    cells: pd.DataFrame
+    cells: "pd.DataFrame"
     broken: int = 0
     header: bool = False
     header_said: bool = False
@@ -70,7 +71,7 @@ class Table:
         names = self.cells.columns
         return 0 <= key < len(names) if isinstance(key, int) else key in names
 
-    def column(self, key: str | int, role: str) -> pd.Series:
+    def column(self, key: str | int, role: str) -> "pd.Series":
         """Returns the column with this name, or at this place counted from 0."""
         if self.has(key):
             return self.cells.iloc[:, key] if isinstance(key, int) else self.cells[key]
@@ -97,6 +98,13 @@ def find_kind(path: str, form: dict[str, Any]) -> str | None:
     return form.get("type") or FORMATS.get(Path(path).suffix.lower())
 
 
+def complete_format(path: str, form: dict[str, Any]) -> dict[str, Any]:
+    """Returns a task's `format` with its defaults for this file; JSONL has no header, no quotes."""
+    kind = find_kind(path, form)
+    of_fields = {} if kind == "jsonl" else {"header": True, "quotes": kind == "csv"}
+    return {"encoding": "utf-8", **of_fields, **form, "type": kind}
+
+
 def is_encoding(name: str) -> bool:
     try:
         codecs.lookup(name)
@@ -113,8 +121,11 @@ def parse(
     form: the task's `format`: type (default: by the suffix of `origin`), encoding, header, quotes
     incomplete: at most how many rows with a wrong number of fields are left out; more are an error
     """
-    text = _decode(data, origin, form.get("encoding", "utf-8")).rstrip("\r\n")
-    kind = find_kind(origin, form)
+    import pandas as pd
+
+    whole = complete_format(origin, form)
+    text = _decode(data, origin, whole["encoding"]).rstrip("\r\n")
+    kind = whole["type"]
     if kind is None:
         raise UserError(f"{origin}: set the task's format.type to csv, tsv or jsonl")
     if not text.strip():
@@ -126,7 +137,7 @@ def parse(
         cells = pd.DataFrame(list(rows.values()), index=list(rows), dtype=object)
         return Table(origin, phrase, "line", cells)
     delimiter = "," if kind == "csv" else "\t"
-    quotes = form.get("quotes", kind == "csv")
+    quotes = whole["quotes"]
     if quotes:
         rows = _quoted_rows(text, origin, delimiter)
     else:
@@ -136,7 +147,7 @@ def parse(
             _check_quotes(rows, origin)
     if not any(rows[1]):
         raise UserError(f"{origin}, line 1: the line is empty; delete it")
-    named = form.get("header", True)
+    named = whole["header"]
     header = rows.pop(1) if named else range(len(rows[1]))
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:

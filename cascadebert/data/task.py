@@ -15,6 +15,7 @@ from cascadebert.core.files import File, replacing
 from cascadebert.data.splitting import compare_splits
 
 DEV = "dev"
+ALL = "all"  # in the table of claims: all tasks, or all statistics of a claim
 SPLITS = ("train", DEV, "test", "dev_mismatched", "test_mismatched")
 MANY_CUT = 0.05  # a larger share of cut texts is a reason to doubt
 COLUMN_TYPES = {"id": "string", "text": "string", "text_pair": "string", "label": "Int64"}

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascadebert.core.errors import UserError
+from cascadebert.core.arrays import load_arrays
 from cascadebert.core.files import File, replacing
 
 if TYPE_CHECKING:
@@ -104,16 +103,10 @@ class TokenizedSplit(TokenizedTexts):
 
     @classmethod
     def load(cls, path: File) -> "TokenizedSplit":
-        """Reads a file that `save` wrote. Raises UserError if it is damaged."""
-        try:
-            with np.load(Path(path), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            arrays.setdefault("segments", None)
-            return cls(**arrays | {"padding": int(arrays["padding"])})
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise UserError(f"{path} is damaged ({error}); delete it and run again") from error
+        """Reads a file that `save` wrote. Raises UserError if it is damaged or another file."""
+        with load_arrays(path, "tokens file") as stored:
+            arrays: dict[str, Any] = {"segments": None, **stored}
+            return cls(**arrays | {"padding": int(stored["padding"])})
 
 
 def tokenize(

@@ -56,7 +56,7 @@ later are in `cascade.json` alone.
 The promise: with a probability of at least {certainty:.0%} over the draw of the development
 split, the accuracy on new texts is at most the promised loss below that of the last member alone
 (Learn then Test, Angelopoulos et al. 2021). A negative loss is a gain. The development split also
-chose the best epoch, which the theory does not allow for. For a promise on your own texts, call
+chose {chosen}, which the theory does not allow for. For a promise on your own texts, call
 `cascade.fit_thresholds(texts, labels, max_loss=0.01, delta=0.1)` with texts that no member has
 seen. To use a threshold of this table: `Cascade.from_pretrained("{folder}",
 max_loss=0.01)`, or `cascadebert predict --max-loss 0.01`.
@@ -114,6 +114,7 @@ def write_card(
         points=_table_points(described, split),
         promises=_table_promises(described, split),
         certainty=1 - DELTA,
+        chosen="the best epoch and the temperatures" if _is_scaled(described) else "the best epoch",
         dev=len(data.splits[DEV]),
         split=split,
         examples=len(data.splits[split]),
@@ -157,8 +158,15 @@ def _table_promises(described: Description, split: str) -> str:
         threshold = f"{point.thresholds[0]:.4f}" if point.thresholds[0] < 1 else "none keeps it"
         loss = f"{of['loss']:.1f} ({of['low']:.1f} to {of['high']:.1f})"
         rows.append([point.runtime, f"{most:g}", threshold, loss, f"{of['speedup']:.2f}x"])
-    header = ["runtime", "promised loss (points)", "threshold", f"loss on {split}", "speed-up"]
-    return _table(header, rows)
+    where = f"{split} (in-sample)" if split == DEV else split
+    header = ["runtime", "promised loss (points)", "threshold", f"loss on {where}", "speed-up"]
+    table = _table(header, rows)
+    if split != DEV:
+        return table
+    return (
+        f"{table}\n\nIn-sample: no test split has labels, and these losses are on the texts that "
+        "chose the thresholds.\nThey say nothing of new texts; the promise does."
+    )
 
 
 def _table_calibration(
@@ -190,11 +198,14 @@ def _describe_members(folder: Path, described: Description) -> str:
     )
 
 
+def _is_scaled(described: Description) -> bool:
+    return any(member.temperature != 1 for member in described.members)
+
+
 def _describe_scaling(described: Description) -> str:
-    temperatures = [member.temperature for member in described.members]
-    if all(temperature == 1 for temperature in temperatures):
+    if not _is_scaled(described):
         return ""
-    named = ", ".join(f"{temperature:.3f}" for temperature in temperatures)
+    named = ", ".join(f"{member.temperature:.3f}" for member in described.members)
     return (
         " The cascade divides the members' logits by the temperatures that the development split "
         f"chose ({named}); a member alone does not."

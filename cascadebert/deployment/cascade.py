@@ -101,7 +101,7 @@ class Cascade:
         threads:    of ONNX Runtime; default: one for each core. `torch.set_num_threads` sets those
                     of torch
         speedup:    one of those for which the cascade has thresholds; default: the thresholds that
-                    `fit_thresholds` chose last for this runtime, else the smallest speed-up's
+                    were fitted or saved last for this runtime, else the smallest speed-up's
         max_loss:   in place of `speedup`, a loss of accuracy that the cascade promises, as a share
                     (0.01 is one point)
 
@@ -224,8 +224,9 @@ class Cascade:
     def save_pretrained(self, folder: File) -> None:
         """Writes the cascade to a folder from which `from_pretrained` loads it.
 
-        The members are ordinary folders of `AutoModelForSequenceClassification`. Of a cascade that
-        was loaded from a folder, all that is in there is copied, such as members for ONNX Runtime.
+        Its runtime then takes its thresholds where none are asked for. The members are ordinary
+        folders of `AutoModelForSequenceClassification`. Of a cascade that was loaded from a folder,
+        all that is in there is copied, such as members for ONNX Runtime.
 
         Raises UserError if the folder holds other files.
         """

@@ -69,7 +69,8 @@ class Description:
     """What cascade.json says.
 
     points:  the first of each runtime is used where a user asks for none
-    about:   where the cascade comes from; nothing depends on it
+    about:   where the cascade comes from, and how the files of its task are written; `predict` and
+             `bench` read other files so unless told otherwise
     version: of this library, which wrote the file
     """
 
@@ -82,11 +83,15 @@ class Description:
     format: int = FORMAT
 
     def list_points(self, runtime: str) -> list[OperatingPoint]:
-        """The operating points of a runtime. ONNX Runtime has torch's unless int8 changes them."""
+        """The operating points of a runtime, in their order.
+
+        ONNX Runtime in full precision has torch's, too, for aims for which it has none of its own.
+        """
         own = [point for point in self.points if point.runtime == runtime]
-        if not own and runtime == ONNX:
-            return self.list_points(TORCH)
-        return own
+        if runtime != ONNX:
+            return own
+        aims = [point.aim[1:] for point in own]
+        return own + [point for point in self.list_points(TORCH) if point.aim[1:] not in aims]
 
     def save(self, folder: File) -> None:
         """Writes cascade.json."""

@@ -11,7 +11,9 @@ import numpy as np
 from cascadebert.core.checksums import hash_file
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
+from cascadebert.data.load import complete_entry
 from cascadebert.data.predictions import Predictions
+from cascadebert.data.tables import complete_format
 from cascadebert.data.task import DEV, Task
 from cascadebert.data.tokens import encode_texts, has_pairs
 from cascadebert.deployment.card import write_card
@@ -22,7 +24,7 @@ from cascadebert.deployment.folder import Description, OperatingPoint
 from cascadebert.deployment.measuring import load_stored, measure, predict
 from cascadebert.deployment.members import FILES, INT8, RUNTIMES, TORCH
 from cascadebert.deployment.saving import refuse_other_files, save_tokenizers
-from cascadebert.encoders.loading import find_shape, load_tokenizer
+from cascadebert.encoders.loading import find_shape, load_tokenizer, read_shape
 from cascadebert.evaluation.choice import choose_knob
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.promises import DELTA, MAX_LOSSES, certify_threshold, measure_loss
@@ -49,10 +51,17 @@ def export_cascade(
     weights and its ONNX files, in full precision and in int8. Thresholds for int8 are chosen on the
     development split, as those of torch were, but from the confidences of int8.
 
-    Raises UserError if there is no such cascade, or if `out` holds something else.
+    Raises UserError if there is no such cascade, if its thresholds were chosen for seconds, or if
+    `out` holds something else.
     """
     refuse_other_files(out)
     found = find_cascade(results, task, system, replicate)
+    if found.experiment.config["evaluation"]["cost"] == "seconds":
+        raise UserError(
+            f"{found.results} chose its thresholds by seconds, but an exported cascade counts "
+            "layers; set evaluation.cost: layers and run the experiment again: nothing is trained "
+            "anew"
+        )
     data = Task.load(found.results / "data" / found.task)
     with replacing(out) as draft:
         draft.mkdir()
@@ -63,7 +72,7 @@ def export_cascade(
             max_length=found.max_length,
             members=save_tokenizers(tokenizers, found.temperatures, draft),
             points=[],
-            about=_describe_origin(found),
+            about=describe_origin(found, data),
         )
         described.save(draft)
         predicted = {runtime: _predict(found, data, draft, runtime) for runtime in RUNTIMES}
@@ -76,7 +85,21 @@ def export_cascade(
 
 def find_full_cost(found: FinishedCascade) -> float:
     """The cost of the reference model, in its layers."""
-    return float(find_shape(found.experiment.reference).num_hidden_layers)
+    return float(find_shape(_find_reference(found)).num_hidden_layers)
+
+
+def _find_reference(found: FinishedCascade) -> Path:
+    """The folder of the reference encoder, from whatever folder the cascade is exported."""
+    experiment = found.experiment
+    place, results = Path(experiment.reference), Path(experiment.results)
+    entry = experiment.config["encoders"][experiment.config["reference"]]
+    name = entry if isinstance(entry, str) else entry["model"]
+    candidates = [found.results.parent.parent / name]  # relative to where the experiment ran
+    if place.is_relative_to(results):  # of the hub, as far as can be seen from here
+        candidates.insert(0, found.results / place.relative_to(results))
+    elif place.is_absolute():
+        candidates.clear()
+    return next((folder for folder in candidates if read_shape(folder)), place)
 
 
 def _write_members(found: FinishedCascade, data: Task, draft: Path) -> None:
@@ -155,21 +178,22 @@ def _certify_points(
     return points
 
 
-def _describe_origin(found: FinishedCascade) -> dict[str, Any]:
-    """Experiment, task and system; columns of the task's files; and what provenance.json says."""
-    config = found.experiment.config
+def describe_origin(found: FinishedCascade, data: Task) -> dict[str, Any]:
+    """Experiment, task and system; how the task's files are written; what provenance.json says."""
+    entry = complete_entry(found.experiment.config["tasks"][found.task])
     about: dict[str, Any] = {
         "experiment": found.experiment.name,
         "task": found.task,
         "system": found.system.key,
         "title": found.system.title,
-        "metric": config["tasks"][found.task].get("metric", "accuracy"),
+        "metric": data.metric,
         "replicate": found.replicate,
         "columns": {
             role: column
-            for role, column in config["tasks"][found.task].get("columns", {}).items()
+            for role, column in entry["columns"].items()
             if role in ("text", "text_pair")
         },
+        "format": _describe_format(entry),
         "members": [run.name for run in found.runs],
         "sha256": [
             {path.name: hash_file(path) for path in sorted(folder.glob("*.safetensors"))}
@@ -182,3 +206,13 @@ def _describe_origin(found: FinishedCascade) -> dict[str, Any]:
         packages = {name: whole["packages"].get(name, {}).get("here") for name in PACKAGES}
         about |= {"code": whole["code"], "python": whole["python"], "packages": packages}
     return about
+
+
+def _describe_format(entry: dict[str, Any]) -> dict[str, Any]:
+    """The `format` of the file of a task's train split, with its defaults; {} without a file."""
+    source = entry["source"]
+    if "files" in source:
+        return complete_format(source["files"]["train"], entry.get("format", {}))
+    if "package" in source:
+        return complete_format(source["member"][-1], entry.get("format", {}))
+    return complete_format("train.tsv", {}) if "glue" in source else {}

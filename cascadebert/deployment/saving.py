@@ -10,7 +10,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.core.hub import limit_waiting, shorten_error
 from cascadebert.deployment.fitting import describe_tokenizer
-from cascadebert.deployment.folder import Description, SavedMember, is_saved
+from cascadebert.deployment.folder import Description, OperatingPoint, SavedMember, is_saved
 from cascadebert.deployment.members import TorchMember
 
 if TYPE_CHECKING:
@@ -41,7 +41,17 @@ def save_cascade(cascade: "Cascade", out: File) -> None:
                 members=save_tokenizers(cascade.tokenizers, cascade.temperatures, draft),
                 points=[],
             )
-        replace(described, points=cascade.points).save(draft)
+        described = replace(described, max_length=cascade.max_length, points=cascade.points)
+        replace(described, points=_put_first(cascade, described)).save(draft)
+
+
+def _put_first(cascade: "Cascade", described: Description) -> list[OperatingPoint]:
+    """The points, and before them the cascade's thresholds if loading would take others."""
+    points = described.list_points(cascade.runtime)
+    if not cascade.thresholds or (points and points[0].thresholds == cascade.thresholds):
+        return described.points
+    own = OperatingPoint(cascade.runtime, cascade.thresholds)
+    return [own, *(point for point in described.points if point.aim != own.aim)]
 
 
 def save_tokenizers(

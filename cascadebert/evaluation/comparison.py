@@ -26,11 +26,13 @@ def compare_systems(
     pairs: Iterable[tuple[str, str]],
     splits: Sequence[str],
     resampling: Resampling,
+    full: str | None = None,
 ) -> pd.DataFrame:
     """Score of the first system of each pair less the second's, at each target, in points.
 
-    points: `points.measure_operating_points` of the systems. A system at speed-up 1 only (the full
-            model) is compared with at every target: the difference is the loss for the speed.
+    points: `points.measure_operating_points` of the systems
+    full:   the full model, which is compared with at every target: the difference is the loss for
+            the speed
     Returns DIFFERENCES, without a row where one of the two does not reach the target.
     """
     reached = points.dropna(subset="score").groupby(["system", "split"])["target_speedup"].agg(list)
@@ -41,7 +43,7 @@ def compare_systems(
             task = subject.system.task
             theirs = reached.get((against, split), [])
             for target in reached.get((key, split), []):
-                at = 1.0 if theirs == [1.0] else target
+                at = 1.0 if against == full else target
                 if at not in theirs:
                     continue
                 found = estimate_difference(

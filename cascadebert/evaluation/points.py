@@ -192,12 +192,6 @@ def build_point_statistic(
     return build_score_statistic(answers, system, split, chances)
 
 
-def find_full_model(points: pd.DataFrame) -> str | None:
-    """The system whose only operating point is at 1x."""
-    targets = points.groupby("system", sort=False)["target_speedup"].agg(set)
-    return next((system for system, found in targets.items() if found == {1}), None)
-
-
 def _score_mixtures(
     chosen: ChosenSystem,
     split: str,

@@ -25,17 +25,10 @@ def load_system(
     task: Task,
     key: str,
     splits: Sequence[str] | None = None,
-    place: str = "",
-    times: str | os.PathLike | None = None,
 ) -> SystemPredictions:
-    """As `load_unscaled`, with the temperatures that the experiment may ask for.
-
-    Linear probes have none.
-    """
-    system = load_unscaled(experiment, predictions, task, key, splits, place, times)
-    if place or not experiment.config["evaluation"]["temperature"]:
-        return system
-    return scale_system(system)
+    """As `load_unscaled`, with temperatures if the experiment asks for them. Costs are layers."""
+    system = load_unscaled(experiment, predictions, task, key, splits)
+    return scale_system(system) if experiment.config["evaluation"]["temperature"] else system
 
 
 def load_unscaled(

@@ -216,6 +216,17 @@ class Experiment:
         plain = Candidate(label="", runs=(run,))
         return plain.tuned_with(self.settings[0], self.config["training"]).runs[0]
 
+    @cached_property
+    def full_model(self) -> str | None:
+        """The first system that is the fine-tuned reference model, whatever its training."""
+        for key, system in self.systems.items():
+            for run, *others in (candidate.runs for candidate in system.candidates):
+                if not others and replace(run, training=(), tuned=()) == replace(
+                    self.full_run, training=(), tuned=()
+                ):
+                    return key
+        return None
+
     def _all_labellers(self) -> dict[str, Run]:
         found: dict[str, Run] = {}
         for run in self.runs.values():
@@ -271,13 +282,18 @@ class Experiment:
 
     @cached_property
     def reference_series(self) -> list[str]:
-        """Systems that are the reference encoder, or its first layers, fine-tuned alone."""
-        reference = self.config["reference"]
+        """Systems that are the reference encoder, or its first layers, fine-tuned alone.
+
+        Their classifiers read what that of the full model reads.
+        """
+        pooling = self.full_run.option("pooling")
+        alike = (self.config["reference"], (), pooling)
         return [
             key
             for key, system in self.systems.items()
             if not system.rule.knob
-            and {(run.encoder, run.parents) for run in system.runs} == {(reference, ())}
+            and {(run.encoder, run.parents, run.option("pooling")) for run in system.runs}
+            == {alike}
         ]
 
     @cached_property

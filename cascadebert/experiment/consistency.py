@@ -12,6 +12,7 @@ from cascadebert.core.errors import Mistakes
 from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.data.load import list_entry_mistakes
+from cascadebert.data.task import ALL
 from cascadebert.encoders.loading import count_layer_flops, read_shape
 from cascadebert.experiment.configuration import Experiment, System
 from cascadebert.experiment.submitted import find_submitted_tasks
@@ -39,6 +40,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
             *_find_shrinking_cascades(experiment),
             *_find_unreachable_targets(experiment),
             *_find_missing_full_model(experiment),
+            *_find_layers_in_seconds(experiment),
         ]
         with mistakes.collected():
             find_submitted_tasks(experiment)
@@ -54,6 +56,8 @@ def list_doubts(experiment: Experiment) -> list[str]:
 
 def _find_equal_names(experiment: Experiment) -> Iterator[str]:
     """Names are those of files, and some file systems do not tell `Pairs` from `pairs`."""
+    if ALL in experiment.config["tasks"]:
+        yield f"tasks.{ALL}: in tables, `{ALL}` stands for all tasks together; rename it"
     for section in ("tasks", "encoders", "systems"):
         first: dict[str, str] = {}
         for name in experiment.config[section]:
@@ -194,6 +198,19 @@ def _find_missing_full_model(experiment: Experiment) -> Iterator[str]:
             f"evaluation.cost: speed-ups in seconds refer to the fine-tuned {reference}, which no "
             f"system trains; add one such as {{method: finetune, title: {reference}, encoder: "
             f"{reference}}}"
+        )
+
+
+def _find_layers_in_seconds(experiment: Experiment) -> Iterator[str]:
+    """What counts layers cannot stand beside targets in seconds."""
+    if experiment.config["evaluation"]["cost"] != "seconds":
+        return
+    if "layerwise" in experiment.config:
+        yield "layerwise: its figures count layers; leave it out, or set evaluation.cost: layers"
+    for key in experiment.extensions:
+        yield (
+            f"systems.{key}.extends: Appendix C counts layers; leave `extends` out, or set "
+            "evaluation.cost: layers"
         )
 
 

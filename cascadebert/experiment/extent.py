@@ -53,7 +53,8 @@ def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int]
     of the two was not run is therefore left out. Raises UserError if that leaves no task.
     """
     titles = {key: system.title for key, system in experiment.systems.items()}
-    needed = list(dict.fromkeys([experiment.config["proposed"], *_full_models(experiment)]))
+    full = [experiment.full_model] if experiment.full_model else []
+    needed = list(dict.fromkeys([experiment.config["proposed"], *full]))
     runs, systems, missing = {}, {}, []
     for task in experiment.tasks:
         there = [
@@ -80,15 +81,3 @@ def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int]
             "replicates, so that there is nothing to show; run the experiment without only_finished"
         )
     return Extent(runs, systems, missing)
-
-
-def _full_models(experiment: Experiment) -> list[str]:
-    """Returns the systems that are the whole reference encoder, fine-tuned alone."""
-    return [
-        key
-        for key, system in experiment.systems.items()
-        for run, *others in (candidate.runs for candidate in system.candidates)
-        if not system.rule.knob
-        and run.encoder == experiment.config["reference"]
-        and not (others or run.options or run.parents)
-    ]

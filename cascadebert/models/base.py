@@ -28,6 +28,13 @@ class ExitModel(nn.Module, ABC):
     def forward(self, inputs: Inputs) -> torch.Tensor:
         """Logits of all exits, float32 `[batch, exits, labels]`."""
 
+    def exit_pooling(self, exit: int) -> str:
+        """What the classifier of an exit, from 0 on, reads: FIRST or MEAN of `encoders.pooling`.
+
+        MEAN for one that reads all tokens.
+        """
+        return self.pooling
+
     @abstractmethod
     def objective(
         self, inputs: Inputs, gold: torch.Tensor, step: int, steps: int

@@ -102,6 +102,9 @@ class Students(FrozenExits):
         )
         super().__init__(teacher, students, config.num_hidden_layers, teacher.pooling)
 
+    def exit_pooling(self, exit: int) -> str:
+        return self.pooling  # also of the last one, the teacher's
+
     @torch.no_grad()
     def read(self, inputs: Inputs) -> Inputs:
         """The states of all tokens, since every head attends to all of them."""

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import list_untrained
-from cascadebert.encoders.pooling import FIRST, pool
+from cascadebert.encoders.pooling import FIRST, POOLING, pool
 from cascadebert.encoders.weights import load_weights, save_weights
 from cascadebert.models.base import EarlyExitModel, Inputs
 from cascadebert.systems.method import Run
@@ -142,6 +142,12 @@ class FrozenExits(EarlyExitModel):
         self.pooling = pooling
         # While heads are trained: mean and deviation of their states, `[heads, width]` each.
         self.scale: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def exit_pooling(self, exit: int) -> str:
+        """The last exit is the backbone's own, which may read another state than the heads do."""
+        if exit < len(self.heads):
+            return self.pooling
+        return getattr(self.backbone.config, POOLING, FIRST)
 
     def train(self, mode: bool = True) -> "FrozenExits":
         super().train(mode)

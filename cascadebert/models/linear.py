@@ -11,8 +11,11 @@ from torch import nn
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
+from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.heads import FrozenExits
 from cascadebert.systems.method import Run
+
+PACKAGES = ("scikit-learn",)  # solves the problem
 
 
 class Model(FrozenExits):
@@ -24,4 +27,5 @@ class Model(FrozenExits):
         exits = nn.ModuleList(
             nn.Linear(config.hidden_size, len(labels)) for _ in range(config.num_hidden_layers - 1)
         )
-        super().__init__(backbone, exits, config.num_hidden_layers, run.option("pooling"))
+        pooling = run.option("pooling", FIRST)
+        super().__init__(backbone, exits, config.num_hidden_layers, pooling)

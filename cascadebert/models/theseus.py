@@ -6,7 +6,6 @@ the successors are fine-tuned on their own.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -18,10 +17,6 @@ from cascadebert.encoders.loading import load_classifier
 from cascadebert.models import finetune
 from cascadebert.models.base import Inputs
 from cascadebert.systems.method import Run
-
-if TYPE_CHECKING:
-    pass
-
 
 # The example of the authors' public code: it begins with a rate of 0.3, which rises by 0.0006 a
 # step; on MRPC (15 epochs of 115 steps) it is 1 after two thirds of the steps.

@@ -6,14 +6,17 @@ student therefore need not share a vocabulary. Token states are stored as the te
 principal components: a student of width d cannot hold more than d of them.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from cascadebert.core.arrays import explaining_damage, load_arrays
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.encoders.loading import load_encoder, load_tokenizer
@@ -42,7 +45,8 @@ class Space:
 
     @classmethod
     def load(cls, path: File) -> "Space":
-        with np.load(path) as stored:
+        """Reads a file that `save` wrote. Raises UserError if it is damaged or another file."""
+        with load_arrays(path, "space file") as stored:
             return cls(**stored)
 
 
@@ -176,6 +180,16 @@ def _average_states(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.einsum("bld,bl->bd", states, weights) / weights.sum(axis=1, keepdims=True)
 
 
+def count_taught(settings: dict[str, Any], available: int) -> tuple[int, int]:
+    """Returns the number of sentences that the teacher reads, and the number in each shard.
+
+    settings:  parts of the section `pretraining` of the configuration, `teacher` among them
+    available: the number of sentences of the corpus
+    """
+    count = min(available, settings["teacher"].get("sentences", available))
+    return count, math.ceil(count / settings["teacher"]["shards"])
+
+
 def save_outputs(folder: File, sentences: np.ndarray, tokens: np.ndarray) -> None:
     """Writes one shard of outputs as a folder of two arrays."""
     with replacing(folder) as draft:
@@ -190,11 +204,12 @@ class Outputs:
     shards:     folders in the order of the sentences
     shard_size: sentences in a shard; the last shard may hold fewer
     starts:     `Tokens.starts` of the corpus
+
+    Raises UserError if a shard is damaged.
     """
 
     def __init__(self, shards: Sequence[File], shard_size: int, starts: np.ndarray):
-        self.sentences = [np.load(Path(shard) / "sentences.npy", mmap_mode="r") for shard in shards]
-        self.tokens = [np.load(Path(shard) / "tokens.npy", mmap_mode="r") for shard in shards]
+        self.sentences, self.tokens = zip(*map(_open_shard, shards), strict=True)
         self.size = shard_size
         self.starts = starts
         self.width = self.sentences[0].shape[1]
@@ -209,3 +224,14 @@ class Outputs:
         shard = index // self.size
         base = self.starts[shard * self.size]
         return self.tokens[shard][self.starts[index] - base : self.starts[index + 1] - base]
+
+
+def _open_shard(folder: File) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the arrays that `save_outputs` wrote, on disk. Raises UserError if one is damaged."""
+    with explaining_damage(folder, "folder of a teacher's outputs"):
+        sentences, tokens = (
+            np.load(Path(folder) / name, mmap_mode="r") for name in ("sentences.npy", "tokens.npy")
+        )
+        if not sentences.ndim == tokens.ndim == 2:
+            raise ValueError(f"its arrays have the shapes {sentences.shape} and {tokens.shape}")
+        return sentences, tokens

@@ -9,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
+from cascadebert.core.arrays import load_arrays
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 
@@ -104,7 +105,8 @@ class Tokens:
 
     @classmethod
     def load(cls, path: File) -> "Tokens":
-        with np.load(path) as stored:
+        """Reads a file that `save` wrote. Raises UserError if it is damaged or another file."""
+        with load_arrays(path, "tokens file") as stored:
             return cls(stored["ids"], stored["starts"])
 
     @classmethod

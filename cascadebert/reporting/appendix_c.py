@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from cascadebert.reporting.grid import NOTHING
+from cascadebert.data.task import DEV
+from cascadebert.reporting.grid import IN_SAMPLE, NOTHING
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval, format_signed
 
@@ -32,14 +33,15 @@ def table_appendix_c(table: pd.DataFrame, titles: Mapping[str, str]) -> Table:
         "Expected gain",
         "Measured gain",
     ]
+    same = f" ({IN_SAMPLE})" if DEV in set(table["split"]) else ""
     caption = (
         "What one more model M* should give a cascade at equal speed, by Eq. 13 of the paper, and "
-        "what it gives, in points of accuracy; with the real speed-ups of the old and the new "
-        "cascade. M* stands between the models i and i+1 of the old one. How many examples leave "
-        "each model: measured in the old and the new cascade, and by Eq. 12 in an old cascade that "
-        "costs as much as the new one. The expectation takes every model to be as accurate on what "
-        "reaches it as on all examples. Means over seeds; brackets: 95% bootstrap interval over "
-        "examples and seeds."
+        f"what it gives, in points of accuracy{same}; with the real speed-ups of the old and the "
+        "new cascade. M* stands between the models i and i+1 of the old one. How many examples "
+        "leave each model: measured in the old and the new cascade, and by Eq. 12 in an old "
+        "cascade that costs as much as the new one. The expectation takes every model to be as "
+        "accurate on what reaches it as on all examples. Means over seeds; brackets: 95% "
+        "bootstrap interval over examples and seeds."
     )
     return table, Display(caption, list(map(Cell, header)), blocks, labels=3, notes=notes)
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from cascadebert.data.task import ALL
 from cascadebert.evaluation.claims import (
     CLAIMS,
     LITTLE,
@@ -27,7 +28,6 @@ from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval, format_signed
 
 CORRECTED = "Holm:"  # before a verdict
-ALL = "all"  # tasks, or statistics of a claim
 COLUMNS = (
     "claim section task split statistic holds_if value low high n replicates verdict p p_holm "
     "verdict_holm"

@@ -8,13 +8,13 @@ from cascadebert.reporting.grid import (
     NOTHING,
     ONE_EXAMPLE,
     UNDERTRAINED,
-    Place,
     describe_sizes,
     list_columns,
+    select_place,
     select_rows,
 )
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
-from cascadebert.reporting.wording import format_interval, format_signed
+from cascadebert.reporting.wording import format_interval, format_signed, round_as_printed
 
 RANGE = f"{SLOWEST:g}× to {FASTEST:g}×"
 MEASURES = {"mean": f"Mean score, {RANGE}", "elue": "ELUE score"}
@@ -40,7 +40,10 @@ def table_curve_scores(
         mine = table[table["measure"] == measure]
         at = {(row.system, row.task, row.split): row for row in mine.itertuples()}
         systems = [system for system in titles if system in set(mine["system"])]
-        best = {place: mine[_is_at(mine, place)]["score"].round(1).max() for place in columns}
+        best = {
+            place: max(select_place(mine, place)["score"].map(round_as_printed))
+            for place in columns
+        }
         lines = []
         for system in systems:
             cells = []
@@ -70,17 +73,12 @@ def table_curve_scores(
     return table, Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)
 
 
-def _is_at(table: pd.DataFrame, place: Place) -> pd.Series:
-    task, split = place
-    return (table["task"] == task) & (table["split"] == split)
-
-
 def _make_cell(row, measure: str, best: float, notes: Footnotes) -> Cell:
     if row is None or pd.isna(row.score):
         return Cell(NOTHING, mark=notes.mark(row.note if row is not None else "not run"))
     number = format_signed if measure == "elue" else "{:.1f}".format
     interval = format_interval(row.low, row.high, number)
-    bold = round(row.score, 1) == best
+    bold = round_as_printed(row.score) == best
     if not interval:
         return Cell(number(row.score), bold, notes.mark(ONE_EXAMPLE))
     return Cell(f"{number(row.score)}\n{interval}", bold)

@@ -24,7 +24,7 @@ from cascadebert.reporting.grid import (
 )
 from cascadebert.reporting.tables import INTERVALS, NO_PAIR
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
-from cascadebert.reporting.wording import format_interval
+from cascadebert.reporting.wording import format_interval, round_as_printed
 
 CALIBRATION = {"dis": "DIS ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓", "aurc": "AURC ↓"}
 LOWER = ("ece", "aurc")  # of these and of LEFT_WRONG, the lower is the better
@@ -96,7 +96,7 @@ def _make_measure_cells(measure: str, rows: list[pd.DataFrame], notes: Footnotes
         mark = notes.mark("one of the two does not reach this speed-up")
         return [Cell(NOTHING, mark=mark)] * 3
     pair = [of.loc[measure] for of in rows]
-    shown = [round(row["score"], 1) for row in pair]
+    shown = [round_as_printed(row["score"]) for row in pair]
     lower = measure in LOWER or measure not in CALIBRATION
     best = (min if lower else max)(shown)
     cells = [

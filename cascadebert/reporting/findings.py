@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cascadebert.evaluation.points import find_full_model
-from cascadebert.reporting.grid import Place
-
 # Measures of the smallest model, in the order of the page -> name.
 CALIBRATION = {"dis": "DIS", "ece": "ECE", "accuracy": "accuracy"}
 
@@ -35,6 +32,7 @@ class Subject:
 
     titles:    system -> its name
     ablations: system -> the same without DAR
+    full:      the full model, if it was run
     missing:   parts of the experiment that were not run, in sentences
     doubts:    what makes scores doubtful, in sentences
     left_out:  why tables or figures are not there, in sentences
@@ -46,6 +44,7 @@ class Subject:
     proposed: str
     titles: dict[str, str]
     ablations: dict[str, str]
+    full: str | None = None
     missing: Sequence[str] = ()
     doubts: Sequence[str] = ()
     left_out: Sequence[str] = ()
@@ -67,21 +66,19 @@ class Subject:
 class Findings:
     """The proposed system less others.
 
-    full:        the full model
     pairs:       all differences, with both sides' scores and speed-ups (`_pair_scores`)
     calibration: differences to the same without DAR at the first exit (`_pair_exits`)
     """
 
     subject: Subject
     points: pd.DataFrame
-    full: str | None
     pairs: pd.DataFrame
     calibration: pd.DataFrame
 
     @property
     def lost(self) -> pd.DataFrame:
         """Against the full model."""
-        return self.pairs[self.pairs["against"] == self.full]
+        return self.pairs[self.pairs["against"] == self.subject.full]
 
     @property
     def gained(self) -> pd.DataFrame:
@@ -92,7 +89,7 @@ class Findings:
     def rivals(self) -> pd.DataFrame:
         """Against the others at the same target."""
         same_speed = self.pairs["their_target"] == self.pairs["target_speedup"]
-        apart = self.pairs["against"].isin([self.full, self.subject.plain])
+        apart = self.pairs["against"].isin([self.subject.full, self.subject.plain])
         return self.pairs[same_speed & ~apart]
 
 
@@ -104,16 +101,9 @@ def collect_findings(frames: Frames, subject: Subject) -> Findings:
     return Findings(
         subject=subject,
         points=frames.points,
-        full=find_full_model(frames.points),
         pairs=_pair_scores(differences[of_proposed], frames.points),
         calibration=_pair_exits(exit_differences[of_pair], frames.exits),
     )
-
-
-def select_place(frame: pd.DataFrame, place: Place) -> pd.DataFrame:
-    """The rows of a task's split."""
-    task, split = place
-    return frame[(frame["task"] == task) & (frame["split"] == split)]
 
 
 def _pair_scores(differences: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:

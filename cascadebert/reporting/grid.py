@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from cascadebert.data.task import DEV
 from cascadebert.evaluation.measures import BELOW
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row
@@ -19,6 +20,7 @@ METRICS = {"accuracy": "accuracy", "f1": "F1"}
 NOTHING = "—"
 GAIN = ["difference", "difference_low", "difference_high"]
 SAME_SPLIT = "thresholds chosen on this split"
+IN_SAMPLE = "what was chosen on dev was chosen on examples that are scored, which flatters it"
 INCOMPLETE = "no average without all columns"
 ONE_EXAMPLE = "no interval of a single example"
 UNDEFINED = "undefined: no example, or every one, is right"
@@ -51,6 +53,12 @@ def select_rows(frame: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
     for column in {"note", "candidate"} & set(frame):
         frame[column] = frame[column].map(restore_text)
     return frame.reset_index(drop=True)
+
+
+def select_place(frame: pd.DataFrame, place: Place) -> pd.DataFrame:
+    """The rows of a task's split."""
+    task, split = place
+    return frame[(frame["task"] == task) & (frame["split"] == split)]
 
 
 def restore_text(value) -> str:
@@ -121,7 +129,7 @@ class Grid:
     def _make_header(self) -> Row:
         header = [Cell("Target"), Cell("System")]
         for task, split in self.columns:
-            mine = self.table[(self.table["task"] == task) & (self.table["split"] == split)]
+            mine = select_place(self.table, (task, split))
             same = (mine["note"] == SAME_SPLIT).any()
             said = "thresholds were chosen on the split that is scored"
             mark = self.notes.mark(said) if same else ""
@@ -255,11 +263,12 @@ def list_columns(table: pd.DataFrame) -> list[Place]:
 
 
 def describe_sizes(table: pd.DataFrame) -> str:
-    """Splits, numbers of examples and of seeds, as the end of a sentence."""
+    """Splits, what is in-sample, and numbers of examples and of seeds: the end of a sentence."""
     examples = [
         f"{task} {split}, n = {n:,}"
         for (task, split), n in table.groupby(["task", "split"], sort=False)["n"].first().items()
     ]
     low, high = int(table["replicates"].min()), int(table["replicates"].max())
     seeds = f"mean of {low if low == high else f'{low} to {high}'} seeds"
-    return f" ({'; '.join(examples)}); {'a single seed' if high == 1 else seeds}"
+    same = f"; {IN_SAMPLE}" if DEV in set(table["split"]) else ""
+    return f" ({'; '.join(examples)}); {'a single seed' if high == 1 else seeds}{same}"

@@ -40,9 +40,10 @@ def table_promises(promises: pd.DataFrame, titles: dict[str, str]) -> Table:
         f"{1 - delta:.0%} over the draw of the development split, the expected loss on new texts "
         "is at most the promised one (Learn then Test, Angelopoulos et al. 2021). The development "
         "split certifies one threshold for each seed; where none passes, every text goes to the "
-        "last model. That split also chose the best epoch and, with DAR, the margin, which the "
-        "theory does not allow for. Thresholds, losses and speed-ups are means over seeds; losses "
-        f"and speed-ups are those of the split named. A negative loss is a gain. {INTERVALS}."
+        "last model. That split also chose the best epoch, the margin of DAR, and the temperatures "
+        "where they were asked for, which the theory does not allow for. Thresholds, losses and "
+        "speed-ups are means over seeds; losses and speed-ups are those of the split named. A "
+        f"negative loss is a gain. {INTERVALS}."
     )
     header = ["Promised", "System", *(title for place in columns for title in _name_columns(place))]
     return table, Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)

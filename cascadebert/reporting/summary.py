@@ -11,20 +11,19 @@ from pathlib import Path
 import pandas as pd
 
 from cascadebert.core.text import join_words
+from cascadebert.data.task import ALL
 from cascadebert.evaluation.claims import UNDERTRAINED, VERDICTS
 from cascadebert.evaluation.intervals import judge_interval
 from cascadebert.evaluation.measures import BELOW
 from cascadebert.evaluation.points import NOT_RUN
-from cascadebert.reporting.claims import ALL
 from cascadebert.reporting.findings import (
     CALIBRATION,
     Findings,
     Frames,
     Subject,
     collect_findings,
-    select_place,
 )
-from cascadebert.reporting.grid import METRICS, SAME_SPLIT, Place, list_columns
+from cascadebert.reporting.grid import METRICS, SAME_SPLIT, Place, list_columns, select_place
 from cascadebert.reporting.typeset import Cell, Display, rst_escape, to_rst
 from cascadebert.reporting.wording import (
     format_ends,
@@ -32,6 +31,7 @@ from cascadebert.reporting.wording import (
     format_note,
     format_signed,
     judge_dar,
+    round_as_printed,
     summarise_effects,
 )
 
@@ -106,7 +106,7 @@ def _count_comparisons(findings: Findings) -> str:
         return "There is no other system to compare with at equal speed."
     scored = points[points["target_speedup"].isin(rivals["target_speedup"])].dropna(subset="score")
     # As printed, so that a reader of the tables counts the same.
-    scored = scored.assign(score=scored["score"].round(1))
+    scored = scored.assign(score=scored["score"].map(round_as_printed))
     highest = [
         (block.loc[block["system"] == subject.proposed, "score"] == block["score"].max()).any()
         for _, block in scored.groupby(["task", "split", "target_speedup"])
@@ -157,7 +157,7 @@ def _describe_highest(findings: Findings, place: Place, target: float) -> str:
     """The systems with the highest score, as printed."""
     proposed = findings.subject.proposed
     here = select_place(findings.points, place)
-    here = here[here["target_speedup"] == target].set_index("system")["score"].round(1)
+    here = here[here["target_speedup"] == target].set_index("system")["score"].map(round_as_printed)
     best = list(here.index[here == here.max()])
     if best == [proposed]:
         return f"The highest score there is its own ({here.max():.1f})."

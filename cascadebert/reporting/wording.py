@@ -13,6 +13,11 @@ def format_signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−") if value else "0.0"
 
 
+def round_as_printed(value: float) -> float:
+    """To one decimal as format strings round, which NumPy does not: 86.35 is 86.3 in a table."""
+    return float(f"{value:.1f}")
+
+
 def format_interval(
     low: float, high: float, number: Callable[[float], str] = "{:.1f}".format
 ) -> str:

@@ -11,7 +11,7 @@ from scipy.special import entr
 from cascadebert.data.predictions import Predictions
 
 MOST_KNOBS = 1000  # values of a single threshold
-MOST_GRID = 4000  # combinations of several thresholds: two have 63 values each
+MOST_GRID = 4000  # combinations of several thresholds, about: two have 65 values each
 
 
 # One number, or one for each exit but the last.

@@ -2,34 +2,22 @@
 
 import copy
 import logging
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from cascadebert.core.errors import UserError
-from cascadebert.core.progress import Progress
 from cascadebert.data.scores import score
 from cascadebert.data.tokens import make_shuffled_batches, make_sorted_batches
 from cascadebert.models.base import ExitModel, Inputs
-from cascadebert.training.checkpoint import (
-    Checkpoint,
-    Tensors,
-    optimizer_tensors,
-    random_states,
-    restore_optimizer,
-    restore_random_states,
-)
+from cascadebert.training.checkpoint import Checkpoint
+from cascadebert.training.course import Course
 from cascadebert.training.losses import difficulty_margin_loss
 
 log = logging.getLogger(__name__)
-
-PARTS = ["model", "optimizer", "random", "best"]  # of the state that a checkpoint keeps
-CHECK_EVERY = 20  # steps between checks of the loss, for each of which the CPU waits for the GPU
 
 
 @dataclass(frozen=True)
@@ -151,42 +139,6 @@ class Regularisation:
     margin: float
 
 
-@dataclass
-class _State:
-    """All that a checkpoint keeps of a training.
-
-    scores: the dev score after each epoch that is done
-    best:   the weights after the best of these epochs
-    """
-
-    model: ExitModel
-    optimizer: torch.optim.Optimizer
-    scores: list[float] = field(default_factory=list)
-    best: Tensors = field(default_factory=dict)
-
-    def save(self, checkpoint: Checkpoint, step: int) -> None:
-        parts = (
-            self.model.state_dict(),
-            optimizer_tensors(self.optimizer),
-            random_states(choose_device()),
-            self.best,
-        )
-        about = {"step": step, "scores": self.scores}
-        checkpoint.save(dict(zip(PARTS, parts, strict=True)), about)
-
-    def restore(self, checkpoint: Checkpoint | None) -> int:
-        """Goes back to the stored state; returns how many steps were done there, 0 without one."""
-        stored = checkpoint.load(PARTS) if checkpoint else None
-        if stored is None:
-            return 0
-        parts, about = stored
-        self.model.load_state_dict(parts["model"])
-        restore_optimizer(self.optimizer, parts["optimizer"])
-        restore_random_states(parts["random"], choose_device())
-        self.scores, self.best = about["scores"], parts["best"]
-        return about["step"]
-
-
 def train(
     model: ExitModel,
     examples: Examples,
@@ -209,22 +161,26 @@ def train(
 
     Returns the dev score after each epoch, in percent. Raises UserError if the loss is not finite.
     """
-    model.to(choose_device())
+    where = choose_device()
+    model.to(where)
     optimizer = make_optimizer(model, settings)
-    in_epoch = -(-len(examples.train) // settings.batch_size)
-    steps = settings.epochs * in_epoch
     sampler = np.random.default_rng(seed)
     torch.manual_seed(seed)  # dropout
-    state = _State(model, optimizer)
-    progress = Progress(name, steps, state.restore(checkpoint))
-    losses: list[torch.Tensor] = []  # of the steps since the last check
-    last_loss = math.nan
+    course: Course[float] = Course(
+        name=name,
+        epochs=settings.epochs,
+        in_epoch=-(-len(examples.train) // settings.batch_size),
+        weights=model.state_dict(),
+        optimizer=optimizer,
+        where=where,
+        checkpoint=checkpoint,
+    )
     for epoch in range(settings.epochs):
         # Drawn for epochs that are done, too: the sampler goes on from where it was.
         batches = make_shuffled_batches(examples.train.lengths, settings.batch_size, sampler)
         model.train()
-        for rows in batches[max(0, progress.done - epoch * in_epoch) :]:
-            step = progress.done
+        for rows in batches[course.done_in(epoch) :]:
+            step, steps = course.done, course.steps
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * learning_rate(step, steps, settings)
             loss = _find_loss(model, examples.train, rows, step, steps, settings, regularisation)
@@ -232,37 +188,18 @@ def train(
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
             optimizer.step()
-            losses.append(loss.detach())
-            saves = checkpoint is not None and checkpoint.due()
-            if saves or len(losses) == CHECK_EVERY or (step + 1) % in_epoch == 0:
-                last_loss = _check_losses(losses, name, step + 1, steps)
-                losses.clear()
-            progress.step(f"epoch {epoch + 1}/{settings.epochs} loss {last_loss:.3f}")
-            if checkpoint and saves:
-                state.save(checkpoint, progress.done)
+            course.end_step(loss)
 
-        if len(state.scores) > epoch:
+        if len(course.scores) > epoch:
             continue
         reached = score_exits(model, examples, settings.precision)
         log.info("%s epoch %d: dev %s %.2f", name, epoch + 1, examples.metric, reached)
-        if reached > max(state.scores, default=-1):
-            state.best = copy.deepcopy(model.state_dict())
-        state.scores.append(reached)
+        if reached > max(course.scores, default=-1):
+            course.best = copy.deepcopy(model.state_dict())
+        course.scores.append(reached)
 
-    model.load_state_dict(state.best)
-    return state.scores
-
-
-def _check_losses(losses: list[torch.Tensor], name: str, done: int, steps: int) -> float:
-    """The last of the losses up to step `done`. Raises UserError if one of them is not finite."""
-    values = torch.stack(losses).tolist()
-    for step, value in enumerate(values, start=done - len(values) + 1):
-        if not math.isfinite(value):
-            raise UserError(
-                f"{name}: the loss is {value} at step {step} of {steps}; "
-                "the learning rate is probably too high (training.learning_rate)"
-            )
-    return values[-1]
+    model.load_state_dict(course.best)
+    return course.scores
 
 
 def _find_loss(

@@ -5,8 +5,9 @@ whose accuracy lies below the probe's was not trained to the end.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +28,8 @@ EXAMPLES = 10_000  # a probe of more would say the same
 SAMPLE = 1024  # examples whose states give the scale of each feature
 BATCH = 128
 NEVER = -30.0  # logit of a label that no training example has
+
+Probes = list[tuple[np.ndarray, np.ndarray]]  # one an exit: weight and bias, see `fit_linear`
 
 
 def fit_linear(
@@ -86,28 +89,44 @@ def predict_with_probes(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Logits of all exits, and of a linear probe on the states that each exit reads.
 
-    The probes are fitted on at most EXAMPLES examples of `train`; `dev` chooses their penalty.
+    The probes are fitted on at most EXAMPLES examples of `train`; `dev` chooses their penalty. The
+    states of the other splits are read and forgotten batch by batch, since they may be many.
 
     Returns both by split, float32 `[examples, exits, labels]`, of all splits but `train`.
     """
-    train = splits["train"]
+    logits: dict[str, np.ndarray] = {}
+    probes: dict[str, np.ndarray] = {}
+    fits, logits["dev"], probes["dev"] = _fit_probes(model, splits["train"], splits["dev"], seed)
+    for split, data in splits.items():
+        if split not in ("train", "dev"):
+            logits[split], probes[split] = _read_states(model, data, partial(_answer_probes, fits))
+    return logits, probes
+
+
+def _fit_probes(
+    model: ExitModel, train: TokenizedSplit, dev: TokenizedSplit, seed: int
+) -> tuple[Probes, np.ndarray, np.ndarray]:
+    """The probes of all exits, and on `dev` the logits of the exits and of the probes."""
     if len(train) > EXAMPLES:
         chosen = np.random.default_rng(seed).permutation(len(train))[:EXAMPLES]
         train = train.take(np.sort(chosen))
     # A probe is no worse for reduced precision; what it is compared with has full precision.
     _, states = read_exits(model, train, precision="auto")
-    read = {split: read_exits(model, data) for split, data in splits.items() if split != "train"}
-    logits = {split: of_split for split, (of_split, _) in read.items()}
-    classes = next(iter(logits.values())).shape[-1]
-    probes = {split: np.empty_like(of_split) for split, of_split in logits.items()}
-    for e in range(states.shape[1]):
-        dev_states = read["dev"][1][:, e]
-        weight, bias = fit_linear(
-            states[:, e], train.labels, dev_states, splits["dev"].labels, classes
-        )
-        for split, (_, of_split) in read.items():
-            probes[split][:, e] = of_split[:, e] @ weight.T + bias
-    return logits, probes
+    logits, dev_states = read_exits(model, dev)
+    fits = [
+        fit_linear(states[:, e], train.labels, dev_states[:, e], dev.labels, logits.shape[-1])
+        for e in range(states.shape[1])
+    ]
+    return fits, logits, _answer_probes(fits, dev_states)
+
+
+def _answer_probes(probes: Probes, states: np.ndarray) -> np.ndarray:
+    """Logits of all probes, float32 `[examples, exits, labels]`.
+
+    states: `[examples, exits, width]`
+    """
+    answers = [states[:, e] @ weight.T + bias for e, (weight, bias) in enumerate(probes)]
+    return np.stack(answers, axis=1).astype(np.float32)
 
 
 def read_exits(
@@ -117,12 +136,35 @@ def read_exits(
 
     Both float32; the states are `[examples, exits, width]`.
     """
-    with _kept_states(model) as batches:
+    return _read_states(model, data, lambda states: states, precision)
+
+
+def _read_states(
+    model: ExitModel,
+    data: TokenizedSplit,
+    reduce: Callable[[np.ndarray], np.ndarray],
+    precision: str = "fp32",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits `[examples, exits, labels]`, and what `reduce` makes of the pooled states.
+
+    reduce: of each batch's states, `[batch, exits, width]` -> float32 `[batch, ...]`, which alone
+            is kept
+    """
+    batches = make_sorted_batches(data.lengths, BATCH)  # as `predict` makes them
+    kept = None
+
+    def keep(states: np.ndarray) -> None:
+        nonlocal kept
+        reduced = reduce(states)
+        if kept is None:
+            kept = np.empty((len(data), *reduced.shape[1:]), dtype=np.float32)
+        kept[next(batches)] = reduced
+
+    with _passing_states(model, keep):
         logits = predict(model, data, BATCH, precision)
-    states = np.empty((*logits.shape[:2], batches[0].shape[-1]), dtype=np.float32)
-    for rows, batch in zip(make_sorted_batches(data.lengths, BATCH), batches, strict=True):
-        states[rows] = batch
-    return logits, states
+    assert kept is not None
+    assert next(batches, None) is None  # as many as the model has read
+    return logits, kept
 
 
 def scale_exits(model: ExitModel, data: TokenizedSplit, seed: int) -> None:
@@ -136,20 +178,19 @@ def scale_exits(model: ExitModel, data: TokenizedSplit, seed: int) -> None:
 
 
 @contextmanager
-def _kept_states(model: ExitModel) -> Iterator[list[np.ndarray]]:
-    """Keeps the states of each batch that the model computes meanwhile."""
+def _passing_states(model: ExitModel, receive: Callable[[np.ndarray], None]) -> Iterator[None]:
+    """While it lasts, `receive` gets the pooled states of each batch that the model computes."""
     encoder = cast(PreTrainedModel, find_encoder(model).base_model)
-    batches = []
 
-    def keep(module: nn.Module, arguments: tuple[Any, ...], inputs: Inputs, outputs: Any) -> None:
+    def pass_on(module: nn.Module, given: tuple[Any, ...], inputs: Inputs, outputs: Any) -> None:
         states = torch.stack([outputs.hidden_states[d] for d in model.depths], dim=2).float()
-        batches.append(pool(states, inputs["attention_mask"], model.pooling).cpu().numpy())
+        receive(pool(states, inputs["attention_mask"], model.pooling).cpu().numpy())
 
     before = encoder.config.output_hidden_states
     encoder.config.output_hidden_states = True
-    hook = encoder.register_forward_hook(keep, with_kwargs=True)
+    hook = encoder.register_forward_hook(pass_on, with_kwargs=True)
     try:
-        yield batches
+        yield
     finally:
         hook.remove()
         encoder.config.output_hidden_states = before

@@ -56,9 +56,12 @@ def name_processor() -> str:
     return next(iter(models), platform.processor() or platform.machine())
 
 
-def package_versions() -> str:
-    """The packages whose code decides what a training gives."""
-    return f"torch {version('torch')} transformers {version('transformers')}"
+def package_versions(*more: str) -> str:
+    """The packages whose code decides what a training gives, with their versions.
+
+    more: than torch and transformers, on which every training rests
+    """
+    return " ".join(f"{name} {version(name)}" for name in ("torch", "transformers", *more))
 
 
 @cache

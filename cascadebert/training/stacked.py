@@ -15,21 +15,12 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import pad
 
-from cascadebert.core.errors import UserError
-from cascadebert.core.progress import Progress
 from cascadebert.data.scores import score
 from cascadebert.data.tokens import make_shuffled_batches, make_sorted_batches
 from cascadebert.models.base import ExitModel, Inputs
-from cascadebert.training.checkpoint import (
-    Checkpoint,
-    Tensors,
-    optimizer_tensors,
-    random_states,
-    restore_optimizer,
-    restore_random_states,
-)
+from cascadebert.training.checkpoint import Checkpoint, Tensors
+from cascadebert.training.course import Course
 from cascadebert.training.loop import (
-    PARTS,
     Batches,
     Examples,
     Settings,
@@ -149,36 +140,32 @@ def train_stack(
     stack = Stack(models)
     weights = {key.removeprefix("model."): weight for key, weight in stack.weights.items()}
     optimizer = make_optimizer(models[0], settings, weights)
-    in_epoch = -(-len(examples[0].train) // settings.batch_size)
-    steps = settings.epochs * in_epoch
     samplers = [np.random.default_rng(seed) for seed in seeds]
     torch.manual_seed(seeds[0])  # dropout
-    best = {key: weight.detach().clone() for key, weight in stack.weights.items()}
-    scores: list[list[float]] = [[] for _ in models]
-    done = 0
-    stored = checkpoint.load(PARTS) if checkpoint else None
-    if stored is not None:
-        parts, about = stored
-        with torch.no_grad():
-            for key, weight in stack.weights.items():
-                weight.copy_(parts["model"][key])
-                best[key].copy_(parts["best"][key])
-        restore_optimizer(optimizer, parts["optimizer"])
-        restore_random_states(parts["random"], where)
-        scores, done = about["scores"], about["step"]
-    progress = Progress(name, steps, done)
+    course: Course[list[float]] = Course(
+        name=name,
+        epochs=settings.epochs,
+        in_epoch=-(-len(examples[0].train) // settings.batch_size),
+        weights=stack.weights,
+        optimizer=optimizer,
+        where=where,
+        checkpoint=checkpoint,
+        # Each model has a best epoch of its own.
+        best={key: weight.detach().clone() for key, weight in stack.weights.items()},
+    )
     for epoch in range(settings.epochs):
         batches = [
             make_shuffled_batches(each.train.lengths, settings.batch_size, sampler)
             for each, sampler in zip(examples, samplers, strict=True)
         ]
-        for rows in list(zip(*batches, strict=True))[max(0, progress.done - epoch * in_epoch) :]:
+        for rows in list(zip(*batches, strict=True))[course.done_in(epoch) :]:
+            step, steps = course.done, course.steps
             for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * learning_rate(progress.done, steps, settings)
+                group["lr"] = group["rate"] * learning_rate(step, steps, settings)
             with autocast(settings.precision, where):
                 losses = torch.cat(
                     [
-                        stack.compute_losses(numbers, *batch, progress.done, steps)
+                        stack.compute_losses(numbers, *batch, step, steps)
                         for numbers, batch in _read_batches(examples, rows)
                     ]
                 )
@@ -186,32 +173,30 @@ def train_stack(
             losses.sum().backward()
             _clip(list(stack.weights.values()), settings.clip)
             optimizer.step()
-            progress.step(f"epoch {epoch + 1}/{settings.epochs}")
-            if checkpoint and checkpoint.due():
-                parts = (stack.weights, optimizer_tensors(optimizer), random_states(where), best)
-                about = {"step": progress.done, "scores": scores}
-                checkpoint.save(dict(zip(PARTS, parts, strict=True)), about)
-            if progress.done % in_epoch == 0 and not losses.isfinite().all():
-                raise UserError(
-                    f"{name}: a loss is not finite at step {progress.done} of {steps}; the "
-                    "learning rate is probably too high (training.learning_rate)"
-                )
+            course.end_step(losses.mean())
 
-        if len(scores[0]) > epoch:
-            continue
-        dev, metric = examples[0].dev, examples[0].metric
-        for number, predicted in enumerate(stack.predict(dev, settings.precision)):
-            reached = float(np.mean([score(metric, exit, dev.labels) for exit in predicted.T]))
-            log.info("%s %d epoch %d: dev %s %.2f", name, number, epoch + 1, metric, reached)
-            if reached > max(scores[number], default=-1):
-                for key, weight in stack.weights.items():
-                    best[key][number] = weight[number].detach()
-            scores[number].append(reached)
+        if len(course.scores) == epoch:
+            _end_epoch(stack, course, examples[0], settings.precision)
 
     for number, model in enumerate(models):
-        own = {key.removeprefix("model."): weight[number] for key, weight in best.items()}
+        own = {key.removeprefix("model."): weight[number] for key, weight in course.best.items()}
         model.load_state_dict(own, strict=False)  # buffers are nothing that is learnt
-    return scores
+    return [[scores[number] for scores in course.scores] for number in range(len(models))]
+
+
+def _end_epoch(
+    stack: Stack, course: Course[list[float]], examples: Examples, precision: str
+) -> None:
+    """Scores each model on the dev examples, and keeps its weights if they are its best so far."""
+    dev, metric, epoch = examples.dev, examples.metric, len(course.scores) + 1
+    reached = []
+    for number, predicted in enumerate(stack.predict(dev, precision)):
+        reached.append(float(np.mean([score(metric, exit, dev.labels) for exit in predicted.T])))
+        log.info("%s %d epoch %d: dev %s %.2f", course.name, number, epoch, metric, reached[-1])
+        if reached[-1] > max((scores[number] for scores in course.scores), default=-1):
+            for key, weight in stack.weights.items():
+                course.best[key][number] = weight[number].detach()
+    course.scores.append(reached)
 
 
 def _read_batches(

@@ -15,7 +15,7 @@ from cascadebert.data.predictions import PROBES, Predictions
 from cascadebert.data.task import DEV, Task
 from cascadebert.data.tokens import TokenizedSplit, has_pairs
 from cascadebert.encoders.loading import READS_PAIRS, compute_layer_cost, load_tokenizer
-from cascadebert.models import model_module
+from cascadebert.models import model_module, model_packages
 from cascadebert.models.base import ExitModel
 from cascadebert.models.building import check_reads, find_encoder, new_model
 from cascadebert.models.heads import FrozenExits
@@ -30,6 +30,7 @@ from cascadebert.training.stacked import train_stack
 from cascadebert.training.store import Store, fingerprint, put
 
 TRAIN = "train"
+FOLDING = {"scikit-learn"}  # the packages on which `difficulty.assign_folds` rests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,18 +110,22 @@ class TrainingJob(Job):
 def _fingerprint(
     stage: str, job: LabellingJob | TrainingJob, numbers: list[int], files: Sequence[File] = ()
 ) -> str:
-    """Names the job by all that its result depends on.
+    """Names the job by what its result depends on.
 
     files: beside the examples and the encoder, which every training reads
     """
     task = job.task
     names = [stage, task.name, task.metric, task.labels, job.run.name, str(job.encoder)]
     examples = [job.tokens / f"{split}.npz" for split in (TRAIN, DEV)]
+    packages = set(model_packages(job.run.method))
+    if isinstance(job, LabellingJob):
+        packages |= FOLDING
     return fingerprint(
         {"names": [*names, *numbers, job.seed], "settings": vars(job.settings)},
         [*examples, job.encoder, *files],
         # The method's own module is found by name, so that no import of this one leads there.
         modules=[__name__, model_module(job.run.method)],
+        packages=sorted(packages),
     )
 
 

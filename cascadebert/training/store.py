@@ -1,4 +1,4 @@
-"""Keeps finished trainings under a name of all that they depend on, so that none is done twice.
+"""Keeps finished trainings under a name of what they depend on, so that none is done twice.
 
 A job makes several trainings. Snakemake removes the outputs of a job that was interrupted, or that
 has to make one more of them. The trainings that the job had finished are still in the store.
@@ -23,14 +23,22 @@ from cascadebert.training.records import package_versions
 log = logging.getLogger(__name__)
 
 
-def fingerprint(description: dict[str, Any], files: Iterable[File], modules: Iterable[str]) -> str:
+def fingerprint(
+    description: dict[str, Any],
+    files: Iterable[File],
+    modules: Iterable[str],
+    packages: Iterable[str] = (),
+) -> str:
     """A name for the result of a training: of its description, its input files, and its code.
+
+    The code is that of this library, and the versions of torch, transformers and `packages`.
 
     description: anything that JSON can say
     files:       files, or folders with all that is in them
     modules:     of the library; their code counts, and the code that they import
+    packages:    others that compute a part of this result
     """
-    parts = [json.dumps(description, sort_keys=True), package_versions()]
+    parts = [json.dumps(description, sort_keys=True), package_versions(*packages)]
     parts += [f"{path.relative_to(LIBRARY)} {hash_file(path)}" for path in find_sources(*modules)]
     for path in map(Path, files):
         # On which machine a parent was trained is no content.

@@ -50,6 +50,16 @@ def test_without_labels_there_is_no_score(model, table, capsys):
     assert lines[0][-1] == "faster"
 
 
+def test_quotes_may_be_ordinary_characters(model, table, capsys):
+    table.write_text('text,gold\n"superb film,positive\ndull film,negative\n')
+    status, _, said = bench(model, capsys, table, "--label", "gold")
+    assert status == 1
+    assert "a quote opens a field that does not end" in said
+    status, lines, _ = bench(model, capsys, table, "--label", "gold", "--quotes", "no")
+    assert status == 0
+    assert lines[0][-1] == "accuracy"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

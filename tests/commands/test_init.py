@@ -102,6 +102,23 @@ def test_numbers_are_labels_too(tickets, capsys):
     assert config["tasks"]["a"]["labels"] == ["0", "1"]
 
 
+def test_lists_are_labels_as_training_reads_them(tickets, capsys):
+    lists = {"billing": ["billing", "urgent"], "outage": ["outage"]}
+    tickets["queue"] = tickets["queue"].map(lists)
+    tickets.to_json("a.jsonl", orient="records", lines=True)
+    config, _ = init(capsys, "a.jsonl")
+    assert config["tasks"]["a"]["labels"] == ['["billing", "urgent"]', '["outage"]']
+
+
+@pytest.mark.parametrize("name", ["2024", "2024-05-01", "1.5", "on", "null", "tickets"])
+def test_the_experiment_has_the_name_of_the_file(tickets, capsys, name):
+    """Also where YAML would read a number, a date or another value."""
+    tickets.to_csv(f"{name}.csv", index=False)
+    config, _ = init(capsys, f"{name}.csv")
+    assert config["experiment"] == name
+    assert list(config["tasks"]) == [name]
+
+
 def test_the_user_may_name_columns(tickets, capsys):
     tickets["title"], tickets["urgent"] = "a short title", "no"
     tickets.loc[::2, "urgent"] = "yes"

@@ -1,8 +1,11 @@
 """The command line starts at once, and says what is wrong in one sentence."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +80,18 @@ def test_explain_says_which_member_answers_and_why(model, capsys):
     said = capsys.readouterr().out
     assert "from member 2" in said
     assert "not above its threshold of 1.0000: it passes the text on" in said
+
+
+@pytest.mark.parametrize("arguments", [("explain", "a film"), ("predict", "in.csv", "out.csv")])
+def test_a_model_without_thresholds_needs_one(model, arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text("text\na film\n")
+    path = Path(shutil.copytree(model, "bare"), "cascade.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"points": []}))
+    command, *given = arguments
+    assert main([command, "--model", "bare", *given]) == 1
+    said = capsys.readouterr().err
+    assert said == "cascadebert: bare has no thresholds for torch; give --threshold\n"
 
 
 def test_a_missing_package_is_told_with_its_extra(model):

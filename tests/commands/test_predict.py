@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cascadebert.commands.main import main
+from cascadebert.commands.rows import RowReader
+from cascadebert.data.examples import make_examples
+from cascadebert.data.tables import complete_format, parse
 from cascadebert.deployment.cascade import Cascade
 from tests.conftest import BAD, GOOD
 from tests.workflow.command import ROOT, warm_server
@@ -84,6 +88,69 @@ def test_other_ways_to_write_a_table(run, cascade, name, data):
     assert status == 0
     assert [row["label"] for row in rows] == cascade(TEXTS).labels.tolist()
     assert all(sum(row["probabilities"].values()) == pytest.approx(1) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("in.csv", {}),
+        ("in.csv", {"quotes": False}),
+        ("in.tsv", {"quotes": True}),
+        ("in.tsv", {"quotes": False}),
+        ("in.jsonl", {}),
+    ],
+)
+def test_texts_are_read_as_in_training(name, form):
+    form = complete_format(name, form)
+    rows = [{"text": '  a "warm" film ', "label": "no"}, {"text": "\u3000b\xa0", "label": "yes"}]
+    separator = "," if name == "in.csv" else "\t"
+    if name == "in.jsonl":
+        written = "".join(json.dumps(row) + "\n" for row in rows)
+    elif form["quotes"]:
+        written = pd.DataFrame(rows).to_csv(index=False, sep=separator)
+    else:
+        written = "".join(separator.join(row) + "\n" for row in (rows[0], *map(dict.values, rows)))
+    data = written.encode()
+    columns: dict = {"text": "text", "label": "label"}
+    table = make_examples(parse(data, name, name, form), "train", columns, ["no", "yes"])
+    assert table["text"].tolist() == ['a "warm" film', "b"]
+    reader = RowReader(io.BytesIO(data), name, form["type"], None)
+    found = reader.read(("text", "label"), header=True, quotes=form.get("quotes", False))
+    assert [row.values for row in found] == [('a "warm" film', "no"), ("b", "yes")]
+
+
+def remember(model: Path, copy: Path, **form) -> str:
+    """A copy of the model whose cascade.json has the format of the table that it learnt from."""
+    shutil.copytree(model, copy)
+    path = copy / "cascade.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"about": {"format": form}}))
+    return str(copy)
+
+
+def test_quotes_are_read_as_where_the_model_was_trained(run, cascade, model, tmp_path):
+    data = b'id\ttext\n1\t"a ""superb""\tfilm"\n'
+    status, rows, said = run(data, name="in.tsv")
+    assert (status, rows) == (1, None)
+    assert "line 2: 3 fields, where there should be 2" in said
+    expected = cascade(['a "superb"\tfilm']).probabilities[0]
+    trained = remember(model, tmp_path / "trained", type="tsv", quotes=True)
+    for options in (("--model", trained), ("--quotes", "yes")):
+        status, rows, said = run(data, *options, name="in.tsv")
+        assert status == 0, said
+        shown = [float(rows[0][f"probability_{name}"]) for name in cascade.classes]
+        np.testing.assert_allclose(shown, expected, atol=1e-5)
+    status, rows, _ = run(data, "--model", trained, "--quotes", "no", name="in.tsv", out="no.csv")
+    assert (status, rows) == (1, None)
+
+
+def test_quotes_of_another_kind_of_table_say_nothing(run, model, tmp_path):
+    trained = remember(model, tmp_path / "trained", type="csv", quotes=False)
+    assert run(b'text\n"a film\n', "--model", trained)[0] == 0
+    status, _, said = run(b'text\n"a film\n', out="new.csv")
+    assert status == 1
+    assert "correct the quotes, or say --quotes no" in said
+    other = remember(model, tmp_path / "other", type="tsv", quotes=False)
+    assert run(b'n,text\n1,"a, film"\n', "--model", other)[0] == 0
 
 
 def test_utf_16_and_latin_1_are_read(run):
@@ -263,7 +330,8 @@ def test_what_the_csv_module_writes_is_answered_row_by_row(run, cascade, texts, 
     assert len(rows) == len(readable)
     assert said.count(": skipped, ") == len(texts) - len(readable)
     if readable and encoding == "utf-8":
-        assert [row["label"] for row in rows] == cascade(readable).labels.tolist()
+        stripped = [text.strip() for text in readable]
+        assert [row["label"] for row in rows] == cascade(stripped).labels.tolist()
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
-from cascadebert.deployment.folder import OperatingPoint
+from cascadebert.deployment.folder import Description, OperatingPoint
 from tests.conftest import BAD, GOOD, NEUTRAL
 
 TEXTS = [f"{word} {other}" for word in (*GOOD, *BAD) for other in NEUTRAL]
@@ -79,6 +79,38 @@ def test_a_speed_up_chooses_its_thresholds(saved):
         Cascade.from_pretrained(saved, speedup=3)
     with pytest.raises(UserError, match=r"member-1/model_int8\.onnx is missing; export"):
         Cascade.from_pretrained(saved, runtime="onnx-int8")
+
+
+def test_thresholds_and_length_are_saved(trained, saved, tmp_path):
+    for name, one in (
+        ("joined", Cascade.from_pretrained(trained[0], 0.8, max_length=20)),
+        ("by hand", Cascade.from_pretrained(saved, threshold=0.6, max_length=30)),
+        ("faster", Cascade.from_pretrained(saved, speedup=2)),
+    ):
+        one.save_pretrained(tmp_path / name)
+        loaded = Cascade.from_pretrained(tmp_path / name)
+        assert loaded.thresholds == one.thresholds
+        assert loaded.max_length == one.max_length
+        assert loaded.points == [OperatingPoint("torch", one.thresholds), *one.points]
+    again = Cascade.from_pretrained(tmp_path / "by hand", threshold=0.5)
+    again.save_pretrained(tmp_path / "again")
+    loaded = Cascade.from_pretrained(tmp_path / "again", speedup=1.5)
+    assert loaded.thresholds == [0.9]
+    assert loaded.points == [OperatingPoint("torch", [0.5]), *again.points[1:]]
+
+
+def test_onnx_runtime_has_the_thresholds_of_torch_for_other_aims():
+    points = [
+        OperatingPoint("onnx", [0.6]),
+        OperatingPoint("onnx", [0.5], 2.0),
+        OperatingPoint("torch", [0.9], 1.5),
+        OperatingPoint("torch", [0.7], 2.0),
+        OperatingPoint("onnx-int8", [0.8], 1.5),
+    ]
+    described = Description(["no", "yes"], 12, [], points)
+    assert described.list_points("onnx") == points[:3]
+    assert described.list_points("torch") == points[2:4]
+    assert described.list_points("onnx-int8") == points[4:]
 
 
 def test_members_with_tokenizers_of_their_own_keep_them(cascade, tmp_path):
@@ -176,9 +208,11 @@ def test_members_for_a_speed_up_need_thresholds_first(trained):
 
 
 def test_importing_a_cascade_loads_no_torch():
+    """Nor what `.[serve]` does not install; the commands that answer are imported, too."""
     code = """if True:
         import sys
         from cascadebert import Cascade
+        from cascadebert.commands import explain, main, predict
         print(sorted({"torch", "transformers", "pandas", "snakemake", "yaml"} & set(sys.modules)))
     """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -17,11 +17,11 @@ from cascadebert.core.errors import UserError
 from cascadebert.data.hub import load_dataset
 from cascadebert.data.package import unpack
 from cascadebert.data.predictions import Predictions
+from cascadebert.data.states import States
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import load_classifier, load_config, load_encoder, load_tokenizer
 from cascadebert.pretraining.teacher import Space
 from cascadebert.pretraining.vocabulary import Tokens
-from cascadebert.training.representations import States
 
 
 class Trap:

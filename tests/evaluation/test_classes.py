@@ -50,7 +50,7 @@ def test_scores_of_classes_are_scikit_learns():
 def test_the_table_has_the_full_model_beside_the_proposed_system():
     frames = [measured(*of)[1] for of in (("bert-12l", LAST), ("cascadebert", CONFIDENCES))]
     classes = pd.concat(frames)
-    table, display = table_classes(classes, simulation.TITLES, "cascadebert")
+    table, display = table_classes(classes, simulation.TITLES, "cascadebert", "bert-12l")
     assert [cell.text for cell in display.header[3:]] == ["BERT-12L\n1×", "CascadeBERT\n2×"]
     assert [row[1].text for row in display.rows] == LABELS
     shown = [[float(cell.text) for cell in row[3:]] for row in display.rows]

@@ -37,7 +37,7 @@ def compared():
 def test_differences_are_those_of_the_operating_points(compared):
     systems, points = compared
     pairs = [("cascade", "full"), ("cascade", "half"), ("half", "full"), ("full", "half")]
-    table = compare_systems(systems, points, pairs, ["test"], RESAMPLING)
+    table = compare_systems(systems, points, pairs, ["test"], RESAMPLING, full="full")
     # 9x is beyond a 2-12 cascade; the half model stands at 2x only, the full one at every target
     assert list(zip(table["target_speedup"], table["system"], table["against"], strict=True)) == [
         (2.0, "cascade", "full"),
@@ -53,16 +53,18 @@ def test_differences_are_those_of_the_operating_points(compared):
         assert row.low <= row.difference <= row.high
 
 
-def test_only_what_stands_at_speed_one_alone_is_compared_at_every_target(compared):
+def test_only_the_full_model_is_compared_at_every_target(compared):
+    """Another system may be nearest to 1x, such as one of 10 layers."""
     cascade = compared[0]["cascade"].system
     cascade = ChosenSystem(cascade, choose(cascade, [1, 2, 3]))
-    stands = [("a", 2.0), ("a", 3.0), ("b", 1.0), ("b", 3.0)]
+    stands = [("a", 2.0), ("a", 3.0), ("b", 1.0), ("b", 3.0), ("c", 1.0)]
     points = pd.DataFrame(stands, columns=["system", "target_speedup"]).assign(
         split="test", score=1
     )
-    systems = dict.fromkeys(("a", "b"), cascade)
-    table = compare_systems(systems, points, [("a", "b")], ["test"], RESAMPLING)
-    assert list(table["target_speedup"]) == [3.0]
+    systems = dict.fromkeys(("a", "b", "c"), cascade)
+    for other, full, expected in (("b", None, [3.0]), ("c", None, []), ("c", "c", [2.0, 3.0])):
+        table = compare_systems(systems, points, [("a", other)], ["test"], RESAMPLING, full)
+        assert list(table["target_speedup"]) == expected
 
 
 def test_exit_differences_are_those_of_the_exits(compared):

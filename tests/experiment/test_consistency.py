@@ -145,6 +145,22 @@ def test_seconds_need_the_full_model_and_may_have_any_target(monkeypatch):
         refuse_contradictions(Experiment(config))
 
 
+def test_what_counts_layers_does_not_stand_beside_seconds(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = resolve(DEFAULT, EVERYTHING)
+    config["evaluation"] = {**config["evaluation"], "cost": "seconds"}
+    with pytest.raises(UserError) as caught:
+        refuse_contradictions(Experiment(config))
+    assert "layerwise: its figures count layers; leave it out" in str(caught.value)
+    assert "systems.cascadebert-2-6-12.extends: Appendix C counts layers" in str(caught.value)
+
+
+def test_no_task_is_called_as_all_of_them():
+    config = changed("tasks.all", DEFAULT["tasks"]["movies"])
+    with pytest.raises(UserError, match=r"tasks\.all: in tables, `all` stands for all tasks"):
+        refuse_contradictions(Experiment(config))
+
+
 def test_a_name_that_may_be_on_the_hub_is_no_missing_folder():
     for name in ("bert-base-uncased", "google/bert_uncased_L-2_H-768_A-12"):
         refuse_contradictions(Experiment(changed("encoders.bert-2.model", name)))

@@ -1,11 +1,12 @@
 import copy
 
 import pytest
+import yaml
 
 from cascadebert.core.errors import UserError
-from cascadebert.experiment.configuration import Experiment
+from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.experiment.extent import keep_finished, plan_all
-from tests.experiment.test_experiment import DEFAULT
+from tests.experiment.test_experiment import DEFAULT, ROOT
 
 
 @pytest.fixture
@@ -59,6 +60,27 @@ def test_a_task_without_the_proposed_or_the_full_model_is_left_out(experiment, r
     found = keep_finished(experiment, lacking(("news", run, 1)))
     assert list(found.systems) == list(found.runs) == ["movies"]
     assert found.missing == [f"The task news is left out: not run there: {title}."]
+
+
+def test_the_full_model_is_the_one_that_reads_what_its_encoder_says():
+    """And not the check of another pooling, which stands beside it."""
+    override = yaml.safe_load((ROOT / "config/replication.yaml").read_text())
+    experiment = Experiment(resolve(DEFAULT, override), override)
+    assert experiment.full_model == "full"
+    assert experiment.reference_series == ["full", "first-6", "first-4", "first-3"]
+    [check] = experiment.systems["full-first"].runs
+    found = keep_finished(experiment, lacking(("mrpc", check.name, 0)))
+    assert found.missing == ["Not run on mrpc: Full model (first token)."]
+    found = keep_finished(experiment, lacking(("mrpc", experiment.full_run.name, 0)))
+    assert "The task mrpc is left out: not run there: CascadeBERT 3-12 and Full" in found.missing[0]
+
+
+def test_a_full_model_may_have_a_training_of_its_own():
+    config = copy.deepcopy(DEFAULT)
+    config["systems"]["bert-12l"]["training"] = {"epochs": 1}
+    assert Experiment(config).full_model == "bert-12l"
+    del config["systems"]["bert-12l"]
+    assert Experiment(config).full_model is None
 
 
 def test_nothing_finished_is_an_error(experiment):

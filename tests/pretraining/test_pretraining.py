@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from cascadebert.core.errors import UserError
 from cascadebert.experiment.configuration import Experiment, resolve
-from cascadebert.pretraining import corpus, family, loop, objectives
+from cascadebert.pretraining import corpus, encoder, family, loop, objectives
 from cascadebert.pretraining.loop import Lesson, Schedule
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
@@ -208,6 +208,30 @@ def test_outputs_are_the_teachers_states_at_the_students_tokens(encoders, name):
         assert not words[start + length - 1].any()
         start += length
     assert start == len(words)
+
+
+@pytest.mark.parametrize("kind", [Space, Tokens])
+@pytest.mark.parametrize("content", [b"", b"nothing", b"PK\x03\x04 cut", None])
+def test_a_damaged_or_another_file_is_named(kind, content, tmp_path):
+    path = tmp_path / "stored.npz"
+    np.savez(path, others=np.zeros(3)) if content is None else path.write_bytes(content)
+    message = r"stored\.npz is damaged or no (space|tokens) file \(.*\); delete it and run again"
+    with pytest.raises(UserError, match=message):
+        kind.load(path)
+
+
+@pytest.mark.parametrize("name", ["sentences.npy", "tokens.npy"])
+@pytest.mark.parametrize("length", [0, 20, 135, None])
+def test_a_damaged_shard_is_named(name, length, tmp_path):
+    starts = np.array([0, 4, 9])
+    folder = tmp_path / "0000"
+    save_outputs(folder, np.zeros((2, 3), np.float16), np.zeros((9, 2), np.float16))
+    assert Outputs([folder], 2, starts).read_words(1).shape == (5, 2)
+    path = folder / name
+    np.save(path, np.zeros(3)) if length is None else path.write_bytes(path.read_bytes()[:length])
+    message = r"0000 is damaged or no folder of a teacher's outputs \(.*\); delete it and run again"
+    with pytest.raises(UserError, match=message):
+        Outputs([folder], 2, starts)
 
 
 # Objectives
@@ -484,7 +508,7 @@ def test_only_a_student_of_the_teachers_vocabulary_can_start_as_it(encoders, tmp
 
 def test_written_models_load_as_float32_and_say_the_same(corpus_of_tokens, tmp_path):
     model = student(corpus_of_tokens, 2, Weights(words=1.0)).eval()
-    family.write_model(model.encoder, corpus_of_tokens[2], tmp_path / "model")
+    encoder.write_model(model.encoder, corpus_of_tokens[2], tmp_path / "model")
     loaded = AutoModel.from_pretrained(tmp_path / "model").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     batch = tokenizer(["The film is superb."], return_tensors="pt")

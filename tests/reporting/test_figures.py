@@ -37,19 +37,19 @@ def first_exits(*tasks: str) -> dict:
 
 def tradeoff(*tasks: str):
     f = frames(tasks)
-    return figure_tradeoff(f["curves"], f["points"], TITLES, "cascadebert")
+    return figure_tradeoff(f["curves"], f["points"], TITLES, "cascadebert", "bert-12l")
 
 
 def extended(*tasks: str):
     f = frames(tasks)
     titles = {key: TITLES[key] for key in ("cascadebert", "deebert")}
-    return figure_tradeoff(f["curves"], f["points"], titles, "cascadebert", bands=True)
+    return figure_tradeoff(f["curves"], f["points"], titles, "cascadebert", "bert-12l", bands=True)
 
 
 def long_titles(*tasks: str):
     f = frames(tasks)
     titles = {key: f"{title} (distilled)" for key, title in TITLES.items()}
-    return figure_tradeoff(f["curves"], f["points"], titles, "cascadebert")
+    return figure_tradeoff(f["curves"], f["points"], titles, "cascadebert", "bert-12l")
 
 
 def by_layers(*tasks: str) -> pd.DataFrame:
@@ -125,7 +125,9 @@ def test_figures_fit_the_page_and_can_be_read(name, tasks):
 def test_a_title_is_no_formula(tmp_path):
     titles = TITLES | {"cascadebert": r"for $5 and x^^$ \foo % a_b"}
     f = frames(("movies",))
-    save_figure(figure_tradeoff(f["curves"], f["points"], titles, "cascadebert"), tmp_path / "a")
+    save_figure(
+        figure_tradeoff(f["curves"], f["points"], titles, "cascadebert", "bert-12l"), tmp_path / "a"
+    )
     save_figure(figure_reliability(first_exits("movies"), titles), tmp_path / "b")
 
 
@@ -188,7 +190,7 @@ def test_bands_are_the_intervals_and_in_view():
 def test_the_tradeoff_shows_what_it_is_asked_to_and_the_full_models_score():
     f = frames()
     asked = {"deebert": "DeeBERT"}
-    (ax,) = figure_tradeoff(f["curves"], f["points"], asked, "cascadebert").axes
+    (ax,) = figure_tradeoff(f["curves"], f["points"], asked, "cascadebert", "bert-12l").axes
     full = f["points"].loc[f["points"]["system"] == "bert-12l", "score"].item()
     assert any(list(line.get_ydata()) == [full, full] for line in ax.lines)
     labels = {line.get_label() for line in ax.lines}
@@ -324,7 +326,7 @@ def test_an_undertrained_systems_curve_is_pale_where_it_is_and_called_so():
     f = frames(("movies", "qnli"))
     points = f["points"].copy()
     points["undertrained"] = (points["system"] == "pabee") & (points["task"] == "qnli")
-    figure = figure_tradeoff(f["curves"], points, TITLES, "cascadebert")
+    figure = figure_tradeoff(f["curves"], points, TITLES, "cascadebert", "bert-12l")
     pale = {
         ax.get_title(loc="left"): {
             line.get_label() for line in ax.lines if line.get_alpha() is not None

@@ -11,6 +11,7 @@ from cascadebert.evaluation.claims import Statistic
 from cascadebert.evaluation.intervals import judge_interval
 from cascadebert.reporting.claims import table_claims, tabulate_statistics
 from cascadebert.reporting.findings import Frames, Subject
+from cascadebert.reporting.grid import describe_sizes
 from cascadebert.reporting.summary import write_summary
 from cascadebert.reporting.wording import judge_dar
 from tests.simulation import ABLATIONS, TITLES, frames
@@ -50,7 +51,8 @@ def page(
 ) -> str:
     names = ("points", "differences", "exits", "exit_differences")
     frames = Frames(**{name: f[name] for name in names}, claims=claims)
-    subject = Subject("run", proposed, titles, ablations, missing, doubts, settings=settings)
+    full = "full" if "full" in titles else "bert-12l"
+    subject = Subject("run", proposed, titles, ablations, full, missing, doubts, settings=settings)
     return write_summary(frames, subject, **out)
 
 
@@ -261,3 +263,22 @@ def test_it_warns_of_undertrained_rivals():
     f["points"]["undertrained"] = f["points"]["system"] == "rival"
     told = as_report(page(f, NAMES, {"cascade": "plain"}, "cascade"))
     assert "Rival is undertrained on t (test): one of its exits lies more than 2 points" in told
+
+
+def test_the_highest_score_is_the_one_that_the_tables_print():
+    """They print 86.35 as 86.3, where NumPy rounds to 86.4."""
+    f = dict(frames(("movies",)))
+    points = f["points"].copy()
+    at = points["target_speedup"] == 2
+    points.loc[at, "score"] = 80.0
+    points.loc[at & (points["system"] == "cascadebert"), "score"] = 86.35
+    points.loc[at & (points["system"] == "deebert"), "score"] = 86.32
+    f["points"] = points
+    assert "The highest score there is shared by DeeBERT and CascadeBERT (86.3)" in page(f)
+
+
+def test_captions_say_what_is_in_sample():
+    f = frames(("movies",))
+    for name in ("curve_scores", "exits"):
+        assert "flatters" not in describe_sizes(f[name])
+        assert "which flatters it" in describe_sizes(f[name].assign(split="dev"))

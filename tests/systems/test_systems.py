@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
 from cascadebert import models, systems
 from cascadebert.core.errors import UserError
+from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
     compute_layer_cost,
@@ -21,6 +23,7 @@ from cascadebert.encoders.loading import (
     load_encoder,
     load_tokenizer,
 )
+from cascadebert.experiment.configuration import Experiment
 from cascadebert.models.base import ExitModel
 from cascadebert.models.building import new_model
 from cascadebert.models.heads import FrozenExits
@@ -103,6 +106,28 @@ def test_exits_of_any_encoder_family(method, encoder, encoders, batch, tmp_path)
     learns = [p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters()]
     assert any(learns)
     assert not any(p.grad is not None for p in model.parameters() if not p.requires_grad)
+
+
+POOLED = [name for name in find_methods() if "pooling" in load_method(name).OPTIONS["properties"]]
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+@pytest.mark.parametrize("method", POOLED)
+def test_a_model_reads_what_its_experiment_says(method, pooling, encoders, tmp_path):
+    """On an encoder whose other classifiers read the other state."""
+    config = yaml.safe_load((WORKFLOW_FOLDER / "config.yaml").read_text())
+    entry = {"title": "Pooled", "method": method, "encoder": "bert-4", "pooling": pooling}
+    if method == "kd":
+        entry |= {"layers": 1, "teacher": "bert-4"}
+    config["systems"]["pooled"] = entry
+    other = "mean" if pooling == "first" else "first"
+    config["encoders"]["bert-4"] = {"model": encoders["bert-4"], "pooling": other}
+    system = Experiment(config).systems["pooled"]
+    [run] = system.runs
+    model = untrained(run, encoders, tmp_path)
+    # A probe of FastBERT's exits reads the mean in any case, since they attend to all tokens.
+    read = model.heads[0].pooling if method == "fastbert" else model.pooling
+    assert read == system.pooling == pooling
 
 
 def test_the_first_k_layers_are_those_of_the_encoder(encoders, batch):

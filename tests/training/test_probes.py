@@ -1,5 +1,7 @@
 """Linear probes: what they read, and which exits count as undertrained beside them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ from cascadebert.systems import load_method
 from cascadebert.systems.exits import ENTROPY
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import predict
-from cascadebert.training.probes import EXAMPLES, predict_with_probes, read_exits
+from cascadebert.training.probes import EXAMPLES, fit_linear, predict_with_probes, read_exits
 from tests.conftest import untrained
 from tests.systems.test_systems import TRAINED, run_of
 
@@ -79,6 +81,43 @@ def test_a_probe_needs_no_more_than_so_many_examples(encoders, splits, tmp_path,
     _, others = predict_with_probes(model, splits, seed=1)
     assert np.array_equal(few["test"], again["test"])
     assert not np.allclose(few["test"], others["test"])
+
+
+@pytest.mark.parametrize("method", ["finetune", "linear", "pabee"])
+def test_probes_answer_a_batch_as_they_answer_the_whole_split(
+    method, encoders, splits, tmp_path, monkeypatch
+):
+    fits = []
+
+    def fit(*arguments):
+        fits.append(fit_linear(*arguments))
+        return fits[-1]
+
+    monkeypatch.setattr("cascadebert.training.probes.fit_linear", fit)
+    model = untrained(run_of(method, "bert-4"), encoders, tmp_path).eval()
+    # More than a batch.
+    splits = splits | {"test": splits["test"].take(np.tile(np.arange(120), 3))}
+    logits, probes = predict_with_probes(model, splits, seed=0)
+    for split in ("dev", "test"):
+        expected, states = read_exits(model, splits[split])
+        np.testing.assert_array_equal(logits[split], expected)
+        for e, (weight, bias) in enumerate(fits):
+            answers = (states[:, e] @ weight.T + bias).astype(np.float32)
+            np.testing.assert_array_max_ulp(probes[split][:, e], answers, maxulp=1)
+
+
+def test_states_of_a_large_split_are_not_kept(encoders, splits, tmp_path):
+    model = untrained(Run("pabee", "bert-4"), encoders, tmp_path).eval()
+    predict_with_probes(model, splits, seed=0)  # imports take memory, too
+    many = splits["test"].take(np.tile(np.arange(120), 50))
+    tracemalloc.start()
+    try:
+        _, probes = predict_with_probes(model, splits | {"test": many}, seed=0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert probes["test"].shape == (6000, 4, 2)
+    assert peak < 6000 * 4 * 32 * 4  # bytes of the states
 
 
 def systems(gaps: list[float]) -> tuple[SystemPredictions, SystemPredictions]:

@@ -1,22 +1,26 @@
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from cascadebert.core.errors import UserError
+from cascadebert.core.sources import WORKFLOW_FOLDER
+from cascadebert.data.states import States
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import load_encoder
+from cascadebert.evaluation.separation import silhouette, tsne
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
-from cascadebert.training.representations import (
-    EXAMPLES,
-    States,
-    read_first_token_states,
-    represent_run,
-    silhouette,
-    tsne,
-)
+from cascadebert.training.probes import read_exits
+from cascadebert.training.representations import EXAMPLES, read_exit_states, represent_run
 from cascadebert.training.stages import Job
 from cascadebert.training.tokenizing import tokenize_task
+from tests.conftest import untrained
+from tests.systems.test_systems import run_of
 
 
 def blobs(distance: float, examples: int = 90) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +52,22 @@ def test_tsne_is_the_same_every_time_and_keeps_near_ones_near():
     assert tsne(states[:5], seed=1).shape == (5, 2)
 
 
+@pytest.mark.slow
+def test_the_script_of_the_figure_loads_no_torch():
+    scripts = WORKFLOW_FOLDER / "workflow_scripts"
+    text = (scripts / "figure4_representations.py").read_text()
+    code = [*re.findall(r"^(?:from|import) .*", text, re.MULTILINE), "import sys"]
+    code.append("sys.exit(' '.join({'torch', 'transformers'} & set(sys.modules)))")
+    path = os.pathsep.join([str(scripts), str(WORKFLOW_FOLDER)])
+    result = subprocess.run(
+        [sys.executable, "-c", "\n".join(code)],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stderr.strip() == ""
+
+
 @pytest.fixture(scope="module")
 def tokens(task, encoders, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokens") / "words"
@@ -55,23 +75,41 @@ def tokens(task, encoders, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("method", ["finetune", "pabee"])
-def test_states_are_those_of_the_encoder_one_example_at_a_time(method, encoders, task, tokens):
-    run = Run(method, "bert-4")
-    model = new_model(run, encoders["bert-4"], task.labels, (), seed=0)
+@pytest.mark.parametrize(
+    ("method", "pooling", "of_encoder", "read"),
+    [
+        ("finetune", "first", "first", ["first"]),
+        ("finetune", "mean", "first", ["mean"]),
+        ("pabee", "first", "mean", ["first"] * 4),
+        ("pabee", "mean", "first", ["mean"] * 4),
+        # The last exit is the fine-tuned model's own.
+        ("linear", "mean", "first", ["mean", "mean", "mean", "first"]),
+        ("linear", "first", "mean", ["first", "first", "first", "mean"]),
+        ("fastbert", "first", "first", ["mean"] * 4),  # its heads attend to all tokens
+    ],
+)
+def test_states_are_what_each_exit_reads_one_example_at_a_time(
+    method, pooling, of_encoder, read, encoders, tokens, tmp_path
+):
+    run = run_of(method, "bert-4", pooling=pooling).pooled_as({"bert-4": of_encoder})
+    model = untrained(run, encoders, tmp_path)
     data = TokenizedSplit.load(tokens / "test.npz").take(np.arange(20))
-    states = read_first_token_states(model, data, layers=2, batch_size=7)
-    assert states.dtype == np.float32
-    shallow = load_encoder(encoders["bert-4"], layers=2).eval()
-    with torch.inference_mode():
-        for i in range(20):
-            expected = shallow(**data.batch(np.array([i]))).last_hidden_state[0, 0]
-            np.testing.assert_allclose(states[i], expected, atol=1e-5)
+    for exit, depth in enumerate(model.depths):
+        states = read_exit_states(model, data, exit, batch_size=7)
+        assert states.dtype == np.float32
+        shallow = load_encoder(encoders["bert-4"], layers=depth).eval()
+        with torch.inference_mode():
+            for i in range(20):
+                [seen] = shallow(**data.batch(np.array([i]))).last_hidden_state
+                expected = seen[0] if read[exit] == "first" else seen.mean(dim=0)
+                np.testing.assert_allclose(states[i], expected, atol=1e-5)
 
 
-def test_a_run_is_represented_at_its_exit(encoders, task, tokens, tmp_path):
-    run, encoder = Run("pabee", "bert-4"), encoders["bert-4"]
-    new_model(run, encoder, task.labels, (), seed=3).save(tmp_path / "model")
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_a_run_is_represented_by_what_its_exit_reads(pooling, encoders, task, tokens, tmp_path):
+    run, encoder = Run("pabee", "bert-4", (("pooling", pooling),)), encoders["bert-4"]
+    model = new_model(run, encoder, task.labels, (), seed=3)
+    model.save(tmp_path / "model")
 
     def represent(layers: int, path) -> States:
         folder = tmp_path / "model"
@@ -81,7 +119,8 @@ def test_a_run_is_represented_at_its_exit(encoders, task, tokens, tmp_path):
 
     found = represent(3, tmp_path / "a.npz")
     assert found.exit == 2
-    assert found.states.shape == (len(task.splits["test"]), 32)
+    _, states = read_exits(model, TokenizedSplit.load(tokens / "test.npz"))
+    np.testing.assert_allclose(found.states, states[:, 2], atol=1e-5)
     gold = task.splits["test"].set_index("id")["label"]
     assert list(found.labels) == list(gold[found.ids])
     assert (tmp_path / "a.npz").read_bytes() == (

@@ -1,5 +1,6 @@
 """A stack of models trains as each model does by itself."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,13 +132,25 @@ def test_an_interrupted_training_ends_with_the_same_bytes(encoders, task, splits
     assert fit(Checkpoint(tmp_path / "state", seconds=0)) == fit()
 
 
-def test_a_loss_that_is_no_number_is_refused(encoder, task, splits):
-    settings = replace(SETTINGS, learning_rate=1e6)
-    with pytest.raises(UserError, match=r"stack: a loss is not finite .*learning_rate"):
+@pytest.mark.parametrize("saves", [False, True])
+def test_a_loss_that_is_no_number_is_refused(saves, encoder, task, splits, tmp_path):
+    """And a state after it is not saved."""
+    saved = []
+
+    class Noting(Checkpoint):
+        def save(self, parts, about):
+            saved.append(about["step"])
+
+    settings = replace(SETTINGS, learning_rate=1e30)
+    message = r"stack: the loss is (nan|inf) at step (\d+) of \d+; .*learning_rate"
+    with pytest.raises(UserError, match=message) as refused:
         train_stack(
             make_models(encoder, task),
             make_examples(splits),
             settings,
             seeds=SEEDS,
             name="stack",
+            checkpoint=Noting(tmp_path / "state", seconds=0) if saves else None,
         )
+    step = int(re.search(message, str(refused.value))[2])
+    assert saved == (list(range(1, step)) if saves else [])

@@ -5,7 +5,7 @@ import pytest
 
 from cascadebert.core.sources import LIBRARY, find_sources
 from cascadebert.systems.method import Run
-from cascadebert.training import stages, store
+from cascadebert.training import records, stages, store
 from cascadebert.training.store import Store, fingerprint
 from tests.conftest import SETTINGS
 
@@ -67,6 +67,33 @@ def test_whatever_goes_in_changes_the_fingerprint(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("kind", "method", "rests_on_it"),
+    [
+        ("training", "linear", True),
+        ("training", "finetune", False),
+        ("training", "deebert", False),
+        ("labelling", "finetune", True),  # for its folds
+    ],
+)
+def test_what_scikit_learn_computes_is_named_by_its_version(
+    kind, method, rests_on_it, monkeypatch, tmp_path, task, encoders
+):
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.npz").write_bytes(b"tokens")
+    common = {"task": task, "tokens": tmp_path, "run": Run(method, "bert-2"), "seed": 0}
+    common |= {"encoder": encoders["bert-2"], "settings": SETTINGS, "replicate": 0}
+    if kind == "training":
+        job = stages.TrainingJob(**common)
+    else:
+        job = stages.LabellingJob(**common, fold=0, folds=2)
+    before, version = job.key, records.version
+    monkeypatch.setattr(
+        records, "version", lambda name: "0" if name == "scikit-learn" else version(name)
+    )
+    assert (job.key != before) == rests_on_it
+
+
+@pytest.mark.parametrize(
     ("changed", "trains_again"),
     [
         ("training/loop.py", True),
@@ -103,7 +130,9 @@ def test_a_training_job_is_named_by_its_method_and_the_stages(
 ):
     """The modules that `stages` names are those that a training runs."""
     seen = []
-    monkeypatch.setattr(stages, "fingerprint", lambda *_, modules: seen.extend(modules) or "")
+    monkeypatch.setattr(
+        stages, "fingerprint", lambda *_, modules, packages: seen.extend(modules) or ""
+    )
     job = stages.TrainingJob(
         task=task,
         tokens=tmp_path,

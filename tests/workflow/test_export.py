@@ -5,8 +5,10 @@ The experiment scales its confidences by temperatures, so that what is exported 
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.finished import find_cascade
 from cascadebert.deployment.folder import Description
 from cascadebert.deployment.measuring import load_stored
-from cascadebert.deployment.packing import export_cascade
+from cascadebert.deployment.packing import describe_origin, export_cascade, find_full_cost
 from cascadebert.evaluation.temperature import fit_temperatures
 from cascadebert.systems.exits import CONFIDENCES
 from tests.workflow.command import ROOT, snakemake
@@ -162,8 +164,61 @@ def test_its_model_card_says_what_was_measured(exported):
     assert (exported / "tradeoff.png").stat().st_size > 5000
     temperatures = ", ".join(f"{member.temperature:.3f}" for member in described.members)
     assert f"the temperatures that the development split chose ({temperatures})" in card
+    assert "chose the best epoch and the temperatures, which the theory" in card
     assert described.about["columns"] == {"text": "text"}
+    form = {"type": "csv", "encoding": "utf-8", "header": True, "quotes": True}
+    assert described.about["format"] == form
     assert described.about["sha256"][0]["model.safetensors"] in card
+
+
+def test_the_cascade_of_results_can_be_saved(scaled, tmp_path):
+    cascade = Cascade.from_results(scaled, "words", "cascadebert", speedup=1.5)
+    cascade.save_pretrained(tmp_path / "saved")
+    loaded = Cascade.from_pretrained(tmp_path / "saved")
+    assert loaded.thresholds == cascade.thresholds
+    assert loaded.temperatures == cascade.temperatures
+    assert loaded.max_length == cascade.max_length
+
+
+@pytest.fixture
+def change(finished, tmp_path):
+    """Changes a copy of the results' configuration by a function; returns the results."""
+
+    def change(edit):
+        results = copy(finished, tmp_path / "changed") / "results/small"
+        config = yaml.safe_load((results / "config.yaml").read_text())
+        edit(config)
+        (results / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        return results
+
+    return change
+
+
+def test_thresholds_for_seconds_are_not_exported(change, tmp_path):
+    results = change(lambda config: config["evaluation"].update(cost="seconds"))
+    with pytest.raises(UserError, match=r"counts layers; set evaluation\.cost: layers and run the"):
+        export_cascade(results, "cascadebert", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["results/small/encoders/someone--bert-4", "someone/bert-4"])
+def test_the_reference_is_found_from_another_folder(change, encoders, place, tmp_path, monkeypatch):
+    """It came from the hub, or is named relative to the folder where the experiment ran."""
+    results = change(lambda config: config["encoders"].update({"bert-4": "someone/bert-4"}))
+    shutil.copytree(encoders["bert-4"], results.parents[1] / place)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert find_full_cost(find_cascade(results, None, "cascadebert")) == 4
+
+
+def test_what_a_glue_task_leaves_out_is_known(change):
+    source = {"glue": "MRPC", "folder": "glue/MRPC"}
+    results = change(lambda config: config["tasks"].update(words={"source": source}))
+    data = replace(Task.load(results / "data/words"), metric="f1")
+    about = describe_origin(find_cascade(results, None, "cascadebert"), data)
+    assert about["metric"] == "f1"
+    assert about["columns"] == {"text": "#1 String", "text_pair": "#2 String"}
+    assert (about["format"]["type"], about["format"]["quotes"]) == ("tsv", False)
 
 
 def test_a_full_disk_is_one_sentence(finished, small_disk, capsys):

@@ -21,7 +21,7 @@ from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.disagreement import count_right, find_disagreements
 from cascadebert.reporting.explorer.chart import bundle_library, draw_chart
-from cascadebert.reporting.grid import METRICS, Place, list_columns, restore_text
+from cascadebert.reporting.grid import METRICS, Place, list_columns, restore_text, select_place
 from cascadebert.reporting.wording import format_interval
 
 EXAMPLES = 500  # of a place, if the page has room for them
@@ -146,18 +146,14 @@ def shorten(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _is_at(frame: pd.DataFrame, place: Place) -> pd.Series:
-    return (frame["task"] == place[0]) & (frame["split"] == place[1])
-
-
 def _describe_place(points: pd.DataFrame, place: Place) -> dict[str, Any]:
-    row = points[_is_at(points, place)].iloc[0]
+    row = select_place(points, place).iloc[0]
     return {"metric": METRICS[row["metric"]], "n": int(row["n"]), "majority": row["majority"]}
 
 
 def _list_costs(exits: pd.DataFrame, place: Place) -> dict[str, list[float]]:
     """System -> the costs of its exits."""
-    rows = exits[_is_at(exits, place)].drop_duplicates(["system", "exit"])
+    rows = select_place(exits, place).drop_duplicates(["system", "exit"])
     costs = rows.groupby("system", sort=False)["cost"]
     return {system: [round(cost, 2) for cost in of] for system, of in costs}
 
@@ -166,12 +162,12 @@ def _list_points(
     scene: Scene, curves: pd.DataFrame, points: pd.DataFrame, place: Place
 ) -> list[dict[str, Any]]:
     """All points of a place: those of the curves, and those at the targets, which mix two knobs."""
-    curve = curves[_is_at(curves, place)]
-    at_targets = points[_is_at(points, place) & points["score"].notna()]
+    curve, here = select_place(curves, place), select_place(points, place)
+    at_targets = here[here["score"].notna()]
     movable = curve["system"].value_counts()
     # A system of one speed-up is on its curve already.
     at_targets = at_targets[at_targets["system"].map(movable).gt(1)]
-    weak = set(points.loc[_is_at(points, place) & points["undertrained"], "system"])
+    weak = set(here.loc[here["undertrained"], "system"])
     found = []
     for frame, mixed in ((curve, False), (at_targets, True)):
         for row in frame.sort_values("target_speedup", kind="stable").itertuples():

@@ -25,7 +25,7 @@ class Panel:
     """The states of one system on one task.
 
     title:      names task and system
-    points:     `[examples, 2]`, see `representations.tsne`
+    points:     `[examples, 2]`, see `separation.tsne`
     labels:     gold labels, int64 `[examples]`
     names:      of the labels
     accuracy:   percent, of the exit that reads the states

@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from cascadebert.evaluation.points import find_full_model
 from cascadebert.reporting.drawing import CURVES, Look, add_common_legend, panel_grid, styled
 from cascadebert.reporting.grid import METRICS
 
@@ -19,6 +18,7 @@ def figure_tradeoff(
     points: pd.DataFrame,
     titles: Mapping[str, str],
     proposed: str,
+    full: str | None,
     bands: bool = False,
 ) -> Figure:
     """Score against speed-up, a panel for each task and split (the form of the paper's Figure 5).
@@ -26,6 +26,7 @@ def figure_tradeoff(
     curves, points: `points.trace_curve` and `points.measure_operating_points` of all systems
     titles:         the systems to draw
     proposed:       key of the system on top
+    full:           key of the full model, if it was run
     bands:          draw the curves' own 95% intervals, where there is room for them
 
     The legend names the systems with an undertrained exit in one of the panels; the curve is pale
@@ -34,7 +35,6 @@ def figure_tradeoff(
     lies within them. Without bands, a bar in the corner is as long as the median 95% interval of
     the drawn operating points.
     """
-    full = find_full_model(points)
     full_scores = points[points["system"] == full]
     curves, points = (frame[frame["system"].isin(titles)] for frame in (curves, points))
     panels = list(dict.fromkeys(zip(curves["task"], curves["split"], strict=True)))

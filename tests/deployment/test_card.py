@@ -1,0 +1,65 @@
+"""The model card tells where its numbers say less than they seem to."""
+
+import json
+
+import pytest
+
+from cascadebert.data.task import Task
+from cascadebert.deployment.card import write_card
+from cascadebert.deployment.folder import Description, OperatingPoint, SavedMember
+from tests.conftest import sentences
+from tests.synthetic import predictions
+
+SPEED = {"score": 90.0, "low": 85.0, "high": 95.0}
+SPEED |= {"speedup": 2.0, "speedup_low": 1.8, "speedup_high": 2.2}
+LOSS = {"loss": 0.5, "low": 0.0, "high": 1.0, "speedup": 1.5}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes the card of a cascade for a task with these splits; returns its text."""
+
+    def write(splits: list[str], temperatures: tuple[float, float] = (1.0, 1.0)) -> str:
+        tables = {split: sentences(40, number) for number, split in enumerate(splits)}
+        sources = dict.fromkeys(splits, "made here")
+        data = Task("words", ["no", "yes"], "accuracy", tables, sources)
+        members = []
+        for number, temperature in enumerate(temperatures, 1):
+            place = tmp_path / f"member-{number}"
+            place.mkdir()
+            (place / "config.json").write_text(json.dumps({"model_type": "bert"}))
+            members.append(SavedMember(place.name, ".", 0, ["input_ids"], temperature))
+        names = ("experiment", "task", "system", "title")
+        about = dict.fromkeys(names, "words") | {"metric": "accuracy", "replicate": 0}
+        about |= {"members": ["small", "large"], "sha256": [{}, {}]}
+        scored = data.scored_splits[0]
+        promise = {"max_loss": 0.01, "delta": 0.1}
+        points = [
+            OperatingPoint("torch", [0.8], 2.0, None, {scored: SPEED}),
+            OperatingPoint("onnx-int8", [0.8], 2.0, None, {scored: SPEED}),
+            OperatingPoint("torch", [0.9], None, promise, {scored: LOSS}),
+        ]
+        described = Description(["no", "yes"], 64, members, points, about)
+        found = {scored: predictions(40, (2.0, 14.0), split=scored)}
+        write_card(tmp_path, described, data, {"torch": found, "onnx-int8": found}, full_cost=12)
+        return (tmp_path / "README.md").read_text()
+
+    return write
+
+
+def test_a_loss_on_the_texts_that_chose_the_thresholds_is_marked(write):
+    card = write(["train", "dev"])
+    assert "| loss on dev (in-sample) |" in card
+    assert "In-sample: no test split has labels" in card
+    assert "chose the best epoch, which the theory" in card
+
+
+def test_a_loss_on_other_texts_is_not(write):
+    card = write(["train", "dev", "test"])
+    assert "| loss on test |" in card
+    assert "n-sample" not in card
+
+
+def test_temperatures_are_an_exception_to_the_theory(write):
+    card = write(["train", "dev", "test"], (1.25, 0.9))
+    assert "chose the best epoch and the temperatures, which the theory" in card
