@@ -268,8 +268,9 @@ def describe_option(action: argparse.Action) -> str:
 
 
 def escape(text: str) -> str:
-    """Keeps <name> from being a tag of HTML."""
-    return text.replace("<", "&lt;")
+    """Keeps <name> from being a tag of HTML, which it is not in `code`."""
+    parts = text.split("`")
+    return "`".join(p if i % 2 else p.replace("<", "&lt;") for i, p in enumerate(parts))
 
 
 # --- Python ---
@@ -290,26 +291,40 @@ def write_python() -> str:
         "`fit_thresholds` needs pandas: `pip install '.[torch]'` brings it, `'.[serve]'` does not.",
     ]
     for found in (*classes, Answers, OperatingPoint):
-        lines += ["", f"## {found.__name__}", *quote(inspect.getdoc(found) or "")]
+        lines += ["", f"## {found.__name__}", *write_docstring(found)]
         for name, member in vars(found).items():
             function = getattr(member, "__func__", getattr(member, "fget", member))
             if inspect.isfunction(function) and has_own_page(name, function):
-                lines += ["", f"### {found.__name__}.{name}"]
-                lines += quote(f"{write_signature(function)}\n\n{inspect.getdoc(function)}")
+                lines += ["", f"### `{found.__name__}.{name}`", *write_function(function)]
     lines += ["", "## Functions"]
     for function in functions:
-        lines += ["", f"### {function.__name__}"]
-        lines += quote(f"{write_signature(function)}\n\n{inspect.getdoc(function)}")
+        lines += ["", f"### `{function.__name__}`", *write_function(function)]
     return "\n".join(lines) + "\n"
+
+
+def write_function(function: Any) -> list[str]:
+    return ["", "```python", write_signature(function), "```", *write_docstring(function)]
+
+
+def write_docstring(found: Any) -> list[str]:
+    """The docstring; a paragraph of `name: text` becomes a list, an indented one stays code."""
+    lines: list[str] = []
+    for paragraph in (inspect.getdoc(found) or "").split("\n\n"):
+        lines.append("")
+        for line in paragraph.splitlines():
+            if named := re.match(r"([\w, ]+): +(?=\S)", line):
+                lines.append(f"* **{named[1]}**: {escape(line[named.end() :])}")
+            elif lines[-1].startswith(("* ", "  ")) and line.startswith("  "):
+                lines.append(f"  {escape(line.strip())}")
+            else:
+                lines += [""] * lines[-1].startswith(("* ", "  "))  # the list has ended
+                lines.append(line if line.startswith("    ") else escape(line))
+    return lines
 
 
 def has_own_page(name: str, function: Any) -> bool:
     """Whether a method is public and described."""
     return bool(function.__doc__) and (name == "__call__" or not name.startswith("_"))
-
-
-def quote(text: str) -> list[str]:
-    return ["", "```text", *text.splitlines(), "```"]
 
 
 def write_signature(function: Any) -> str:
