@@ -219,13 +219,19 @@ class Experiment:
     @cached_property
     def full_model(self) -> str | None:
         """The first system that is the fine-tuned reference model, whatever its training."""
-        for key, system in self.systems.items():
-            for run, *others in (candidate.runs for candidate in system.candidates):
-                if not others and replace(run, training=(), tuned=()) == replace(
-                    self.full_run, training=(), tuned=()
-                ):
-                    return key
-        return None
+
+        def forget_training(run: Run) -> Run:
+            return replace(run, training=(), tuned=())
+
+        full = [forget_training(self.full_run)]
+        return next(
+            (
+                key
+                for key, system in self.systems.items()
+                if any(list(map(forget_training, each.runs)) == full for each in system.candidates)
+            ),
+            None,
+        )
 
     def _all_labellers(self) -> dict[str, Run]:
         found: dict[str, Run] = {}

@@ -6,25 +6,19 @@ A test says when a page is stale.
 """
 
 import argparse
-import ast
-import inspect
 import json
-import re
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import cascadebert
 from cascadebert.commands.main import build_parser
-from cascadebert.deployment.answers import Answers
-from cascadebert.deployment.folder import OperatingPoint
 from cascadebert.systems import find_methods, load_method
+from docs.scripts.markdown import MADE, escape
+from docs.scripts.python_names import write_python
 
 ROOT = Path(__file__).parents[2]
-MADE = "<!-- Made by `make reference`; do not edit. -->"
 PAGES = ROOT / "docs/reference"
 Schema = dict[str, Any]
 Keys = tuple[str, ...]
@@ -265,81 +259,6 @@ def write_option(action: argparse.Action) -> str:
 def describe_option(action: argparse.Action) -> str:
     choices = f"; one of {', '.join(map(str, action.choices))}" if action.choices else ""
     return f"{escape(str(action.help))}{choices}."
-
-
-def escape(text: str) -> str:
-    """Keeps <name> from being a tag of HTML, which it is not in `code`."""
-    parts = text.split("`")
-    return "`".join(p if i % 2 else p.replace("<", "&lt;") for i, p in enumerate(parts))
-
-
-# --- Python ---
-
-
-def write_python() -> str:
-    """The public names of the library, with their docstrings."""
-    named = [getattr(cascadebert, name) for name in cascadebert.__all__ if name != "__version__"]
-    classes = [found for found in named if inspect.isclass(found)]
-    functions = [found for found in named if not inspect.isclass(found)]
-    lines = [
-        MADE,
-        "",
-        "# Python",
-        "",
-        "`import cascadebert` offers these names. Other modules may change without notice.",
-        "torch members use a GPU if there is one; ONNX Runtime uses the CPU.",
-        "`fit_thresholds` needs pandas: `pip install '.[torch]'` brings it, `'.[serve]'` does not.",
-    ]
-    for found in (*classes, Answers, OperatingPoint):
-        lines += ["", f"## {found.__name__}", *write_docstring(found)]
-        for name, member in vars(found).items():
-            function = getattr(member, "__func__", getattr(member, "fget", member))
-            if inspect.isfunction(function) and has_own_page(name, function):
-                lines += ["", f"### `{found.__name__}.{name}`", *write_function(function)]
-    lines += ["", "## Functions"]
-    for function in functions:
-        lines += ["", f"### `{function.__name__}`", *write_function(function)]
-    return "\n".join(lines) + "\n"
-
-
-def write_function(function: Any) -> list[str]:
-    return ["", "```python", write_signature(function), "```", *write_docstring(function)]
-
-
-def write_docstring(found: Any) -> list[str]:
-    """The docstring; a paragraph of `name: text` becomes a list, an indented one stays code."""
-    lines: list[str] = []
-    for paragraph in (inspect.getdoc(found) or "").split("\n\n"):
-        lines.append("")
-        for line in paragraph.splitlines():
-            if named := re.match(r"([\w, ]+): +(?=\S)", line):
-                lines.append(f"* **{named[1]}**: {escape(line[named.end() :])}")
-            elif lines[-1].startswith(("* ", "  ")) and line.startswith("  "):
-                lines.append(f"  {escape(line.strip())}")
-            else:
-                lines += [""] * lines[-1].startswith(("* ", "  "))  # the list has ended
-                lines.append(line if line.startswith("    ") else escape(line))
-    return lines
-
-
-def has_own_page(name: str, function: Any) -> bool:
-    """Whether a method is public and described."""
-    return bool(function.__doc__) and (name == "__call__" or not name.startswith("_"))
-
-
-def write_signature(function: Any) -> str:
-    """As it stands in the code: inspect would write out the names of types."""
-    [node] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    assert isinstance(node, ast.FunctionDef)
-    returned = f" -> {ast.unparse(node.returns)}".replace("'", "") if node.returns else ""
-    if any(ast.unparse(decorator) == "property" for decorator in node.decorator_list):
-        return f"{node.name}{returned}"
-    arguments = ast.unparse(node.args).replace("'", "")
-    line = f"{node.name}({arguments}){returned}"
-    if len(line) <= 88:
-        return line
-    each = re.split(r", (?![^\[]*\])", arguments)  # not at the commas of a type
-    return "\n".join([f"{node.name}(", *(f"    {one}," for one in each), f"){returned}"])
 
 
 WRITERS = {
