@@ -87,8 +87,9 @@ def test_ctrl_c_says_how_to_go_on(configured, when):
     assert said.splitlines()[-1] == (
         "What was finished is kept; to go on, give `cascadebert run tickets.yaml` again."
     )
-    # Python itself shows one where the signal meets a job before any of our code.
-    of_python = r"(?ms)^Fatal Python error: init_.*?^KeyboardInterrupt$"
-    assert "Traceback" not in re.sub(of_python, "", said)
+    if "Fatal Python error: init_" in said:  # the signal met a job in Python's own start
+        assert not re.search(r'File "/.*(cascadebert|workflow_scripts|snakemake)', said), said
+    else:
+        assert "Traceback" not in said, said
     locks = configured.parent / ".snakemake/locks"
     assert not locks.exists() or not list(locks.iterdir())
