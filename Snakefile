@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import min_version
 
-min_version("9.12")  # path variables
+min_version("9.17")  # a priority that is a function
 
 # Not `workflow.basedir`: that is the folder of a Snakefile that includes this one or uses it as a module.
 if not isinstance(workflow.current_basedir, os.PathLike):
@@ -25,6 +25,7 @@ from cascadebert.experiment.catalogue import SYSTEM_TABLES, Catalogue
 from cascadebert.experiment.configuration import load_experiment
 from cascadebert.experiment.consistency import list_doubts, refuse_contradictions
 from cascadebert.experiment.extent import find_extent
+from cascadebert.experiment.schedule import rank_labeller, rank_run
 from cascadebert.experiment.submitted import find_submitted_tasks
 from cascadebert.data.load import list_source_files
 from cascadebert.training.gpus import list_gpus

@@ -17,8 +17,7 @@ for number, members in enumerate(PACKS["label_runs"]):
             f"<logs>/label_runs/{{task}}/{{labeller}}/{number}.log",
         benchmark:
             f"<benchmarks>/label_runs/{{task}}/{{labeller}}/{number}.tsv"
-        # These come first: the longest chain of jobs begins with them.
-        priority: 1
+        priority: labeller_priority
         conda:
             "../environment.yml"
         params:

@@ -21,6 +21,7 @@ for number, replicates in enumerate(PACKS["train"]):
             f"<logs>/train/{{task}}/{{run}}/{number}.log",
         benchmark:
             f"<benchmarks>/train/{{task}}/{{run}}/{number}.tsv"
+        priority: run_priority
         conda:
             "../environment.yml"
         params:

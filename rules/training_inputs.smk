@@ -65,6 +65,14 @@ def labeller_settings(w):
     return config["training"] | EXPERIMENT.labellers[w.labeller].settings
 
 
+def labeller_priority(w):
+    return rank_labeller(EXPERIMENT, EXPERIMENT.labellers[w.labeller])
+
+
+def run_priority(w):
+    return rank_run(EXPERIMENT, EXPERIMENT.runs[w.run])
+
+
 def run_encoder(w):
     return encoder_files(EXPERIMENT.runs[w.run].encoder)
 

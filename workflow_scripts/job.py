@@ -64,6 +64,7 @@ def stop(*_):
 # A scheduler's warning, and Ctrl-C. Set here, since importing the libraries takes seconds.
 for which in (signal.SIGTERM, signal.SIGINT):
     signal.signal(which, stop)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `cascadebert run` starts it blocked
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`cascadebert run` starts the workflow, and says how to go on where it stopped."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -87,9 +86,6 @@ def test_ctrl_c_says_how_to_go_on(configured, when):
     assert said.splitlines()[-1] == (
         "What was finished is kept; to go on, give `cascadebert run tickets.yaml` again."
     )
-    if "Fatal Python error: init_" in said:  # the signal met a job in Python's own start
-        assert not re.search(r'File "/.*(cascadebert|workflow_scripts|snakemake)', said), said
-    else:
-        assert "Traceback" not in said, said
+    assert "Traceback" not in said, said
     locks = configured.parent / ".snakemake/locks"
     assert not locks.exists() or not list(locks.iterdir())
