@@ -16,6 +16,8 @@ wildcard_constraints:
 
 TASKS = CATALOGUE.tasks
 
+PREPARATION = 100_000  # a priority above that of all trainings, which wait for these jobs
+
 
 def split_packs(members, together=1):
     """Packs of trainings that share a job, and therefore a process; so many are kept together."""

@@ -8,6 +8,7 @@ rule fetch_encoder:
         "<logs>/fetch_encoder/{model}.log",
     benchmark:
         "<benchmarks>/fetch_encoder/{model}.tsv"
+    priority: PREPARATION
     localrule: True
     conda:
         "../environment.yml"
@@ -29,6 +30,7 @@ rule prepare_task:
         "<logs>/prepare_task/{task}.log",
     benchmark:
         "<benchmarks>/prepare_task/{task}.tsv"
+    priority: PREPARATION
     localrule: True
     conda:
         "../environment.yml"
@@ -52,6 +54,7 @@ rule tokenize_task:
         "<logs>/tokenize_task/{task}/{encoder}.log",
     benchmark:
         "<benchmarks>/tokenize_task/{task}/{encoder}.tsv"
+    priority: PREPARATION
     conda:
         "../environment.yml"
     params:

@@ -47,6 +47,7 @@ rule difficulty:
         "<logs>/difficulty/{task}/{labeller}.log",
     benchmark:
         "<benchmarks>/difficulty/{task}/{labeller}.tsv"
+    priority: PREPARATION
     localrule: True
     conda:
         "../environment.yml"
