@@ -358,11 +358,3 @@ def test_speedups_may_count_seconds(finished, tmp_path):
     assert curves.max()["bert-2l"] == pytest.approx(full / cut)
     assert curves.max()["plain"] == pytest.approx(full / small)
     assert curves.min()["plain"] == pytest.approx(full / (small + full))
-
-
-def test_the_longest_chain_of_trainings_starts_first(finished):
-    log = min((finished / ".snakemake/log").glob("*.log"))  # named by time; other tests go on here
-    started = [line for line in log.read_text().splitlines() if ": training " in line]
-    assert len(started) > 5
-    assert "training finetune-bert-4," in started[0] + started[1]  # DeeBERT waits for it
-    assert "bert-2" in started[-1]
