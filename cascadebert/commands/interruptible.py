@@ -2,6 +2,8 @@
 
 The first Ctrl-C raises KeyboardInterrupt in the main thread, as always, and ends the process
 without a traceback. Later ones change nothing, since they would break off the cleaning up.
+A thread pool that starts a thread is not interrupted. It would not know of this thread, and its
+`shutdown` would not wait for it: Snakemake would end while the job of the thread still runs.
 
 SIGINT is blocked here, and the processes that the module starts inherit that. The signal waits
 until a process unblocks it, so that Ctrl-C cannot meet a job that still imports its libraries.
@@ -11,20 +13,31 @@ import runpy
 import signal
 import sys
 import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
 INTERRUPTED = 130  # the exit status that shells give to what Ctrl-C ended
+REPEAT_SECONDS = 0.05
+
+interrupted = threading.Event()
 
 
 def pass_on_interrupt(thread: int) -> None:
-    """Waits for SIGINT, which all threads block, and sends SIGUSR1 to the thread instead."""
+    """Waits for SIGINT, which all threads block, and sends SIGUSR1 to the thread until it heeds."""
     signal.sigwait({signal.SIGINT})
-    signal.pthread_kill(thread, signal.SIGUSR1)
+    while not interrupted.is_set():
+        signal.pthread_kill(thread, signal.SIGUSR1)
+        interrupted.wait(REPEAT_SECONDS)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    """Raises KeyboardInterrupt once, unless a thread pool is starting a thread."""
+    stack = (one.f_code for one, _ in traceback.walk_stack(frame))
+    if ThreadPoolExecutor.submit.__code__ not in stack and not interrupted.is_set():
+        interrupted.set()
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

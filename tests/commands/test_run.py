@@ -9,6 +9,7 @@ import time
 import pytest
 import yaml
 
+from cascadebert.commands import interruptible
 from cascadebert.commands.main import main
 from tests.conftest import sentences
 from tests.workflow.command import ROOT
@@ -57,6 +58,41 @@ def test_a_wrong_configuration_starts_nothing(configured, capfd):
     assert said.startswith("cascadebert: configuration, replicates: 0 is less than")
     assert main(["run", configured.name, "--cores", "0"]) == 1
     assert not (configured.parent / ".snakemake").exists()
+
+
+def test_ctrl_c_does_not_meet_a_pool_that_starts_a_thread(tmp_path):
+    """Its shutdown would not wait for the thread, and the workflow would end under a job."""
+    (tmp_path / "pool.py").write_text("""
+import os, signal, threading, time
+from concurrent.futures import ThreadPoolExecutor
+
+start = threading.Thread.start
+
+def start_and_interrupt(thread):
+    start(thread)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.3)
+
+pool = ThreadPoolExecutor()
+threading.Thread.start = start_and_interrupt
+try:
+    pool.submit(time.sleep, 1)
+    time.sleep(60)
+finally:
+    before = time.monotonic()
+    pool.shutdown()
+    print("waited" if time.monotonic() - before > 0.3 else "did not wait")
+""")
+    done = subprocess.run(
+        [sys.executable, interruptible.__file__, "pool"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == "waited\n", done.stderr
+    assert done.returncode == interruptible.INTERRUPTED
 
 
 @pytest.mark.parametrize("when", ["Building DAG", "prepare_task"])
