@@ -33,7 +33,7 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(MAKE) --jobs 2 lint-style lint-structure
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint-style: $(VENV)/installed
 	$(BIN)/ruff check .
