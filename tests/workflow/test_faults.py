@@ -46,6 +46,7 @@ def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     assert "Traceback" not in said
     states = list((workflow.folder / RESULTS / "store").rglob("*.safetensors"))
     assert states
+    workflow.python = interpreter(warm_server().path)
     assert workflow.run("--dry-run") == 0, workflow.log.read_text()  # it left no lock
 
 

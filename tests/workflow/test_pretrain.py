@@ -57,11 +57,10 @@ def prepared(folder: Path, pretraining: dict, first: list[str], second: list[str
     return folder
 
 
-def command(folder: Path, *arguments: str) -> list[str]:
+def command(folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", "pretrain", "--snakefile", str(ROOT / "Snakefile")),
-        *("--directory", str(folder), "--configfile", str(folder / "config.yaml")),
-        *("--cores", "2", *arguments),
+        *("--directory", str(folder), "--configfile", str(folder / "config.yaml"), "--cores", "2"),
     ]
 
 
@@ -127,7 +126,8 @@ def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (folder / "made/tiny-3x16").exists()
-    subprocess.run(command(folder, "--unlock"), check=True, capture_output=True)
+    unlocked = run(folder, "--unlock")
+    assert unlocked.returncode == 0, unlocked.stderr
     result = run(folder, "--rerun-incomplete")
     assert result.returncode == 0, result.stderr
     log = (folder / "results/family/logs/pretrain_encoder/3.log").read_text()

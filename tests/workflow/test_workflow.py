@@ -17,6 +17,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.evaluation.claims import ABLATION, CLAIMS, EARLY_EXIT
 from cascadebert.experiment.configuration import Experiment, resolve
+from cascadebert.experiment.schedule import rank_run
 from tests.workflow.command import ROOT, planned, snakemake, snakemake_as_users_do
 from tests.workflow.conftest import copy, read_all, write
 
@@ -254,6 +255,20 @@ def test_one_core_gives_the_same_bytes_as_two(finished, tmp_path, config, task):
         alone = read_all(tmp_path / place)
         assert len(alone) == 8  # two replicates, dev and test, of the exits and of their probes
         assert alone == read_all(finished / place)
+
+
+def test_the_training_that_begins_the_longest_chain_starts_first(finished, tmp_path):
+    """With --touch, the scheduler orders all jobs, and none of them computes."""
+    folder = copy(finished, tmp_path / "touched")
+    config = ("--configfile", str(folder / "small.yaml"))
+    target = "results/small/evaluation/words/exits.csv"
+    result = snakemake(folder, target, "--touch", "--forceall", *config, cores=1)
+    assert result.returncode == 0, result.stderr
+    started = re.findall(r": training (\S+), replicate", result.stdout + result.stderr)
+    experiment = Experiment(yaml.safe_load((folder / "results/small/config.yaml").read_text()))
+    assert set(started) == set(experiment.runs)
+    ranks = [rank_run(experiment, experiment.runs[run]) for run in started]
+    assert ranks == sorted(ranks, reverse=True)
 
 
 DEEP = f"""
