@@ -153,7 +153,7 @@ def test_nothing_is_trained_whatever_is_missing(tmp_path):
 
     for task in experiment.tasks:  # the middle model of the longer cascade, and one layer
         shutil.rmtree(results / "predictions" / task / "finetune-bert-6-margin0.5")
-    shutil.rmtree(results / "predictions/movies/finetune-bert-12-layers1/seed1")
+    shutil.rmtree(results / "predictions/movies/finetune-bert-12-layers1-epochs6/seed1")
     jobs = planned(tmp_path, *flags)
     assert not set(jobs) & {*TRAINING, "appendix_c", "figure5_tradeoff"}
     assert jobs["figure2_layers"] == 1
