@@ -31,7 +31,7 @@ def test_jobs_lost_on_a_cluster_end_with_the_bytes_of_the_local_run(
     cluster, finished, tmp_path, config, task
 ):
     # A state after every step, so that whatever is taken away has one to go on from.
-    systems = {"cascadebert": config["systems"]["cascadebert"]}
+    systems = {key: config["systems"][key] for key in ("cascadebert", "plain")}
     difficulty = {**config["difficulty"], "margins": [0.5]}  # the fewest trainings that do
     changed = {"systems": systems, "replicates": 1, "save_seconds": 0, "difficulty": difficulty}
     path = write(tmp_path, {**config, **changed}, task)
@@ -64,7 +64,7 @@ def test_jobs_lost_on_a_cluster_end_with_the_bytes_of_the_local_run(
     logs = [log.read_text() for log in (results / "logs").glob("*/words/*/*.log")]
     assert sum("going on from" in log for log in logs) >= 2
     made = read_all(results / "predictions")
-    assert len(made) == 2 * 2 * 2  # runs, splits, exits and their probes
+    assert len(made) == 3 * 2 * 2  # runs, splits, exits and their probes
     assert made.items() <= read_all(finished / "results/small/predictions").items()
     assert "cascadebert" in (results / "evaluation/words/exits.csv").read_text()
 
