@@ -1,74 +1,32 @@
-"""What several rooms' tests need: tiny encoders in Hugging Face layout, and a small task."""
+"""Fixtures that several rooms' tests need, and how the tests are ordered and share the machine.
 
+Fixtures import what they need themselves: pytest-xdist imports this file once more than it has
+workers, and the libraries take seconds.
+"""
+
+import gc
 import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import numpy as np
-import pandas as pd
 import pytest
-import torch
 from filelock import FileLock
 from hypothesis import settings
 
-from cascadebert.data.task import Task
-from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import load_tokenizer
-from cascadebert.models.building import new_model
-from cascadebert.systems.method import Run
-from cascadebert.training.loop import Settings
+if TYPE_CHECKING:
+    import torch
 
-torch.set_num_threads(1)
+    from cascadebert.data.task import Task
+
+# For the libraries, which are imported later.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_DEACTIVATE_ASYNC_LOAD", "1")  # tiny models load in half the time
 # A machine that is busy with other tests takes its time.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
-
-SETTINGS = Settings(
-    epochs=3,
-    learning_rate=3e-3,
-    batch_size=16,
-    weight_decay=0.01,
-    warmup=0.1,
-    clip=1.0,
-    precision="fp32",
-    exit_rate=1.0,
-)
-
-GOOD = [
-    "superb",
-    "warm",
-    "funny",
-    "moving",
-    "honest",
-    "bright",
-    "tender",
-    "gripping",
-    "clever",
-    "fresh",
-]
-BAD = ["dull", "tired", "silly", "hollow", "bland", "noisy", "clumsy", "stale", "lazy", "grim"]
-NEUTRAL = [
-    "the",
-    "a",
-    "film",
-    "story",
-    "of",
-    "with",
-    "and",
-    "its",
-    "cast",
-    "scene",
-    "plot",
-    "in",
-    "one",
-    "two",
-    "very",
-    "quite",
-]
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -81,6 +39,10 @@ def pytest_collection_modifyitems(items) -> None:
         if "workflow" in item.path.parts or "encoders" in item.fixturenames:
             item.add_marker("slow")
     items.sort(key=lambda item: ("slurm" not in item.path.name, "workflow" not in item.path.parts))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays, so that no collection needs to go through it
 
 
 def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
@@ -100,85 +62,11 @@ def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory) -> dict[str, str]:
+    """The folders of encoders of 2 to 12 layers, by name."""
+    from tests.tiny import make_encoders
+
     folder = made_once(tmp_path_factory, "encoders", make_encoders)
     return {path.name: str(path) for path in sorted(folder.iterdir())}
-
-
-def make_encoders(folder: Path) -> dict[str, str]:
-    """Encoders of four families and 2 to 12 layers, all of width 32, with random weights."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import (
-        BertConfig,
-        BertModel,
-        DistilBertConfig,
-        DistilBertModel,
-        ElectraConfig,
-        ElectraModel,
-        PreTrainedTokenizerFast,
-        RobertaConfig,
-        RobertaModel,
-    )
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *NEUTRAL]
-    vocabulary = {word: i for i, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=64,
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-    )
-    shape = {
-        "vocab_size": len(words),
-        "hidden_size": 32,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "hidden_dim": 64,  # DistilBERT's name for it
-        "max_position_embeddings": 66,
-        "pad_token_id": 0,
-    }
-    found = {}
-    for name, config_class, model_class, layers in [
-        ("bert-2", BertConfig, BertModel, 2),
-        ("bert-4", BertConfig, BertModel, 4),
-        ("bert-12", BertConfig, BertModel, 12),
-        ("roberta-3", RobertaConfig, RobertaModel, 3),
-        ("electra-4", ElectraConfig, ElectraModel, 4),
-        ("distilbert-4", DistilBertConfig, DistilBertModel, 4),
-    ]:
-        torch.manual_seed(layers)
-        model = model_class(config_class(**shape, num_hidden_layers=layers))
-        model.save_pretrained(folder / name)
-        wrapped.save_pretrained(folder / name)
-        found[name] = str(folder / name)
-    return found
-
-
-def sentences(count: int, seed: int) -> pd.DataFrame:
-    """Sentences whose sentiment is that of most of their words; some are close calls."""
-    draw = np.random.default_rng(seed)
-    rows = []
-    for i in range(count):
-        label = int(draw.integers(2))
-        strong = 1 + int(draw.integers(3))
-        words = list(draw.choice(GOOD if label else BAD, strong))
-        words += list(draw.choice(BAD if label else GOOD, int(draw.integers(strong))))
-        words += list(draw.choice(NEUTRAL, int(draw.integers(2, 8))))
-        draw.shuffle(words)
-        rows.append((f"{seed}-{i}", " ".join(words), None, label))
-    columns = {"id": "string", "text": "string", "text_pair": "string", "label": "Int64"}
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
 @pytest.fixture
@@ -196,39 +84,21 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def task() -> Task:
+def task() -> "Task":
+    from tests.tiny import make_task
+
     return make_task()
 
 
-def make_task() -> Task:
-    splits = {
-        "train": sentences(320, 1),
-        "dev": sentences(80, 2),
-        "test": sentences(120, 3),
-    }
-    sources = dict.fromkeys(splits, "written by the tests")
-    return Task("words", ["negative", "positive"], "accuracy", splits, sources)
-
-
 @pytest.fixture(scope="session")
-def batch(task, encoders) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+def batch(task, encoders) -> "tuple[dict[str, torch.Tensor], torch.Tensor]":
     """The inputs of 12 sentences of several lengths, and their labels."""
+    import numpy as np
+    import torch
+
+    from cascadebert.data.tokens import tokenize
+    from cascadebert.encoders.loading import load_tokenizer
+
     split = tokenize(task.splits["dev"], load_tokenizer(encoders["bert-2"]), 64)
     rows = np.arange(12)
     return split.batch(rows), torch.from_numpy(split.labels[rows])
-
-
-def untrained(run: Run, encoders: dict[str, str], folder: Path, seed: int = 0) -> torch.nn.Module:
-    """The run's model before training; its parents' are put into `folder`, untrained too."""
-    for parent in run.parents:
-        untrained(parent, encoders, folder, seed + 1).save(folder / parent.name)
-    parents = [folder / parent.name for parent in run.parents]
-    return new_model(run, encoders[run.encoder], ["negative", "positive"], parents, seed)
-
-
-def perturb(module: torch.nn.Module) -> None:
-    """Adds noise to the weights: fresh ones are so small that a layer gives nearly what it gets."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)

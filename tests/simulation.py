@@ -68,28 +68,31 @@ def predictions(
     return Predictions(logits, np.array(COSTS[system], float), ids, gold)
 
 
-@cache
 def frames(tasks: tuple[str, ...] = ("movies",), split: str = "test") -> dict[str, pd.DataFrame]:
     """The evaluation's frames as the workflow makes them, by name."""
-    names = ("points", "curves", "curve_scores", "exits", "differences", "exit_differences")
-    parts = {name: [] for name in names}
-    measures = {"points": measure_operating_points, "curves": trace_curve, "exits": measure_exits}
+    parts = [_frames_of(task, split) for task in tasks]
+    return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
+
+
+@cache
+def _frames_of(task: str, split: str) -> dict[str, pd.DataFrame]:
     resampling = Resampling(1, 100)
-    for task in tasks:
-        systems = {system: _system(task, system) for system in TITLES}
-        of_task = {
-            name: [measure(system, [split], resampling) for system in systems.values()]
-            for name, measure in measures.items()
-        }
-        for name, frames_of_systems in of_task.items():
-            parts[name].append(pd.concat(frames_of_systems, ignore_index=True))
-        parts["curve_scores"].append(measure_curves(systems, SERIES, [split], resampling))
-        parts["points"][-1]["majority"] = 51.25
-        points = parts["points"][-1]
-        found = compare_systems(systems, points, PAIRS, [split], resampling, full="bert-12l")
-        parts["differences"].append(found)
-        parts["exit_differences"].append(compare_exits(systems, ABLATIONS, [split], resampling))
-    return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
+    systems = {system: _system(task, system) for system in TITLES}
+    measures = {"points": measure_operating_points, "curves": trace_curve, "exits": measure_exits}
+    found = {
+        name: pd.concat(
+            [measure(system, [split], resampling) for system in systems.values()],
+            ignore_index=True,
+        )
+        for name, measure in measures.items()
+    }
+    found["points"]["majority"] = 51.25
+    found["curve_scores"] = measure_curves(systems, SERIES, [split], resampling)
+    found["differences"] = compare_systems(
+        systems, found["points"], PAIRS, [split], resampling, full="bert-12l"
+    )
+    found["exit_differences"] = compare_exits(systems, ABLATIONS, [split], resampling)
+    return found
 
 
 def _system(task: str, name: str) -> ChosenSystem:

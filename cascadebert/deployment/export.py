@@ -43,6 +43,7 @@ def export_member(folder: File, samples: Sequence[Batch], out: File) -> None:
         raise UserError(f"{folder}: there is no sample; give texts as those that it will read")
     config = load_config(folder)
     model = load_classifier(folder, label_names(config)).eval()
+    model.requires_grad_(False)  # else the exporter spends time on gradients
     with replacing(out) as draft:
         draft.mkdir()
         config.save_pretrained(draft)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cascadebert.commands.main import main
 from cascadebert.data.load import load_task
 from cascadebert.data.splitting import same_text
-from tests.conftest import sentences
+from tests.tiny import sentences
 
 LABELS = np.array(["billing", "outage"])
 

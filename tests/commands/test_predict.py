@@ -21,7 +21,7 @@ from cascadebert.commands.rows import RowReader
 from cascadebert.data.examples import make_examples
 from cascadebert.data.tables import complete_format, parse
 from cascadebert.deployment.cascade import Cascade
-from tests.conftest import BAD, GOOD
+from tests.tiny import BAD, GOOD
 from tests.workflow.command import ROOT, warm_server
 from tests.workflow.warm import interpreter
 

@@ -11,7 +11,7 @@ import yaml
 
 from cascadebert.commands import interruptible
 from cascadebert.commands.main import main
-from tests.conftest import sentences
+from tests.tiny import sentences
 from tests.workflow.command import ROOT
 
 pytestmark = pytest.mark.slow

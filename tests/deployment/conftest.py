@@ -9,7 +9,8 @@ from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, predict, train
-from tests.conftest import SETTINGS, made_once
+from tests.conftest import made_once
+from tests.tiny import SETTINGS
 
 
 @pytest.fixture(scope="session")

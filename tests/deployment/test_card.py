@@ -7,8 +7,8 @@ import pytest
 from cascadebert.data.task import Task
 from cascadebert.deployment.card import write_card
 from cascadebert.deployment.folder import Description, OperatingPoint, SavedMember
-from tests.conftest import sentences
 from tests.synthetic import predictions
+from tests.tiny import sentences
 
 SPEED = {"score": 90.0, "low": 85.0, "high": 95.0}
 SPEED |= {"speedup": 2.0, "speedup_low": 1.8, "speedup_high": 2.2}

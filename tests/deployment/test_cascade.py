@@ -20,7 +20,7 @@ from cascadebert.evaluation.choice import choose_knob
 from cascadebert.models.building import new_model
 from cascadebert.systems.exits import CONFIDENCE, first_confident, speedup
 from cascadebert.systems.method import Run
-from tests.conftest import BAD, GOOD, NEUTRAL
+from tests.tiny import BAD, GOOD, NEUTRAL
 
 
 @pytest.mark.parametrize("target", [0.8, 1.0, 1.5])

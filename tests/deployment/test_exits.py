@@ -9,8 +9,8 @@ import torch
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.exits import EarlyExits
 from cascadebert.systems import find_methods, load_method
-from tests.conftest import perturb, untrained
 from tests.systems.test_systems import run_of
+from tests.tiny import perturb, untrained
 
 METHODS = {name: load_method(name) for name in find_methods()}
 # A cascade's exits lie in several models.

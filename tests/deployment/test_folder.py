@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.folder import Description, OperatingPoint
-from tests.conftest import BAD, GOOD, NEUTRAL
+from tests.tiny import BAD, GOOD, NEUTRAL
 
 TEXTS = [f"{word} {other}" for word in (*GOOD, *BAD) for other in NEUTRAL]
 

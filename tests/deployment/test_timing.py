@@ -7,7 +7,7 @@ from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.timing import LENGTHS, time_exits
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems.method import Run
-from tests.conftest import untrained
+from tests.tiny import untrained
 
 
 @pytest.mark.parametrize(

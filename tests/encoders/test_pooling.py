@@ -13,7 +13,7 @@ from cascadebert.encoders.pooling import pool
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, predict, train
 from cascadebert.training.stacked import train_stack
-from tests.conftest import SETTINGS, perturb, untrained
+from tests.tiny import SETTINGS, perturb, untrained
 
 LABELS = ["negative", "positive"]
 FAMILIES = ["bert-4", "roberta-3", "electra-4", "distilbert-4"]

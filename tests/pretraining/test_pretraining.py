@@ -39,8 +39,8 @@ from cascadebert.pretraining.vocabulary import (
     write_sentences,
 )
 from cascadebert.training.checkpoint import Checkpoint
-from tests.conftest import BAD, GOOD, NEUTRAL
 from tests.experiment.test_experiment import DEFAULT, ROOT
+from tests.tiny import BAD, GOOD, NEUTRAL
 
 pytestmark = pytest.mark.slow
 

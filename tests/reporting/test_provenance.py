@@ -28,7 +28,7 @@ from cascadebert.training.stages import (
 )
 from cascadebert.training.store import Store
 from cascadebert.training.tokenizing import tokenize_task
-from tests.conftest import SETTINGS
+from tests.tiny import SETTINGS
 
 SMALL = Run("finetune", "bert-2")
 OF_A_GPU = {"cpu": "Other", "gpu": "H100", "precision": "bfloat16", "torch": "2", "code": "x"}

@@ -13,7 +13,7 @@ from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, train
-from tests.conftest import SETTINGS, perturb, untrained
+from tests.tiny import SETTINGS, perturb, untrained
 
 ROOT = Path(__file__).parents[2]
 RUN = Run("berxit", "bert-4")

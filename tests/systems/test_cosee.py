@@ -21,7 +21,7 @@ from cascadebert.models.cosee import (
 from cascadebert.systems.cosee import EXIT_RULE, energy
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, train
-from tests.conftest import SETTINGS, perturb, untrained
+from tests.tiny import SETTINGS, perturb, untrained
 
 RUN = Run("cosee", "bert-4")
 

@@ -17,7 +17,7 @@ from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models import kd
 from cascadebert.systems import load_method
 from cascadebert.training.loop import Examples, Regularisation, train
-from tests.conftest import SETTINGS, perturb, untrained
+from tests.tiny import SETTINGS, perturb, untrained
 
 
 def run_of(method, **options):

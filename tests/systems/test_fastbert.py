@@ -16,7 +16,7 @@ from cascadebert.models.fastbert import Head
 from cascadebert.systems.fastbert import candidates
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, train
-from tests.conftest import SETTINGS, perturb, untrained
+from tests.tiny import SETTINGS, perturb, untrained
 
 [CANDIDATE] = candidates({"encoder": "bert-4"}, [])
 [STUDENTS] = CANDIDATE.runs

@@ -9,7 +9,7 @@ from cascadebert.models.gatekeeper import gatekeeper_loss
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import CONFIDENCES
 from cascadebert.systems.method import Run
-from tests.conftest import perturb
+from tests.tiny import perturb
 
 LABELS = ["negative", "positive"]
 

@@ -27,7 +27,7 @@ from cascadebert.training.head_training import (
 )
 from cascadebert.training.loop import predict
 from cascadebert.training.probes import fit_linear, read_exits, scale_exits
-from tests.conftest import perturb, untrained
+from tests.tiny import perturb, untrained
 
 WIDTH = 6
 

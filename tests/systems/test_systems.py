@@ -33,7 +33,7 @@ from cascadebert.systems.exits import ExitRule
 from cascadebert.systems.method import Candidate, Run
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import Examples, train
-from tests.conftest import SETTINGS, untrained
+from tests.tiny import SETTINGS, untrained
 
 LABELS = ["negative", "positive"]
 

@@ -15,7 +15,7 @@ from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.theseus import replacing_rate
 from cascadebert.systems.theseus import candidates
 from cascadebert.training.loop import Examples, train
-from tests.conftest import SETTINGS, perturb, untrained
+from tests.tiny import SETTINGS, perturb, untrained
 
 
 def theseus(encoder, layers, encoders, folder):

@@ -20,8 +20,8 @@ from cascadebert.systems.exits import ENTROPY
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import predict
 from cascadebert.training.probes import EXAMPLES, fit_linear, predict_with_probes, read_exits
-from tests.conftest import untrained
 from tests.systems.test_systems import TRAINED, run_of
+from tests.tiny import untrained
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from cascadebert.training.probes import read_exits
 from cascadebert.training.representations import EXAMPLES, read_exit_states, represent_run
 from cascadebert.training.stages import Job
 from cascadebert.training.tokenizing import tokenize_task
-from tests.conftest import untrained
 from tests.systems.test_systems import run_of
+from tests.tiny import untrained
 
 
 def blobs(distance: float, examples: int = 90) -> tuple[np.ndarray, np.ndarray]:

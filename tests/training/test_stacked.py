@@ -16,7 +16,7 @@ from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import Examples, predict, train
 from cascadebert.training.stacked import train_stack
-from tests.conftest import SETTINGS
+from tests.tiny import SETTINGS
 
 RUN = Run("finetune", "bert-2")
 SEEDS = (1, 2, 3)

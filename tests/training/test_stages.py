@@ -26,7 +26,7 @@ from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.building import check_reads, new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.tokenizing import tokenize_task
-from tests.conftest import untrained
+from tests.tiny import untrained
 
 LABELS = ["negative", "positive"]
 SHAPE = {"vocab_size": 41, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}

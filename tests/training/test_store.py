@@ -7,7 +7,7 @@ from cascadebert.core.sources import LIBRARY, find_sources
 from cascadebert.systems.method import Run
 from cascadebert.training import records, stages, store
 from cascadebert.training.store import Store, fingerprint
-from tests.conftest import SETTINGS
+from tests.tiny import SETTINGS
 
 
 def test_a_training_is_done_once_and_outlives_its_output(tmp_path):

@@ -18,7 +18,7 @@ from cascadebert.training.loop import (
     predict,
     train,
 )
-from tests.conftest import BAD, GOOD, SETTINGS
+from tests.tiny import BAD, GOOD, SETTINGS
 
 RUN = Run("finetune", "bert-2")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from cascadebert.core.checksums import remove
-from tests.conftest import make_encoders, make_task
+from tests.tiny import make_encoders, make_task
 from tests.workflow.command import ROOT
 from tests.workflow.conftest import copy, small, write
 

@@ -8,7 +8,7 @@ import yaml
 
 from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
-from tests.conftest import sentences
+from tests.tiny import sentences
 from tests.workflow.command import snakemake
 
 LABELS = ["entailment", "neutral", "contradiction"]

@@ -7,8 +7,8 @@ import pandas as pd
 import yaml
 
 from cascadebert.deployment.cascade import Cascade
-from tests.conftest import sentences
 from tests.data.test_tasks_sources import write_hub_dataset
+from tests.tiny import sentences
 from tests.workflow.command import ROOT, snakemake
 
 LABELS = ["entailment", "neutral", "contradiction"]

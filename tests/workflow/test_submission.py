@@ -10,7 +10,7 @@ from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
 from cascadebert.evaluation.choice import Choice
 from cascadebert.systems.exits import CONFIDENCES
-from tests.conftest import sentences
+from tests.tiny import sentences
 from tests.workflow.command import planned, snakemake
 
 LABELS = np.array(["entailment", "not_entailment"])

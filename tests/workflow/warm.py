@@ -5,6 +5,7 @@ of jobs, so they hand them to a server that has done it once. What runs is Snake
 themselves. Tests about processes (faults, clusters) start them as a user does.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -73,6 +74,8 @@ def serve(path: str, tests: int) -> None:
     python = " ".join(interpreter(path))
     for name in [*PRELOADED.split(), *list_imports(SCRIPTS)]:
         importlib.import_module(name)
+    # What was imported stays. A fork that went through it would copy its pages.
+    gc.freeze()
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.bind(f"{path}.draft")
     server.listen()
