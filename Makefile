@@ -31,9 +31,10 @@ run: $(VENV)/installed
 	$(BIN)/snakemake --quiet all --report $(RESULTS)/report.html $(OVERRIDE)
 	@echo "The report is $(RESULTS)/report.html"
 
+# One worker more than cores, since some tests wait.
 test: $(VENV)/installed
 	$(MAKE) --jobs 2 lint-style lint-structure
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint-style: $(VENV)/installed
 	$(BIN)/ruff check .

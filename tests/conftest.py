@@ -30,15 +30,16 @@ settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """Marks tests that run a workflow or an encoder as slow, and puts workflows first.
+    """Marks tests that run a workflow or an encoder as slow, and puts long files first.
 
-    Then no parallel worker is left with a long test at the end. Slurm's comes before all: it takes
-    the longest, and mostly waits.
+    Then no parallel worker is left with a long file at the end. Slurm's comes before all: it takes
+    the longest, and mostly waits. Workflows follow, then trainings.
     """
     for item in items:
         if "workflow" in item.path.parts or "encoders" in item.fixturenames:
             item.add_marker("slow")
-    items.sort(key=lambda item: ("slurm" not in item.path.name, "workflow" not in item.path.parts))
+    first = ("test_slurm.py", "workflow", "training")
+    items.sort(key=lambda item: [part not in item.path.parts for part in first])
 
 
 def pytest_collection_finish() -> None:

@@ -33,7 +33,10 @@ def test_what_is_damaged_is_noticed_and_made_again(tmp_path, config, finished):
 
 def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     longer = {**config, "training": {**config["training"], "epochs": 200}, "save_seconds": 1e6}
-    workflow = Workflow(tmp_path / "interrupted", longer, LABELLED, [sys.executable])
+    warm = interpreter(warm_server().path)
+    workflow = Workflow(tmp_path / "interrupted", longer, LABELLED, warm)
+    assert workflow.run(targets=["results/small/tokens/words/bert-4"]) == 0
+    workflow.python = [sys.executable]
     process = workflow.start()
     while "epoch 2:" not in workflow.log.read_text():
         assert process.poll() is None, workflow.log.read_text()
@@ -46,7 +49,7 @@ def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     assert "Traceback" not in said
     states = list((workflow.folder / RESULTS / "store").rglob("*.safetensors"))
     assert states
-    workflow.python = interpreter(warm_server().path)
+    workflow.python = warm
     assert workflow.run("--dry-run") == 0, workflow.log.read_text()  # it left no lock
 
 

@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from tests.workflow.command import ROOT, snakemake, snakemake_as_users_do
+from tests.workflow.command import ROOT, snakemake
 from tests.workflow.conftest import write
 
 RUN = "results/small/models/words/finetune-bert-2-margin0.5"
@@ -59,7 +59,7 @@ def test_only_trainings_take_a_gpu(trained):
 
 def test_a_job_for_which_there_is_no_gpu_says_so(trained, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    result = snakemake_as_users_do(
+    result = snakemake(
         trained,
         "results/small/models/words/finetune-bert-4/seed0",
         *("--configfile", str(trained / "small.yaml")),

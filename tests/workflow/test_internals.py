@@ -1,14 +1,13 @@
 """What the workflow takes from Snakemake's internals, on the Snakemake that is installed."""
 
-import subprocess
-import sys
+import contextlib
 from types import SimpleNamespace
 
 import pytest
 import snakemake as installed
 from snakemake.exceptions import WorkflowError
 
-from tests.workflow.command import ROOT
+from tests.workflow.command import ROOT, warm_server
 from workflow_scripts import internals
 
 START = f"""
@@ -21,8 +20,8 @@ from workflow_scripts.internals import *
 def run(folder, snakefile: str, *arguments: str) -> str:
     """The log of a small workflow."""
     (folder / "Snakefile").write_text(START + snakefile)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    with contextlib.chdir(folder):
+        result = warm_server().run("snakemake", "--cores", "2", *arguments)
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
 
