@@ -33,6 +33,7 @@ def test_importing_loads_no_other_library():
     assert loaded == {"cascadebert"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["experiment", "systems", "evaluation", "reporting"])
 def test_planning_and_making_tables_load_no_torch(room):
     """Every job and every command pays for what it imports: torch takes a second and a half."""
