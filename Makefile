@@ -1,6 +1,6 @@
 # make run       the embedded experiment, and where its report is
 # make test      the tests
-# make test-fast those that train nothing, download nothing and start no process
+# make test-fast those that train, download and draw nothing and start no process
 # make bench     score against milliseconds: models, executed exits and cascades on their runtimes (after make run)
 # make faults    kills, damages and fills up running workflows, and counts what is lost
 # make showcase  copies the tables and figures of `make run` to docs/<experiment>

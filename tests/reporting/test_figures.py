@@ -25,6 +25,8 @@ from cascadebert.reporting.figures import (
 )
 from tests.simulation import ABLATIONS, TITLES, frames, predictions
 
+pytestmark = pytest.mark.slow
+
 SYSTEMS = [*ABLATIONS, *ABLATIONS.values()]
 
 
@@ -131,7 +133,6 @@ def test_a_title_is_no_formula(tmp_path):
     save_figure(figure_reliability(first_exits("movies"), titles), tmp_path / "b")
 
 
-@pytest.mark.slow
 def test_no_pyplot():
     code = "import sys, cascadebert.reporting.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
