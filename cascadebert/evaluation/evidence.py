@@ -30,11 +30,12 @@ class Estimate(TypedDict):
 class Roles:
     """The systems that the claims are about.
 
-    titles:     system -> its name
-    rivals:     systems that exit early inside the model that the proposed one ends in
-    ablations:  a system with DAR -> the same without
-    extensions: a cascade with a model more -> the one with fewer
-    series:     title -> systems, from the worst series to the best (section layerwise)
+    titles:      system -> its name
+    rivals:      systems that exit early inside the model that the proposed one ends in
+    ablations:   a system with DAR -> the same without
+    extensions:  a cascade with a model more -> the one with fewer
+    truncations: a cascade that begins with first layers -> the one with a complete small model
+    series:      title -> systems, from the worst series to the best (section layerwise)
     """
 
     titles: Mapping[str, str]
@@ -42,6 +43,7 @@ class Roles:
     rivals: Sequence[str]
     ablations: Mapping[str, str]
     extensions: Mapping[str, str]
+    truncations: Mapping[str, str]
     series: Mapping[str, Sequence[str]]
 
     def keep(self, systems: Collection[str]) -> "Roles":
@@ -55,6 +57,7 @@ class Roles:
             rivals=[key for key in self.rivals if key in systems],
             ablations=keep_pairs(self.ablations),
             extensions=keep_pairs(self.extensions),
+            truncations=keep_pairs(self.truncations),
             series={
                 title: [key for key in keys if key in systems]
                 for title, keys in self.series.items()
@@ -77,7 +80,7 @@ class Pair(NamedTuple):
 class Evidence:
     """The evaluation of one split of a task.
 
-    systems:          at least the proposed one, rivals, ablations, extensions and series
+    systems:          at least those of the roles
     points:           `measures.mark_undertrained` of this split
     differences:      `comparison.compare_systems` of this split
     exit_differences: `comparison.compare_exits` of this split
@@ -128,6 +131,9 @@ def compute_statistics(roles: Roles, evidence: Evidence) -> list[Statistic]:
         pair = roles.pair(roles.proposed, rival)
         found += _compare_at_targets(claims.BEATS, pair, evidence)
         found += _compare_extreme_targets(claims.GROWS, pair, evidence, side=">")
+    for truncated, complete in roles.truncations.items():
+        pair = roles.pair(complete, truncated)
+        found += _compare_at_targets(claims.COMPLETE, pair, evidence)
     for pair in starmap(roles.pair, roles.ablations.items()):
         found += _compare_at_targets(claims.DAR, pair, evidence)
         found += _compare_first_exits(pair, evidence)

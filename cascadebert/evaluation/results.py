@@ -94,5 +94,6 @@ def assign_roles(experiment: Experiment) -> Roles:
         rivals=experiment.rivals,
         ablations=experiment.ablations,
         extensions=experiment.extensions,
+        truncations=experiment.truncations,
         series=experiment.config.get("layerwise", {}).get("series", {}),
     )

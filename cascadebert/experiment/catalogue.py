@@ -130,6 +130,12 @@ class Catalogue:
         return {full: without for full, without in pairs if self.tasks_with([full, without])}
 
     @cached_property
+    def truncations(self) -> dict[str, str]:
+        """The pairs of `Experiment.truncations` that were run on at least one task."""
+        pairs = self.experiment.truncations.items()
+        return {cut: complete for cut, complete in pairs if self.tasks_with([cut, complete])}
+
+    @cached_property
     def cascades(self) -> list[str]:
         """Cascades that leave by the confidence of their members and were run on some task."""
         systems = self.experiment.systems.items()
@@ -174,6 +180,7 @@ class Catalogue:
         """The systems that the paper's claims are about."""
         proposed = self.experiment.config["proposed"]
         about = [proposed, *self.experiment.rivals, *self.ablated, *self.extended]
+        about += [*self.truncations, *self.truncations.values()]
         return list(dict.fromkeys([*about, *chain(*self.series)]))
 
     @cached_property

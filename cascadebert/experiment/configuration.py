@@ -32,6 +32,8 @@ REPLACED = (
     "submission",
 )
 
+# Keys of a system that name the system which the tables or claims compare it with.
+RELATIONS = ("ablation_of", "extends", "truncation_of")
 
 WIDEST_OF_TWO_CLASSES = 0.5  # the largest difference of two confidences between 0.5 and 1
 
@@ -80,6 +82,7 @@ class System:
     candidates: tuple[Candidate, ...]
     ablation_of: str | None
     extends: str | None
+    truncation_of: str | None
     published: str | None
 
     @property
@@ -132,7 +135,7 @@ class Experiment:
 
     def _system(self, key: str, entry: dict[str, Any]) -> System:
         method, title = entry.pop("method"), entry.pop("title")
-        related = {name: entry.pop(name, None) for name in ("ablation_of", "extends", "published")}
+        related = {name: entry.pop(name, None) for name in (*RELATIONS, "published")}
         training = entry.pop("training", {})
         module = load_method(method)
         candidates = [
@@ -276,6 +279,11 @@ class Experiment:
         return {s.key: s.extends for s in self.systems.values() if s.extends}
 
     @cached_property
+    def truncations(self) -> dict[str, str]:
+        """Cascades that begin with first layers -> the same with a complete small model."""
+        return {s.key: s.truncation_of for s in self.systems.values() if s.truncation_of}
+
+    @cached_property
     def rivals(self) -> list[str]:
         """Systems that exit early inside the last model of the proposed cascade."""
         runs = {key: system.candidates[0].runs for key, system in self.systems.items()}
@@ -304,10 +312,11 @@ class Experiment:
 
     @cached_property
     def comparisons(self) -> list[tuple[str, str]]:
-        """The pairs of systems to compare: `proposed` with all others, ablations and extensions."""
+        """The pairs of systems to compare: `proposed` with all others, and what is related."""
         proposed = self.config["proposed"]
         of_proposed = [(proposed, key) for key in self.systems if key != proposed]
-        pairs = [*of_proposed, *self.ablations.items(), *self.extensions.items()]
+        truncations = [(complete, cut) for cut, complete in self.truncations.items()]
+        pairs = [*of_proposed, *self.ablations.items(), *self.extensions.items(), *truncations]
         return list(dict.fromkeys(pairs))
 
 

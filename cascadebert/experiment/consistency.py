@@ -14,7 +14,7 @@ from cascadebert.core.text import join_words
 from cascadebert.data.load import list_entry_mistakes
 from cascadebert.data.task import ALL
 from cascadebert.encoders.loading import count_layer_flops, read_shape
-from cascadebert.experiment.configuration import Experiment, System
+from cascadebert.experiment.configuration import RELATIONS, Experiment, System
 from cascadebert.experiment.submitted import find_submitted_tasks
 from cascadebert.systems.method import Run
 
@@ -142,7 +142,7 @@ def _find_pointless_comparisons(experiment: Experiment) -> Iterator[str]:
             f"proposed: {proposed} has one exit, so it has one speed-up; name a system that exits "
             "early, such as a cascade"
         )
-    for relation in ("ablation_of", "extends"):
+    for relation in RELATIONS:
         others = {key: getattr(system, relation) for key, system in systems.items()}
         for key, other in others.items():
             if other == key:

@@ -66,11 +66,12 @@ def look(systems, targets=(2, 3, 4), resampling=RESAMPLING, **roles) -> tuple[Ro
     """Roles and evidence of the first system and the others, on the test split."""
     of = {s.system: ChosenSystem(s, choose(s, targets)) for s in systems}
     proposed = next(iter(of))
-    empty = {"rivals": [], "ablations": {}, "extensions": {}, "series": {}}
+    empty = {"rivals": [], "ablations": {}, "extensions": {}, "truncations": {}, "series": {}}
     roles = Roles(titles={key: key.upper() for key in of}, proposed=proposed, **(empty | roles))
     points = pd.concat(measure_operating_points(s, ["test"], resampling) for s in of.values())
     pairs = [(proposed, key) for key in roles.rivals]
     pairs += [*roles.ablations.items(), *roles.extensions.items()]
+    pairs += [(complete, cut) for cut, complete in roles.truncations.items()]
     return roles, Evidence(
         split="test",
         systems=of,
@@ -317,6 +318,14 @@ def test_a_third_model_helps_less_at_high_speed():
     assert [s.verdict for s in backwards] == ["does not hold"]
 
 
+def test_a_complete_small_model_is_compared_with_first_layers():
+    systems = [cascade("complete", 0.85, 0.95), cascade("cut", 0.6, 0.95)]
+    found = of_claim(claims.COMPLETE, systems, truncations={"cut": "complete"})
+    assert [s.label for s in found] == [f"COMPLETE − CUT, at {target}×" for target in (2, 3, 4)]
+    assert {(s.side, s.bound) for s in found} == {(">", 0)}
+    assert found[-1].verdict == "holds"
+
+
 def test_who_the_rivals_are():
     default = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert Experiment(default).rivals == ["deebert", "deebert-mean", "pabee", "linear"]
@@ -467,11 +476,12 @@ def test_claims_are_about_the_systems_that_were_run():
         rivals=["deebert", "pabee"],
         ablations={"cascade": "plain"},
         extensions={"long": "cascade"},
+        truncations={"cut": "cascade"},
         series=series,
     )
     known = wanted.keep(evidence.systems)
     assert (known.rivals, known.ablations) == (roles.rivals, roles.ablations)
-    assert known.extensions == {}
+    assert (known.extensions, known.truncations) == ({}, {})
     assert known.series == {"Early": ["deebert"], "First layers": ["bert-4l"]}
     assert wanted.keep(["cascade"]).ablations == {}
     assert {claims.BEATS, claims.DAR} <= {s.claim for s in compute_statistics(known, evidence)}

@@ -74,6 +74,11 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
             "cascadebert",
             "extends: cascadebert is this system itself",
         ),
+        (
+            "systems.cascadebert.truncation_of",
+            "cascadebert",
+            "truncation_of: cascadebert is this system itself",
+        ),
         ("systems.cascadebert-without-dar.dar", True, "it has difficulty-aware regularisation as"),
         ("systems.cascadebert.dar", False, "cascadebert has no difficulty-aware regularisation"),
         ("systems.cascade-distilled.ablation_of", "cascadebert", "are all an `ablation_of` casc"),

@@ -244,13 +244,21 @@ def test_what_is_compared_has_every_pair_once():
         "two-plain": {**plain, "title": "Two w/o DAR", "ablation_of": "two"},
         "three": {**cascade, "title": "Three", "extends": "two"},
         "three-plain": {**plain, "title": "Three w/o DAR", "ablation_of": "three"},
+        "cut": {
+            **plain,
+            "title": "Cut",
+            "members": [{"encoder": "bert-12", "layers": 2}, "bert-12"],
+            "truncation_of": "two-plain",
+        },
     }
     assert Experiment(config).comparisons == [
         ("three", "full"),
         ("three", "two"),
         ("three", "two-plain"),
         ("three", "three-plain"),
+        ("three", "cut"),
         ("two", "two-plain"),
+        ("two-plain", "cut"),
     ]
 
 
