@@ -34,9 +34,9 @@ Answered = dict[str, float]
 FILLS = {TORCH: "white", ONNX: "0.8", INT8: "0.5", OPENVINO: "0.1"}
 
 
-def list_served(bench: Bench) -> list[Served]:
+def list_served(bench: Bench, wanted: list[str] | None) -> list[Served]:
     """The full model on every runtime, then all other systems; of the cascades, the proposed one
-    and those that were chosen by time."""
+    and those that were chosen by time. With `wanted`, the full model and these systems alone."""
     systems = bench.experiment.systems.values()
     [full] = (system for system in systems if system.runs == [bench.full])
     proposed = bench.experiment.config["proposed"]
@@ -45,7 +45,11 @@ def list_served(bench: Bench) -> list[Served]:
         for system in systems
         if system is not full and (system.rule is not CONFIDENCES or system.key == proposed)
     ]
+    if wanted:
+        others = [system for system in systems if system is not full and system.key in wanted]
     found = [served for system in (full, *others) for served in bench.serve(system)]
+    if wanted:
+        return found
     return [*found, *chain.from_iterable(map(bench.choose_by_time, BATCHES))]
 
 
@@ -252,6 +256,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--systems", nargs="+", help="these beside the full model; default: all")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
@@ -262,7 +267,7 @@ def main() -> None:
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         bench = Bench(arguments.results, threads)
-        table = make_table(bench, list_served(bench), arguments, known)
+        table = make_table(bench, list_served(bench, arguments.systems), arguments, known)
         stem = bench.folder / f"performance_{threads}"
         table.to_csv(f"{stem}.csv", index=False, float_format="%.4g")
         save_figure(draw(table), stem)
