@@ -177,7 +177,7 @@ def draw(table: pd.DataFrame) -> Figure:
     batches = sorted(table["batch"].unique())
     kinds, runtimes = (list(dict.fromkeys(table[name])) for name in ("kind", "runtime"))
     with styled():
-        figure, axes = panel_grid(len(batches), [2.6], legend_entries=len(kinds) + len(runtimes))
+        figure, axes = panel_grid(len(batches), [2.6])
         for ax, batch in zip(axes[0], batches, strict=True):
             here = table[table["batch"] == batch].sort_values("milliseconds")
             front = here[here["score"] > here["score"].cummax().shift(fill_value=-np.inf)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.scripts import replication
 from docs.scripts.reference import WRITERS, find_stale
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,13 @@ def test_every_page_is_in_the_navigation():
 
 def test_the_reference_is_what_schemas_and_parser_say():
     assert find_stale() == [], "run `make reference`"
+
+
+def test_the_tables_of_the_replication_are_those_of_its_files():
+    page = replication.PAGE.read_text()
+    assert replication.fill(page) == page, "run docs/scripts/replication.py"
+    tasks = set(replication.read("table2_main")["task"])
+    assert {name for name, *_ in replication.MARKED.findall(page)} == {*replication.TABLES, *tasks}
 
 
 def test_every_key_has_a_description():

@@ -1,15 +1,21 @@
 """Writes the tables of docs/replication.md from the CSV files in docs/replication/.
 
-    PYTHONPATH=. python docs/scripts/replication.py
+    PYTHONPATH=. python docs/scripts/replication.py                        # from the files there
+    PYTHONPATH=. python docs/scripts/replication.py results/replication    # after copying them
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`; NAME is one of TABLES, or of a task. The
-CSV files are those of an experiment's tables/ folder. A test says when the page is stale.
+CSV files are those that an experiment and `make bench` make, and cost.csv, which adds up what
+Snakemake measured of each job. A test says when the page is stale.
 """
 
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
+
+from benchmarks.protocol import read_jobs
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/replication.md"
@@ -21,6 +27,38 @@ PAIRS = [("cascadebert", rival) for rival in ("first-6", "first-4", "first-3", "
 PAIRS.append(("cascadebert", "cascadebert-without-dar"))
 MEASURES = {"accuracy": "accuracy", "dis": "DIS", "ece": "ECE"}
 VERDICTS = ["holds", "undecided", "does not hold"]
+ONNX = {"onnx": "fp32", "onnx-int8": "int8"}
+
+COPIED = [
+    "provenance.json",
+    *(
+        f"tables/{name}.csv"
+        for name in ("table1_data", "table2_main", "table5_calibration", "curve_scores", "claims")
+    ),
+    *(
+        f"figures/{name}.png"
+        for name in ("figure_tradeoff", "figure_reliability", "figure_confidence")
+    ),
+    "performance/performance_1.csv",
+    "performance/performance_1.png",
+]
+
+
+def copy_results(results: Path) -> None:
+    """What the page shows of an experiment, to docs/replication."""
+    DATA.mkdir(exist_ok=True)
+    for name in COPIED:
+        if (results / name).exists():
+            shutil.copy(results / name, DATA)
+    jobs = read_jobs(results / "benchmarks")
+    jobs["task"] = [names[0] if names else "" for names in jobs["names"]]
+    cost = jobs.groupby(["stage", "task"], as_index=False).agg(
+        jobs=("s", "size"),
+        cpu_hours=("cpu_time", lambda seconds: seconds.sum() / 3600),
+        longest_job_minutes=("s", lambda seconds: seconds.max() / 60),
+        peak_memory_mib=("max_rss", "max"),
+    )
+    cost.to_csv(DATA / "cost.csv", index=False, float_format="%.3f")
 
 
 def read(name: str) -> pd.DataFrame:
@@ -36,7 +74,9 @@ def format_score(row: pd.Series) -> str:
     if pd.isna(row["score"]):
         return "not reached"
     mark = "*" if row["undertrained"] else ""
-    return f"{row['score']:.1f}{mark} ({row['low']:.1f} to {row['high']:.1f})"
+    paper = "" if pd.isna(row["paper_score"]) else f"; {row['paper_score']:.1f}"
+    interval = f"{row['low']:.1f} to {row['high']:.1f}"
+    return f"{row['score']:.1f}{mark} ({interval}{paper}) at {row['speedup']:.2f}x"
 
 
 def format_difference(value: float) -> str:
@@ -44,7 +84,7 @@ def format_difference(value: float) -> str:
 
 
 def write_scores(task: str) -> str:
-    """The score of every system at every target speed-up on a task, with intervals."""
+    """The score of every system at every target speed-up on a task, beside the paper's."""
     points = read("table2_main")
     points = points[points["task"] == task]
     targets = sorted(points["target_speedup"].unique())
@@ -53,6 +93,31 @@ def write_scores(task: str) -> str:
         cells = {row["target_speedup"]: format_score(row) for _, row in of_system.iterrows()}
         rows.append([str(title), *(cells.get(target, "") for target in targets)])
     return write_table(["", *(f"{target:g}x" for target in targets)], rows)
+
+
+def write_curves() -> str:
+    """The mean score of every curve from 1x to 4x, best first."""
+    curves = read("curve_scores").dropna(subset="score")
+    curves = curves[(curves["measure"] == "mean") & (curves["split"] == "test")]
+    rows = []
+    for task, of_task in curves.groupby("task", sort=False):
+        for _, row in of_task.sort_values("score", ascending=False).iterrows():
+            score = f"{row['score']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+            rows.append([str(task), str(row["title"]), score])
+    return write_table(["", "", "mean score from 1x to 4x"], rows)
+
+
+def write_data() -> str:
+    """The rows of every split, and the share of the most frequent class."""
+    splits = read("table1_data")
+    majority = read("table2_main").groupby("task")["majority"].first()
+    rows = []
+    for task, of_task in splits.groupby("task", sort=False):
+        of_split = of_task.set_index("split")
+        sizes = [f"{of_split.loc[name, 'rows']:,}" for name in ("train", "dev", "test")]
+        first = of_task.iloc[0]
+        rows.append([str(task), first["metric"], *sizes, f"{majority[task]:.1f}"])
+    return write_table(["", "measure", "train", "dev", "test", "most frequent class"], rows)
 
 
 def write_paper() -> str:
@@ -107,7 +172,70 @@ def write_claims() -> str:
     return write_table(["claim", *VERDICTS, *(f"{name}, corrected" for name in VERDICTS)], rows)
 
 
-TABLES = {"paper": write_paper, "dar": write_dar, "claims": write_claims}
+def write_statistics(claim: str) -> str:
+    """The statistics of a claim on every task, with both verdicts."""
+    claims = read("claims")
+    found = claims[(claims["claim"] == claim) & (claims["statistic"] != "all")]
+    rows = []
+    for _, row in found.iterrows():
+        value, low, high = (format_difference(row[name]) for name in ("value", "low", "high"))
+        verdicts = [row["verdict"], row["verdict_holm"]]
+        rows.append([row["task"], row["statistic"], f"{value} ({low} to {high})", *verdicts])
+    return write_table(["", "difference", "points", "verdict", "corrected"], rows)
+
+
+def write_complete() -> str:
+    return write_statistics("A complete small model beats first layers in a cascade")
+
+
+def write_milliseconds() -> str:
+    """Score and time in ONNX Runtime, one text at a time and in batches."""
+    measured = read("performance_1")
+    measured = measured[measured["runtime"].isin(ONNX)]
+    alone, batched = (measured[measured["batch"] == batch] for batch in (1, 32))
+    keys = ["title", "runtime", "target"]
+    rows = []
+    for _, row in alone.merge(batched, on=keys, suffixes=("_alone", "_batched")).iterrows():
+        target = "" if pd.isna(row["target"]) else f" at {row['target']:g}x"
+        numbers = [f"{row['score_alone']:.1f}"]
+        for batch in ("alone", "batched"):
+            numbers += [
+                f"{row[f'{name}_{batch}']:.2f}" for name in ("milliseconds", "against_int8")
+            ]
+        rows.append([f"{row['title']}{target}", ONNX[row["runtime"]], *numbers])
+    header = ["", "precision", "score", "ms alone", "speed-up", "ms in batches of 32", "speed-up"]
+    return write_table(header, rows)
+
+
+def write_cost() -> str:
+    """CPU hours by stage and task."""
+    cost = read("cost")
+    rows = [
+        [
+            row["stage"],
+            row["task"] if isinstance(row["task"], str) else "",
+            f"{row['jobs']}",
+            f"{row['cpu_hours']:.2f}",
+            f"{row['longest_job_minutes']:.1f}",
+            f"{row['peak_memory_mib']:.0f}",
+        ]
+        for _, row in cost.sort_values("cpu_hours", ascending=False).iterrows()
+    ]
+    return write_table(
+        ["stage", "task", "jobs", "CPU hours", "longest job (min)", "peak memory (MiB)"], rows
+    )
+
+
+TABLES = {
+    "data": write_data,
+    "curves": write_curves,
+    "paper": write_paper,
+    "complete": write_complete,
+    "dar": write_dar,
+    "claims": write_claims,
+    "milliseconds": write_milliseconds,
+    "cost": write_cost,
+}
 
 
 def fill(page: str) -> str:
@@ -122,4 +250,6 @@ def fill(page: str) -> str:
 
 
 if __name__ == "__main__":
+    for folder in sys.argv[1:]:
+        copy_results(Path(folder))
     PAGE.write_text(fill(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
