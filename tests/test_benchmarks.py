@@ -16,4 +16,5 @@ def test_a_measurement_is_drawn_and_described(monkeypatch, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     page = performance.describe(table)
     assert page.count("\n| ") == len(table) + 2  # a header for each batch size
-    assert "### One text at a time" in page and "### In batches of 32" in page
+    assert "### One text at a time" in page
+    assert "### In batches of 32" in page

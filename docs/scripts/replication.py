@@ -31,14 +31,14 @@ ONNX = {"onnx": "fp32", "onnx-int8": "int8"}
 
 COPIED = [
     "provenance.json",
-    *(
-        f"tables/{name}.csv"
-        for name in ("table1_data", "table2_main", "table5_calibration", "curve_scores", "claims")
-    ),
-    *(
-        f"figures/{name}.png"
-        for name in ("figure_tradeoff", "figure_reliability", "figure_confidence")
-    ),
+    "tables/table1_data.csv",
+    "tables/table2_main.csv",
+    "tables/table5_calibration.csv",
+    "tables/curve_scores.csv",
+    "tables/probes.csv",
+    "tables/claims.csv",
+    "figures/figure_tradeoff.png",
+    "figures/figure_reliability.png",
     "performance/performance_1.csv",
     "performance/performance_1.png",
 ]
