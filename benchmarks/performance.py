@@ -22,6 +22,8 @@ from matplotlib.figure import Figure
 from serving import BATCHES, CHOSEN, OPENVINO, Bench, Served, Texts, list_runtimes
 from tabulate import tabulate
 
+from cascadebert.core.errors import UserError
+from cascadebert.core.text import join_words
 from cascadebert.data.scores import score
 from cascadebert.deployment.latency import time_in_turn
 from cascadebert.deployment.members import FILES, INT8, ONNX, TORCH
@@ -39,17 +41,21 @@ def list_served(bench: Bench, wanted: list[str] | None) -> list[Served]:
     and those that were chosen by time. With `wanted`, the full model and these systems alone."""
     systems = bench.experiment.systems.values()
     [full] = (system for system in systems if system.runs == [bench.full])
+    if wanted:
+        if unknown := sorted(set(wanted) - set(bench.experiment.systems)):
+            raise UserError(
+                f"--systems: {join_words(unknown)} is no system of {bench.experiment.name}; it has "
+                f"{join_words(list(bench.experiment.systems))}"
+            )
+        chosen = [system for system in systems if system is full or system.key in wanted]
+        return [served for system in chosen for served in bench.serve(system)]
     proposed = bench.experiment.config["proposed"]
     others = [
         system
         for system in systems
         if system is not full and (system.rule is not CONFIDENCES or system.key == proposed)
     ]
-    if wanted:
-        others = [system for system in systems if system is not full and system.key in wanted]
     found = [served for system in (full, *others) for served in bench.serve(system)]
-    if wanted:
-        return found
     return [*found, *chain.from_iterable(map(bench.choose_by_time, BATCHES))]
 
 

@@ -54,9 +54,17 @@ THIRD = Claim("A third model helps", "5.3", EXTENSION)
 THIRD_LESS = Claim("A third model helps less at high speed-up", "5.3", EXTENSION)
 # In the order of the table of claims.
 CLAIMS = [
-    *(SERIES, DEPTH, BEATS, GROWS, COMPLETE),
-    *(DAR, DAR_DIS, DAR_ECE, DAR_ACCURACY),
-    *(THIRD, THIRD_LESS),
+    SERIES,
+    DEPTH,
+    BEATS,
+    GROWS,
+    COMPLETE,
+    DAR,
+    DAR_DIS,
+    DAR_ECE,
+    DAR_ACCURACY,
+    THIRD,
+    THIRD_LESS,
 ]
 
 
