@@ -11,7 +11,7 @@ def test_a_measurement_is_drawn_and_described(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import performance
 
-    table = pd.read_csv(ROOT / "docs/replication/performance_1.csv")
+    table = pd.read_csv(ROOT / "docs/replication/sst2/performance_1.csv")
     performance.save_figure(performance.draw(table), tmp_path / "figure")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     page = performance.describe(table)

@@ -115,7 +115,7 @@ def _fingerprint(
     files: beside the examples and the encoder, which every training reads
     """
     task = job.task
-    names = [stage, task.name, task.metric, task.labels, job.run.name, str(job.encoder)]
+    names = [stage, task.name, task.metric, task.labels, job.run.name]
     examples = [job.tokens / f"{split}.npz" for split in (TRAIN, DEV)]
     packages = set(model_packages(job.run.method))
     if isinstance(job, LabellingJob):

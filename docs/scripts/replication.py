@@ -3,9 +3,11 @@
     PYTHONPATH=. python docs/scripts/replication.py                        # from the files there
     PYTHONPATH=. python docs/scripts/replication.py results/replication    # after copying them
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`; NAME is one of TABLES, or of a task. The
-CSV files are those that an experiment and `make bench` make, and cost.csv, which adds up what
-Snakemake measured of each job. A test says when the page is stale.
+Tasks may be run one after another, on whatever machine: each run has a folder there, named by its
+tasks, and the tables show the tasks of all folders. A table stands between `<!-- NAME -->` and
+`<!-- end -->`; NAME is one of TABLES, or of a task. The CSV files are those that an experiment and
+`make bench` make, and cost.csv, which adds up what Snakemake measured of each job. A test says when
+the page is stale.
 """
 
 import re
@@ -46,11 +48,13 @@ COPIED = [
 
 
 def copy_results(results: Path) -> None:
-    """What the page shows of an experiment, to docs/replication."""
-    DATA.mkdir(exist_ok=True)
+    """What the page shows of an experiment, to a folder of docs/replication."""
+    tasks = pd.read_csv(results / "tables/table1_data.csv")["task"].unique()
+    folder = DATA / "-".join(tasks)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         if (results / name).exists():
-            shutil.copy(results / name, DATA)
+            shutil.copy(results / name, folder)
     jobs = read_jobs(results / "benchmarks")
     jobs["task"] = [names[0] if names else "" for names in jobs["names"]]
     cost = jobs.groupby(["stage", "task"], as_index=False).agg(
@@ -59,11 +63,12 @@ def copy_results(results: Path) -> None:
         longest_job_minutes=("s", lambda seconds: seconds.max() / 60),
         peak_memory_mib=("max_rss", "max"),
     )
-    cost.to_csv(DATA / "cost.csv", index=False, float_format="%.3f")
+    cost.to_csv(folder / "cost.csv", index=False, float_format="%.3f")
 
 
 def read(name: str) -> pd.DataFrame:
-    return pd.read_csv(DATA / f"{name}.csv")
+    """The rows of a file, of all folders that have it."""
+    return pd.concat(map(pd.read_csv, sorted(DATA.glob(f"*/{name}.csv"))), ignore_index=True)
 
 
 def write_table(header: list[str], rows: list[list[str]]) -> str:
@@ -206,7 +211,10 @@ def write_milliseconds() -> str:
 
 def write_cost() -> str:
     """CPU hours by stage and task."""
-    cost = read("cost")
+    cost = read("cost").groupby(["stage", "task"], dropna=False, as_index=False)
+    cost = cost.agg(
+        {"jobs": "sum", "cpu_hours": "sum", "longest_job_minutes": "max", "peak_memory_mib": "max"}
+    )
     rows = [
         [
             row["stage"],

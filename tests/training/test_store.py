@@ -125,6 +125,20 @@ def test_only_code_that_a_training_runs_changes_its_fingerprint(
     assert (fingerprint({}, [], modules) != before) == trains_again
 
 
+def test_a_moved_encoder_is_not_another(tmp_path, task, encoders):
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.npz").write_bytes(b"tokens")
+    moved = shutil.copytree(encoders["bert-2"], tmp_path / "moved")
+    common = {"task": task, "tokens": tmp_path, "run": Run("finetune", "bert-2"), "seed": 0}
+    common |= {"settings": SETTINGS, "replicate": 0}
+    before, after = (
+        stages.TrainingJob(**common, encoder=folder).key for folder in (encoders["bert-2"], moved)
+    )
+    assert after == before
+    (moved / "config.json").write_text("{}")
+    assert stages.TrainingJob(**common, encoder=moved).key != before
+
+
 def test_a_training_job_is_named_by_its_method_and_the_stages(
     monkeypatch, tmp_path, task, encoders
 ):
