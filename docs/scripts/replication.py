@@ -57,6 +57,7 @@ def copy_results(results: Path) -> None:
             shutil.copy(results / name, folder)
     jobs = read_jobs(results / "benchmarks")
     jobs["task"] = [names[0] if names else "" for names in jobs["names"]]
+    jobs = jobs[jobs["task"].isin([*tasks, ""])]  # the folder may have jobs of other tasks, too
     cost = jobs.groupby(["stage", "task"], as_index=False).agg(
         jobs=("s", "size"),
         cpu_hours=("cpu_time", lambda seconds: seconds.sum() / 3600),
