@@ -10,6 +10,7 @@ tasks, and the tables show the tasks of all folders. A table stands between `<!-
 the page is stale.
 """
 
+import json
 import re
 import shutil
 import sys
@@ -48,7 +49,10 @@ COPIED = [
 
 
 def copy_results(results: Path) -> None:
-    """What the page shows of an experiment, to a folder of docs/replication."""
+    """What the page shows of a run of config/replication.yaml, to a folder of docs/replication."""
+    experiment = json.loads((results / "provenance.json").read_text())["experiment"]
+    if experiment != "replication":
+        raise SystemExit(f"{results} has results of {experiment}; the page shows replication alone")
     tasks = pd.read_csv(results / "tables/table1_data.csv")["task"].unique()
     folder = DATA / "-".join(tasks)
     folder.mkdir(parents=True, exist_ok=True)
