@@ -18,7 +18,7 @@ from cascadebert.evaluation.points import (
 )
 from cascadebert.evaluation.promises import measure_promises
 from cascadebert.evaluation.results import load_unscaled
-from cascadebert.evaluation.temperature import compare_calibration, scale_system
+from cascadebert.evaluation.temperature import add_unscaled_ece, compare_calibration, scale_system
 from cascadebert.experiment.configuration import Experiment
 
 with job(snakemake):
@@ -89,6 +89,11 @@ with job(snakemake):
         tables["temperature"] = pd.concat(
             compare_calibration(each, unscaled[key], splits, resampling)
             for key, each in chosen.items()
+        )
+        exits = pd.concat(measure_exits(each, splits, resampling) for each in unscaled.values())
+        tables["exits"] = add_unscaled_ece(tables["exits"], exits)
+        tables["exit_differences"] = add_unscaled_ece(
+            tables["exit_differences"], compare_exits(unscaled, ablations, splits, resampling)
         )
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as draft:

@@ -16,6 +16,7 @@ from cascadebert.evaluation.metrics import difficulty_inversion_score, expected_
 
 LARGEST = 20.0  # a temperature lies between 1 / LARGEST and LARGEST
 MEASURES = ("dis", "ece")
+UNSCALED_ECE = "ece_unscaled"  # a measure of each exit beside those of `measures.measure_exits`
 TEMPERATURES = (
     "task system split exit cost temperature measure unscaled scaled difference low high n "
     "replicates"
@@ -105,6 +106,15 @@ def compare_calibration(
                     }
                 )
     return pd.DataFrame(rows, columns=TEMPERATURES.split())
+
+
+def add_unscaled_ece(scaled: pd.DataFrame, unscaled: pd.DataFrame) -> pd.DataFrame:
+    """The measures of scaled systems, and UNSCALED_ECE: their ECE without temperature scaling.
+
+    scaled, unscaled: `measures.measure_exits`, or `comparison.compare_exits`, of the same systems
+    """
+    ece = unscaled[unscaled["measure"] == "ece"]
+    return pd.concat([scaled, ece.assign(measure=UNSCALED_ECE)], ignore_index=True)
 
 
 def _build_statistic(replicates: Sequence[Predictions]) -> WeightedStatistic:

@@ -8,6 +8,7 @@ import pandas as pd
 from cascadebert.core.text import join_words
 from cascadebert.evaluation.measures import BELOW, LEFT_WRONG
 from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.evaluation.temperature import UNSCALED_ECE
 from cascadebert.reporting.grid import (
     GAIN,
     NOTHING,
@@ -26,8 +27,14 @@ from cascadebert.reporting.tables import INTERVALS, NO_PAIR
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval, round_as_printed
 
-CALIBRATION = {"dis": "DIS ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓", "aurc": "AURC ↓"}
-LOWER = ("ece", "aurc")  # of these and of LEFT_WRONG, the lower is the better
+CALIBRATION = {
+    "dis": "DIS ↑",
+    "accuracy": "Accuracy ↑",
+    "ece": "ECE ↓",
+    UNSCALED_ECE: "ECE, unscaled ↓",
+    "aurc": "AURC ↓",
+}
+LOWER = ("ece", UNSCALED_ECE, "aurc")  # of these and of LEFT_WRONG, the lower is the better
 
 
 def table5_calibration(
@@ -42,8 +49,13 @@ def table5_calibration(
     differences: `comparison.compare_exits`
     """
     pairs = {system: titles[system] for pair in ablations.items() for system in pair}
-    left = _name_left_measures(exits[exits["system"].isin(pairs)])
-    measures = {**CALIBRATION, **left}
+    of_pairs = exits[exits["system"].isin(pairs)]
+    calibration = {
+        name: title
+        for name, title in CALIBRATION.items()
+        if name != UNSCALED_ECE or (of_pairs["measure"] == UNSCALED_ECE).any()
+    }
+    measures = {**calibration, **_name_left_measures(of_pairs)}
     kept = exits[(exits["exit"] == 1) & exits["measure"].isin(measures)]
     gains = select_gains(differences[differences["exit"] == 1], ablations)
     keys = ["task", "split", "measure", "system"]
@@ -66,6 +78,7 @@ def table5_calibration(
                 labels = [Cell(f"{task} ({split})"), Cell(), Cell()]
                 names = [*(Cell(titles[system]) for system in pair), Cell("gain by DAR")]
                 blocks.append(list(zip(labels, names, *columns, strict=True)))
+    unscaled = "" if UNSCALED_ECE not in measures else "Unscaled: before temperature scaling. "
     caption = (
         "Difficulty inversion score (DIS), accuracy, expected calibration error (ECE) and area "
         "under the curve of risk against coverage (AURC), in percent, of the smallest model of the "
@@ -74,7 +87,7 @@ def table5_calibration(
         f"difficulty-aware regularisation, DAR{describe_sizes(table)}. ↑ higher is better, ↓ lower "
         f"is better. {INTERVALS}; that of the gain is paired over examples. A resample's ECE is "
         "larger than that of the sample, so where it is small its interval may lie above it. "
-        f"Bold: the better of the two.{describe_paper(table, 5)}"
+        f"{unscaled}Bold: the better of the two.{describe_paper(table, 5)}"
     )
     header = [Cell(title) for title in ("Task", "System", *measures.values())]
     return table, Display(caption, header, blocks, labels=2, notes=notes)

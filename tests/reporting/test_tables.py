@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from cascadebert.evaluation.measures import LEFT_WRONG
 from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.evaluation.temperature import UNSCALED_ECE, add_unscaled_ece
 from cascadebert.experiment.published import add_published_numbers, read_published_sizes
 from cascadebert.reporting import grid, tables
-from cascadebert.reporting.exit_tables import CALIBRATION, table5_calibration, table_probes
+from cascadebert.reporting.exit_tables import (
+    CALIBRATION,
+    LOWER,
+    table5_calibration,
+    table_probes,
+)
 from cascadebert.reporting.typeset import (
     Cell,
     Display,
@@ -286,19 +292,26 @@ def test_without_dar_tables_4_and_5_say_that_there_is_nothing_to_compare(tmp_pat
         assert tables.NO_PAIR.split("(")[0] in (tmp_path / "table.md").read_text()
 
 
-def test_table5_marks_the_better_of_the_two_and_less_ece_is_better():
+@pytest.mark.parametrize("scaled", [False, True])
+def test_table5_marks_the_better_of_the_two_and_less_ece_is_better(scaled):
     f = frames()
-    table, display = table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
+    exits, differences = f["exits"], f["exit_differences"]
+    measures = [name for name in CALIBRATION if scaled or name != UNSCALED_ECE]
+    if scaled:
+        exits, differences = (add_unscaled_ece(each, each) for each in (exits, differences))
+    table, display = table5_calibration(exits, differences, TITLES, ABLATIONS)
+    assert ("ECE, unscaled ↓" in [cell.text for cell in display.header]) == scaled
+    assert ("before temperature scaling" in display.caption) == scaled
     assert set(table["exit"]) == {1}
     full, without, gain = display.blocks[0]
     left = [LEFT_WRONG.format(target) for target in (2, 3, 4)]
     assert [cell.text for cell in display.header[-3:]] == [
         f"Wrong of left\n{target}× ↓" for target in (2, 3, 4)
     ]
-    for column, measure in enumerate([*CALIBRATION, *left], start=2):
+    for column, measure in enumerate([*measures, *left], start=2):
         values = table[table["measure"] == measure].set_index("system")["score"]
         better = values["cascadebert"] > values["cascadebert-without-dar"]
-        assert full[column].bold == (better != (measure in ("ece", "aurc", *left)))
+        assert full[column].bold == (better != (measure in (*LOWER, *left)))
         assert full[column].bold != without[column].bold
         assert gain[column].text.split("\n")[0] == format_signed(
             values["cascadebert"] - values["cascadebert-without-dar"]

@@ -23,7 +23,7 @@ from cascadebert.deployment.finished import find_cascade
 from cascadebert.deployment.folder import Description
 from cascadebert.deployment.measuring import load_stored
 from cascadebert.deployment.packing import describe_origin, export_cascade, find_full_cost
-from cascadebert.evaluation.temperature import fit_temperatures
+from cascadebert.evaluation.temperature import UNSCALED_ECE, fit_temperatures
 from cascadebert.systems.exits import CONFIDENCES
 from tests.workflow.command import ROOT, snakemake
 from tests.workflow.conftest import copy
@@ -84,6 +84,9 @@ def test_the_experiment_chooses_its_thresholds_on_scaled_confidences(finished, s
         for place, value in stated.items():
             if of.runs == plain.runs or place[0] != "cascadebert":
                 assert ece.loc[place, column] == pytest.approx(value, rel=1e-5)
+    exits = pd.read_csv(scaled / "evaluation/words/exits.csv")
+    both = exits[exits["measure"] == UNSCALED_ECE].set_index(["system", "exit"])["score"]
+    assert both.to_dict() == pytest.approx(ece["unscaled"].to_dict(), rel=1e-5)
 
 
 @pytest.mark.parametrize("load", ["from_results", "from_pretrained"])
