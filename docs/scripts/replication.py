@@ -1,13 +1,14 @@
-"""Writes the tables of docs/replication.md from the CSV files in docs/replication/.
+"""Writes the tables and a figure of docs/replication.md from the CSV files in docs/replication/.
 
     PYTHONPATH=. python docs/scripts/replication.py                        # from the files there
     PYTHONPATH=. python docs/scripts/replication.py results/replication    # after copying them
+    PYTHONPATH=. python docs/scripts/replication.py results/replication_epochs
 
 Tasks may be run one after another, on whatever machine: each run has a folder there, named by its
-tasks, and the tables show the tasks of all folders. A table stands between `<!-- NAME -->` and
-`<!-- end -->`; NAME is one of TABLES, or of a task. The CSV files are those that an experiment and
-`make bench` make, and cost.csv, which adds up what Snakemake measured of each job. A test says when
-the page is stale.
+tasks, and the tables show the tasks of all folders of an experiment. A table stands between
+`<!-- NAME -->` and `<!-- end -->`; NAME is one of TABLES, or of a task. The CSV files are those
+that an experiment and `make bench` make, and cost.csv, which adds up what Snakemake measured of
+each job. A test says when the page is stale.
 """
 
 import json
@@ -17,13 +18,21 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from benchmarks.protocol import read_jobs
+from cascadebert.core.files import replacing
 from cascadebert.evaluation.claims import COMPLETE
+from cascadebert.evaluation.temperature import UNSCALED_ECE
+from cascadebert.reporting import drawing
+from cascadebert.reporting.grid import GAIN
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/replication.md"
 DATA = ROOT / "docs/replication"
+EPOCHS = DATA / "epochs"
+FOLDERS = {"replication": DATA, "replication_epochs": EPOCHS}  # the runs of each experiment
 MARKED = re.compile(r"(?<=<!-- )(?!end )([\w-]+)( -->\n).*?(?=<!-- end -->)", re.S)
 
 # What the paper says of its own numbers: the first system less the second.
@@ -33,11 +42,16 @@ MEASURES = {"accuracy": "accuracy", "dis": "DIS", "ece": "ECE"}
 VERDICTS = ["holds", "undecided", "does not hold"]
 ONNX = {"onnx": "fp32", "onnx-int8": "int8"}
 
+# The systems of the study of epochs are called by these and the number of epochs.
+TRAININGS = {"plain": "w/o DAR", "dar": "with DAR", "gatekeeper": "Gatekeeper"}
+
 COPIED = [
     "provenance.json",
     "tables/table1_data.csv",
     "tables/table2_main.csv",
+    "tables/table4_dar.csv",
     "tables/table5_calibration.csv",
+    "tables/temperature.csv",
     "tables/curve_scores.csv",
     "tables/probes.csv",
     "tables/claims.csv",
@@ -49,12 +63,13 @@ COPIED = [
 
 
 def copy_results(results: Path) -> None:
-    """What the page shows of a run of config/replication.yaml, to a folder of docs/replication."""
+    """What the page shows of a run, to a folder of its experiment's in docs/replication."""
     experiment = json.loads((results / "provenance.json").read_text())["experiment"]
-    if experiment != "replication":
-        raise SystemExit(f"{results} has results of {experiment}; the page shows replication alone")
+    if experiment not in FOLDERS:
+        shown = " and ".join(FOLDERS)
+        raise SystemExit(f"{results} has results of {experiment}; the page shows {shown}")
     tasks = pd.read_csv(results / "tables/table1_data.csv")["task"].unique()
-    folder = DATA / "-".join(tasks)
+    folder = FOLDERS[experiment] / "-".join(tasks)
     folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         if (results / name).exists():
@@ -71,9 +86,9 @@ def copy_results(results: Path) -> None:
     cost.to_csv(folder / "cost.csv", index=False, float_format="%.3f")
 
 
-def read(name: str) -> pd.DataFrame:
-    """The rows of a file, of all folders that have it."""
-    return pd.concat(map(pd.read_csv, sorted(DATA.glob(f"*/{name}.csv"))), ignore_index=True)
+def read(name: str, folder: Path = DATA) -> pd.DataFrame:
+    """The rows of a file, of all runs in the folder that have it."""
+    return pd.concat(map(pd.read_csv, sorted(folder.glob(f"*/{name}.csv"))), ignore_index=True)
 
 
 def write_table(header: list[str], rows: list[list[str]]) -> str:
@@ -92,6 +107,12 @@ def format_score(row: pd.Series) -> str:
 
 def format_difference(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
+
+
+def format_gain(value: float, low: float, high: float) -> str:
+    """A difference and its interval."""
+    shown = [format_difference(number) for number in (value, low, high)]
+    return "{} ({} to {})".format(*shown)
 
 
 def write_scores(task: str) -> str:
@@ -162,11 +183,93 @@ def write_dar() -> str:
     for _, row in exits.dropna(subset="difference").iterrows():
         key = (row["task"], row["measure"])
         if row["measure"] in MEASURES and key in plain.index:
-            low, high = (format_difference(row[f"difference_{end}"]) for end in ("low", "high"))
-            gain = f"{format_difference(row['difference'])} ({low} to {high})"
             scores = [f"{plain[key]:.1f}", f"{row['score']:.1f}"]
-            rows.append([row["task"], MEASURES[row["measure"]], *scores, gain])
+            rows.append([row["task"], MEASURES[row["measure"]], *scores, format_gain(*row[GAIN])])
     return write_table(["", "", "without DAR", "with DAR", "difference"], rows)
+
+
+def read_epochs() -> pd.DataFrame:
+    """What the small model and its cascade reach after each number of epochs.
+
+    A row for each task, number of epochs and training: accuracy, dis, ECE without and with
+    temperature scaling (unscaled, scaled) of the small model, in percent, and the cascade's score
+    at each target speed-up (score_2, ...).
+    """
+    keys = ["task", "system"]
+    exits = read("temperature", EPOCHS).merge(
+        read("probes", EPOCHS)[[*keys, "exit", "accuracy"]], on=[*keys, "exit"]
+    )
+    exits = exits[exits["exit"] == 1]
+    ece = exits[exits["measure"] == "ece"][[*keys, "accuracy", "unscaled", "scaled"]]
+    dis = exits[exits["measure"] == "dis"].rename(columns={"scaled": "dis"})[[*keys, "dis"]]
+    points = read("table2_main", EPOCHS)
+    scores = points.pivot(index=keys, columns="target_speedup", values="score")
+    scores.columns = [f"score_{target:g}" for target in scores.columns]
+    found = ece.merge(dis, on=keys).merge(scores.reset_index(), on=keys)
+    parts = found["system"].str.rpartition("-")
+    found = found.assign(training=parts[0], epochs=parts[2])
+    found = found[found["training"].isin(TRAININGS)].astype({"epochs": int})
+    found["training"] = pd.Categorical(found["training"], list(TRAININGS))
+    return found.sort_values(["task", "epochs", "training"], ignore_index=True)
+
+
+def write_epochs() -> str:
+    """`read_epochs`."""
+    measures = ["accuracy", "dis", "unscaled", "scaled", "score_2", "score_3"]
+    rows = [
+        [row["task"], f"{row['epochs']}", TRAININGS[row["training"]]]
+        + [f"{row[measure]:.1f}" for measure in measures]
+        for _, row in read_epochs().iterrows()
+    ]
+    header = ["", "epochs", "", "accuracy", "DIS", "ECE", "ECE, scaled"]
+    return write_table([*header, "cascade at 2x", "at 3x"], rows)
+
+
+def write_epochs_dar() -> str:
+    """The small model and the cascade with DAR less those without, after each number of epochs."""
+    exits = read("table5_calibration", EPOCHS)
+    exits = exits[exits["exit"] == 1].set_index(["task", "system", "measure"])
+    points = read("table4_dar", EPOCHS).set_index(["task", "system", "target_speedup"])
+    measures = {"accuracy": "accuracy", "dis": "DIS", UNSCALED_ECE: "ECE", "ece": "ECE, scaled"}
+    rows = []
+    for _, row in read_epochs().query("training == 'dar'").iterrows():
+        at = row["task"], row["system"]
+        gains = [exits.loc[(*at, measure), GAIN] for measure in measures]
+        gains += [points.loc[(*at, target), GAIN] for target in (2, 3)]
+        shown = [format_gain(*gain) for gain in gains]
+        rows.append([row["task"], f"{row['epochs']}", *shown])
+    header = ["", "epochs", *measures.values(), "cascade at 2x", "at 3x"]
+    return write_table(header, rows)
+
+
+def draw_epochs() -> None:
+    """ECE and DIS of the small model, and the cascade's score, by epochs; a row for each task."""
+    found = read_epochs()
+    tasks = found["task"].unique()
+    panels = {"unscaled": "ECE (%)", "dis": "DIS (%)", "score_2": "cascade's score at 2x (%)"}
+    with drawing.styled():
+        figure = Figure(figsize=(drawing.PAGE, 2.2 * len(tasks)), layout="constrained")
+        axes = figure.subplots(len(tasks), len(panels), squeeze=False)
+        for of_task, task in zip(axes, tasks, strict=True):
+            for ax, (measure, label) in zip(of_task, panels.items(), strict=True):
+                draw_measure(ax, found[found["task"] == task], measure)
+                ax.set(xlabel="epochs", ylabel=label, title=task)
+        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        with replacing(EPOCHS / "epochs.png") as draft:
+            figure.savefig(draft, dpi=200, metadata={"Software": None})
+
+
+def draw_measure(ax: Axes, of_task: pd.DataFrame, measure: str) -> None:
+    """One measure of each training by epochs; of ECE the scaled one, too, in grey."""
+    for look, (training, title) in zip(drawing.CURVES, TRAININGS.items(), strict=False):
+        rows = of_task[of_task["training"] == training]
+        style = {"marker": look.marker, "linestyle": look.line}
+        ax.plot(rows["epochs"], rows[measure], color=look.color, label=title, **style)
+        if measure == "unscaled":
+            scaled = "scaled" if look is drawing.CURVES[0] else None
+            ax.plot(rows["epochs"], rows["scaled"], color="0.6", label=scaled, **style)
+    ax.set_xticks(sorted(of_task["epochs"].unique()))
+    ax.grid(axis="y")
 
 
 def write_claims() -> str:
@@ -189,9 +292,8 @@ def write_complete() -> str:
     found = claims[(claims["claim"] == COMPLETE.name) & (claims["statistic"] != "all")]
     rows = []
     for _, row in found.iterrows():
-        value, low, high = (format_difference(row[name]) for name in ("value", "low", "high"))
-        verdicts = [row["verdict"], row["verdict_holm"]]
-        rows.append([row["task"], row["statistic"], f"{value} ({low} to {high})", *verdicts])
+        gain = format_gain(*row[["value", "low", "high"]])
+        rows.append([row["task"], row["statistic"], gain, row["verdict"], row["verdict_holm"]])
     return write_table(["", "difference", "points", "verdict", "corrected"], rows)
 
 
@@ -215,13 +317,16 @@ def write_milliseconds() -> str:
 
 
 def write_cost() -> str:
-    """CPU hours by stage and task."""
-    cost = read("cost").groupby(["stage", "task"], dropna=False, as_index=False)
+    """CPU hours by experiment, stage and task."""
+    parts = [read("cost", folder).assign(experiment=name) for name, folder in FOLDERS.items()]
+    keys = ["experiment", "stage", "task"]
+    cost = pd.concat(parts).groupby(keys, dropna=False, as_index=False)
     cost = cost.agg(
         {"jobs": "sum", "cpu_hours": "sum", "longest_job_minutes": "max", "peak_memory_mib": "max"}
     )
     rows = [
         [
+            row["experiment"],
             row["stage"],
             row["task"] if isinstance(row["task"], str) else "",
             f"{row['jobs']}",
@@ -231,9 +336,8 @@ def write_cost() -> str:
         ]
         for _, row in cost.sort_values("cpu_hours", ascending=False).iterrows()
     ]
-    return write_table(
-        ["stage", "task", "jobs", "CPU hours", "longest job (min)", "peak memory (MiB)"], rows
-    )
+    numbers = ["jobs", "CPU hours", "longest job (min)", "peak memory (MiB)"]
+    return write_table([*keys, *numbers], rows)
 
 
 TABLES = {
@@ -243,6 +347,8 @@ TABLES = {
     "complete": write_complete,
     "dar": write_dar,
     "claims": write_claims,
+    "epochs": write_epochs,
+    "epochs-dar": write_epochs_dar,
     "milliseconds": write_milliseconds,
     "cost": write_cost,
 }
@@ -262,4 +368,5 @@ def fill(page: str) -> str:
 if __name__ == "__main__":
     for folder in sys.argv[1:]:
         copy_results(Path(folder))
+    draw_epochs()
     PAGE.write_text(fill(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
