@@ -246,7 +246,7 @@ def draw_epochs() -> None:
     """ECE and DIS of the small model, and the cascade's score, by epochs; a row for each task."""
     found = read_epochs()
     tasks = found["task"].unique()
-    panels = {"unscaled": "ECE (%)", "dis": "DIS (%)", "score_2": "cascade's score at 2x (%)"}
+    panels = {"unscaled": "ECE (%)", "dis": "DIS (%)", "score_2": "score at 2x (%)"}
     with drawing.styled():
         figure = Figure(figsize=(drawing.PAGE, 2.2 * len(tasks)), layout="constrained")
         axes = figure.subplots(len(tasks), len(panels), squeeze=False)
@@ -254,7 +254,7 @@ def draw_epochs() -> None:
             for ax, (measure, label) in zip(of_task, panels.items(), strict=True):
                 draw_measure(ax, found[found["task"] == task], measure)
                 ax.set(xlabel="epochs", ylabel=label, title=task)
-        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         with replacing(EPOCHS / "epochs.png") as draft:
             figure.savefig(draft, dpi=200, metadata={"Software": None})
 
@@ -266,8 +266,7 @@ def draw_measure(ax: Axes, of_task: pd.DataFrame, measure: str) -> None:
         style = {"marker": look.marker, "linestyle": look.line}
         ax.plot(rows["epochs"], rows[measure], color=look.color, label=title, **style)
         if measure == "unscaled":
-            scaled = "scaled" if look is drawing.CURVES[0] else None
-            ax.plot(rows["epochs"], rows["scaled"], color="0.6", label=scaled, **style)
+            ax.plot(rows["epochs"], rows["scaled"], color="0.6", **style)
     ax.set_xticks(sorted(of_task["epochs"].unique()))
     ax.grid(axis="y")
 
