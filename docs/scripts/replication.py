@@ -217,11 +217,11 @@ def write_epochs() -> str:
     """`read_epochs`."""
     measures = ["accuracy", "dis", "unscaled", "scaled", "score_2", "score_3"]
     rows = [
-        [row["task"], f"{row['epochs']}", TRAININGS[row["training"]]]
+        [f"{row['task']}, {row['epochs']} epochs", TRAININGS[row["training"]]]
         + [f"{row[measure]:.1f}" for measure in measures]
         for _, row in read_epochs().iterrows()
     ]
-    header = ["", "epochs", "", "accuracy", "DIS", "ECE", "ECE, scaled"]
+    header = ["", "", "accuracy", "DIS", "ECE", "ECE, scaled"]
     return write_table([*header, "cascade at 2x", "at 3x"], rows)
 
 
@@ -237,8 +237,8 @@ def write_epochs_dar() -> str:
         gains = [exits.loc[(*at, measure), GAIN] for measure in measures]
         gains += [points.loc[(*at, target), GAIN] for target in (2, 3)]
         shown = [format_gain(*gain) for gain in gains]
-        rows.append([row["task"], f"{row['epochs']}", *shown])
-    header = ["", "epochs", *measures.values(), "cascade at 2x", "at 3x"]
+        rows.append([f"{row['task']}, {row['epochs']} epochs", *shown])
+    header = ["", *measures.values(), "cascade at 2x", "at 3x"]
     return write_table(header, rows)
 
 
