@@ -214,7 +214,7 @@ def read_epochs() -> pd.DataFrame:
 
 
 def write_epochs() -> str:
-    """`read_epochs`."""
+    """The small model and the cascade after each number of epochs, by training."""
     measures = ["accuracy", "dis", "unscaled", "scaled", "score_2", "score_3"]
     rows = [
         [f"{row['task']}, {row['epochs']} epochs", TRAININGS[row["training"]]]
