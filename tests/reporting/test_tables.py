@@ -13,12 +13,7 @@ from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.evaluation.temperature import UNSCALED_ECE, add_unscaled_ece
 from cascadebert.experiment.published import add_published_numbers, read_published_sizes
 from cascadebert.reporting import grid, tables
-from cascadebert.reporting.exit_tables import (
-    CALIBRATION,
-    LOWER,
-    table5_calibration,
-    table_probes,
-)
+from cascadebert.reporting.exit_tables import CALIBRATION, LOWER, table5_calibration, table_probes
 from cascadebert.reporting.typeset import (
     Cell,
     Display,
