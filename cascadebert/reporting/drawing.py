@@ -6,6 +6,7 @@ its own marker or line.
 """
 
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def panel_grid(panels: int, heights: Sequence[float]) -> tuple[Figure, np.ndarra
     One panel has the width of a column. Several share the width of the page, two or three in a row.
     heights are in inches. `add_common_legend` makes room for itself.
     """
-    across = 2 if panels in (2, 4) else min(panels, 3)
+    across = _count_across(panels)
     down = -(-panels // across)
     width = COLUMN if panels == 1 else PAGE
     figure = Figure((width, down * (sum(heights) + 0.25)), layout="constrained")
@@ -134,6 +135,19 @@ def panel_grid(panels: int, heights: Sequence[float]) -> tuple[Figure, np.ndarra
     for ax in axes[:, panels:].flat:
         ax.remove()
     return figure, axes[:, :panels]
+
+
+def wrap_text(text: str, panels: int, inset: int = 0) -> str:
+    """The text, in lines that fit the width of a panel of `panel_grid`.
+
+    inset: letters of a line that something else takes, such as a legend's marker
+    """
+    letters = 26 if _count_across(panels) == 3 else 42
+    return textwrap.fill(text, letters - inset)
+
+
+def _count_across(panels: int) -> int:
+    return 2 if panels in (2, 4) else min(panels, 3)
 
 
 def add_common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str]) -> None:

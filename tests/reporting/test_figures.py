@@ -124,6 +124,23 @@ def test_figures_fit_the_page_and_can_be_read(name, tasks):
     assert box.y1 <= height + 0.01
 
 
+@pytest.mark.parametrize("draw", [figure_reliability, figure_confidence])
+@pytest.mark.parametrize("panels", [1, 2, 3])
+def test_long_titles_leave_the_panels_their_width(draw, panels):
+    [of_systems] = first_exits("movies").values()
+    names = [f"movies (test), CascadeBERT 3-12 ({n} epochs)" for n in range(panels)]
+    titles = {key: f"{title} (10 epochs)" for key, title in TITLES.items()}
+    figure = draw(dict.fromkeys(names, of_systems), titles)
+    with drawing.styled():
+        figure.draw_without_rendering()
+    for ax in figure.axes:
+        space = figure.bbox.width / panels
+        assert ax.get_window_extent().width > 0.7 * space
+        assert ax.title.get_window_extent().width < space
+        for text in [*ax.texts, *(ax.get_legend().get_texts() if ax.get_legend() else [])]:
+            assert text.get_window_extent().x1 < ax.get_window_extent().x1 + 0.05 * space
+
+
 def test_a_title_is_no_formula(tmp_path):
     titles = TITLES | {"cascadebert": r"for $5 and x^^$ \foo % a_b"}
     f = frames(("movies",))

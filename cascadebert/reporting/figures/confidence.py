@@ -17,6 +17,7 @@ from cascadebert.reporting.drawing import (
     draw_empty_figure,
     panel_grid,
     styled,
+    wrap_text,
 )
 
 # System -> the predictions of one split, one a replicate.
@@ -42,8 +43,9 @@ def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str
             lowest = 100 * _find_lowest_edge(systems, 10)
             top.plot([lowest, 100], [lowest, 100], color="0.4", linewidth=0.6, zorder=1)
             for rank, (system, replicates) in enumerate(systems.items()):
-                _draw_reliability(top, bottom, replicates, titles[system], rank)
-            top.set_title(title, loc="left")
+                name = wrap_text(titles[system], len(panels), inset=8)
+                _draw_reliability(top, bottom, replicates, name, rank)
+            top.set_title(wrap_text(title, len(panels)), loc="left")
             top.set_ylim(top.dataLim.y0 - 2, 101)
             for ax in (top, bottom):
                 ax.set_xlim(lowest, 100)
@@ -71,7 +73,7 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
         for column, (title, systems) in enumerate(panels.items()):
             lowest = _find_lowest_edge(systems, CONFIDENCE_BINS)
             highest = max(
-                _draw_confidence(ax, replicates, lowest, titles[system])
+                _draw_confidence(ax, replicates, lowest, wrap_text(titles[system], len(panels)))
                 for ax, (system, replicates) in zip(axes[:, column], systems.items(), strict=False)
             )
             for row, ax in enumerate(axes[:, column]):
@@ -79,7 +81,7 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
                 ax.set_ylim(0, 1.5 * highest)
                 ax.tick_params(labelbottom=row == rows - 1)
                 ax.set_ylabel("Share (%)")
-            axes[0, column].set_title(title, loc="left", pad=8)
+            axes[0, column].set_title(wrap_text(title, len(panels)), loc="left", pad=8)
             axes[-1, column].set_xlabel("Confidence (%)")
         add_common_legend(figure, axes[0], [EASY["label"], DIFFICULT["label"]])
     return figure
