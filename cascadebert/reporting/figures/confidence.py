@@ -43,15 +43,16 @@ def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str
             lowest = 100 * _find_lowest_edge(systems, 10)
             top.plot([lowest, 100], [lowest, 100], color="0.4", linewidth=0.6, zorder=1)
             for rank, (system, replicates) in enumerate(systems.items()):
-                name = wrap_text(titles[system], len(panels), inset=8)
-                _draw_reliability(top, bottom, replicates, name, rank)
+                _draw_reliability(top, bottom, replicates, titles[system], rank)
             top.set_title(wrap_text(title, len(panels)), loc="left")
             top.set_ylim(top.dataLim.y0 - 2, 101)
             for ax in (top, bottom):
                 ax.set_xlim(lowest, 100)
             top.set_ylabel("Accuracy (%)")
             top.tick_params(labelbottom=False)
-            top.legend(loc="best", borderaxespad=0.2)
+            handles, labels = top.get_legend_handles_labels()
+            labels = [wrap_text(label, len(panels), inset=6) for label in labels]
+            top.legend(handles, labels, loc="best", borderaxespad=0.2)
             top.grid(True)
             bottom.set_ylabel("Share (%)")
             bottom.set_xlabel("Confidence (%)")
