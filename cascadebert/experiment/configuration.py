@@ -172,13 +172,14 @@ class Experiment:
         return [margin for margin in margins if margin not in wide[1:]]
 
     def _trained_with(self, key: str, run: Run, training: dict[str, Any]) -> Run:
-        changed = run.trained_with(training)
-        if changed == run:
+        if run.trained_with(training) == run:
             raise UserError(
                 f"configuration, systems.{key}.training: {run.method} fine-tunes no model of its "
                 f"own but trains heads on {run.parents[0].name}; delete `training` here"
             )
-        return changed
+        # A run with the settings of all others is the same run, under the same name.
+        of_all = self.config["training"]
+        return run.trained_with({k: v for k, v in training.items() if v != of_all.get(k)})
 
     def list_sharers(self, name: str) -> list[str]:
         """Returns the other encoders that are trained on this one's tokens."""

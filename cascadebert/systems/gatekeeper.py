@@ -40,4 +40,5 @@ def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
 
 
 def _tuned(run: Run, alpha: float) -> Run:
-    return Run("gatekeeper", run.encoder, (*run.options, ("alpha", alpha)), (run,))
+    options = (*run.options, ("alpha", alpha))
+    return Run("gatekeeper", run.encoder, options, (run,), continues=True)

@@ -32,6 +32,7 @@ class Run:
               adds difficulty-aware regularisation with that margin
     parents:  runs that are trained before; this run starts from them or learns from them
     frozen:   the first parent's model stays as it is, and only heads on it are trained
+    continues: the first parent's model is fine-tuned once more
     training: (name, value) pairs that replace settings of the section `training`; a frozen run has
               settings of its own (`head_training`), and carries those of its parents for its name
     tuned:    (name, value) pairs of the section `tuning`, which replace settings as `training` does
@@ -42,6 +43,7 @@ class Run:
     options: Pairs = ()
     parents: tuple["Run", ...] = ()
     frozen: bool = False
+    continues: bool = False
     training: Pairs = ()
     tuned: Pairs = ()
 
@@ -76,10 +78,14 @@ class Run:
     def trained_with(self, training: dict[str, Any]) -> "Run":
         """The run with these settings for every model that its own method fine-tunes.
 
-        A run that fine-tunes takes the settings itself. A frozen run hands them to its parents of
-        the same method; without such a parent it stays as it is.
+        A run that fine-tunes takes the settings itself, and hands them to the run that it
+        continues. A frozen run hands them to its parents of the same method; without such a parent
+        it stays as it is.
         """
         settings = tuple(sorted(training.items()))
+        if self.continues:
+            parents = tuple(parent.trained_with(training) for parent in self.parents)
+            return replace(self, parents=parents, training=settings)
         if not self.frozen:
             return replace(self, training=settings)
         parents = tuple(

@@ -306,6 +306,34 @@ def test_a_system_trains_what_is_its_own_with_settings_of_its_own():
         Experiment(config)
 
 
+def test_both_fine_tunings_of_gatekeeper_have_its_settings():
+    config = changed(
+        "systems.gatekeeper",
+        {
+            "method": "gatekeeper",
+            "title": "Gatekeeper",
+            "members": ["bert-2", "bert-12"],
+            "alphas": [0.5],
+            "training": {"epochs": 5},
+        },
+    )
+    small, large = Experiment(config).systems["gatekeeper"].candidate("0.5").runs
+    assert small.name == "gatekeeper-bert-2-alpha0.5-epochs5"
+    assert [parent.name for parent in small.parents] == ["finetune-bert-2-epochs5"]
+    assert large.name == "finetune-bert-12-epochs5"
+
+
+def test_settings_that_all_systems_have_make_no_second_training():
+    epochs = DEFAULT["training"]["epochs"]
+    config = changed("systems.bert-12l.training", {"epochs": epochs, "learning_rate": 1e-4})
+    [run] = Experiment(config).systems["bert-12l"].candidate("").runs
+    assert run.name == "finetune-bert-12-learning_rate0.0001"
+    config = changed("systems.bert-12l.training", {"epochs": epochs})
+    assert Experiment(config).systems["bert-12l"].candidate("").runs == (
+        Experiment(DEFAULT).full_run,
+    )
+
+
 def test_embedded_models_are_found_from_any_folder(tmp_path, monkeypatch):
     assert Experiment(DEFAULT).encoders.locate("bert-2") == "models/bert-2x128"
     monkeypatch.chdir(tmp_path)
