@@ -159,6 +159,8 @@ def cut_config(encoder: File, layers: int | None, revision: str = "main") -> "Pr
                 f"its first {layers} were asked for"
             )
         config.num_hidden_layers = layers
+        if kinds := getattr(config, "layer_types", None):  # as of ModernBERT, one for each layer
+            config.layer_types = kinds[:layers]
     return config
 
 

@@ -18,7 +18,7 @@ class ExitModel(nn.Module, ABC):
     """A model with one or more exits.
 
     depths:  the number of layers executed up to each exit
-    pooling: what a linear probe of these layers reads, see `pooling.pool`
+    pooling: what its classifiers read, see `pooling.pool`; `exit_pooling` tells of one exit
     """
 
     depths: list[int]

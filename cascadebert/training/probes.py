@@ -183,8 +183,12 @@ def _passing_states(model: ExitModel, receive: Callable[[np.ndarray], None]) -> 
     encoder = cast(PreTrainedModel, find_encoder(model).base_model)
 
     def pass_on(module: nn.Module, given: tuple[Any, ...], inputs: Inputs, outputs: Any) -> None:
-        states = torch.stack([outputs.hidden_states[d] for d in model.depths], dim=2).float()
-        receive(pool(states, inputs["attention_mask"], model.pooling).cpu().numpy())
+        mask = inputs["attention_mask"]
+        states = [
+            pool(outputs.hidden_states[depth].float(), mask, model.exit_pooling(exit))
+            for exit, depth in enumerate(model.depths)
+        ]
+        receive(torch.stack(states, dim=1).cpu().numpy())
 
     before = encoder.config.output_hidden_states
     encoder.config.output_hidden_states = True

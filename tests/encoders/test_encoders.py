@@ -14,7 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    ModernBertConfig,
+    ModernBertModel,
+)
 
 from cascadebert.core.errors import UserError
 from cascadebert.encoders.loading import (
@@ -172,3 +177,22 @@ def test_a_model_of_the_hub_is_put_into_a_folder(encoders, tmp_path):
     fetched, weights = (load_encoder(path).state_dict() for path in (made, original))
     assert all(torch.equal(fetched[name], weights[name]) for name in weights)
     assert load_tokenizer(made).get_vocab() == load_tokenizer(original).get_vocab()
+
+
+def test_the_first_layers_of_a_family_with_kinds_of_layers_can_be_saved(tmp_path):
+    # ModernBERT's config.json lists a kind of attention for each layer, and layers without.
+    config = ModernBertConfig(
+        vocab_size=50,
+        hidden_size=32,
+        num_attention_heads=2,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        pad_token_id=0,
+    )
+    ModernBertModel(config).save_pretrained(tmp_path / "whole")
+    cut = load_classifier(tmp_path / "whole", ["no", "yes"], layers=2).eval()
+    cut.save_pretrained(tmp_path / "cut")
+    again = load_classifier(tmp_path / "cut", ["no", "yes"]).eval()
+    ids = torch.tensor([[1, 2, 3]])
+    torch.testing.assert_close(again(ids).logits, cut(ids).logits)
+    assert again.config.num_hidden_layers == len(again.config.layer_types) == 2

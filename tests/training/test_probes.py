@@ -41,8 +41,23 @@ def test_a_probe_reads_the_states_of_every_exit(method, encoders, splits, tmp_pa
     with torch.no_grad():
         hidden = inside(**inputs, output_hidden_states=True).hidden_states
     for e, depth in enumerate(model.depths):
-        expected = pool(hidden[depth], inputs["attention_mask"], model.pooling)
+        expected = pool(hidden[depth], inputs["attention_mask"], model.exit_pooling(e))
         np.testing.assert_allclose(states[:5, e], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["deebert", "linear"])
+def test_the_probe_of_a_frozen_models_own_exit_reads_what_that_exit_reads(
+    method, encoders, splits, tmp_path
+):
+    run = Run(method, "bert-4", (("pooling", "mean"),), (Run("finetune", "bert-4"),), frozen=True)
+    model = untrained(run, encoders, tmp_path).eval()
+    _, states = read_exits(model, splits["test"])
+    inputs = splits["test"].batch(np.arange(5))
+    with torch.no_grad():
+        hidden = model.backbone(**inputs, output_hidden_states=True).hidden_states
+    mask = inputs["attention_mask"]
+    np.testing.assert_allclose(states[:5, 0], pool(hidden[1], mask, "mean"), atol=1e-5)
+    np.testing.assert_allclose(states[:5, -1], pool(hidden[-1], mask, "first"), atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["fastbert", "linear", "pabee"])
