@@ -27,6 +27,7 @@ def estimate_seconds(
         num_hidden_layers=shape["num_hidden_layers"],
         hidden_size=shape["hidden_size"],
         intermediate_size=shape["intermediate_size"],
+        max_position_embeddings=None,
     )
     layer = sum(count_layer_flops(sized, int(tokens)) for tokens in lengths)
     # The large model once; the small one plain, with each margin, and for difficulty labels.

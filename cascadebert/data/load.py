@@ -62,8 +62,11 @@ def list_entry_mistakes(spec: dict[str, Any]) -> list[str]:
                 f"columns: {first} and {second} are both column {columns[first]!r}; name another "
                 "column for one of them"
             )
-    if spec.get("skip_unlabelled") and "rating" in columns:
-        found.append("skip_unlabelled concerns labels, and columns.rating gives none; delete it")
+    for key in ("skip_unlabelled", "unlabelled_test"):
+        if spec.get(key) and "rating" in columns:
+            found.append(f"{key} concerns labels, and columns.rating gives none; delete it")
+    if "neutral" in spec and "rating" not in columns:
+        found.append("neutral concerns ratings, and `columns` has no rating; delete it")
     if not is_encoding(encoding := spec.get("format", {}).get("encoding", "utf-8")):
         found.append(f"format.encoding {encoding!r} is no encoding")
     there = ["train"] if "package" in source else source.get("files") or source.get("splits")
@@ -120,18 +123,21 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
     glue = identify_glue_task(source)
     columns, labels, metric = spec["columns"], spec["labels"], spec.get("metric", "accuracy")
     incomplete = GLUE[glue].incomplete if glue else 0
+    optional = bool(glue) or spec.get("unlabelled_test", False)
 
     splits, sources = {}, {}
     for split, table in _tables(source, spec.get("format", {}), base).items():
         skips = spec.get("skip_unlabelled", False)
+        labelled = skip_unlabelled(table, columns, labels) if skips else table
+        may_lack = optional and split.startswith("test")
         frame = make_examples(
-            skip_unlabelled(table, columns, labels) if skips else table,
+            table if may_lack and labelled.cells.empty else labelled,
             split,
             columns,
             labels,
             neutral=spec.get("neutral", 0.0),
             incomplete=incomplete,
-            unlabelled_test=bool(glue) or spec.get("unlabelled_test", False),
+            unlabelled_test=optional,
         )
         splits[split], sources[split] = frame, table.phrase
         rows = len(table.cells) + table.broken

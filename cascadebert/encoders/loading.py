@@ -62,6 +62,7 @@ class Shape:
     num_hidden_layers: int
     hidden_size: int
     intermediate_size: int | None
+    max_position_embeddings: int | None
 
 
 def read_shape(encoder: File) -> Shape | None:
@@ -75,11 +76,13 @@ def read_shape(encoder: File) -> Shape | None:
         layers = config.get("num_hidden_layers") or config["n_layers"]
         width = config.get("hidden_size") or config["dim"]
         inner = config.get("intermediate_size") or config.get("hidden_dim")
+        positions = config.get("max_position_embeddings")
         return Shape(
             model_type=str(config.get("model_type")),
             num_hidden_layers=int(layers),
             hidden_size=int(width),
             intermediate_size=int(inner) if inner else None,
+            max_position_embeddings=int(positions) if positions else None,
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -73,7 +73,7 @@ def load_unscaled(
                 {split: load(candidate.runs, replicate, split) for split in wanted}
                 for replicate in experiment.replicates
             ]
-            for candidate in system.candidates
+            for candidate in experiment.list_candidates(key, task.name)
         },
         full_milliseconds=full,
     )

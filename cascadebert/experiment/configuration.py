@@ -35,6 +35,7 @@ REPLACED = (
 # Keys of a system that name the system which the tables or claims compare it with.
 RELATIONS = ("ablation_of", "extends", "truncation_of")
 
+EQUAL_PARTS = {"pkd", "theseus"}  # methods whose `layers` have to divide the encoder's
 WIDEST_OF_TWO_CLASSES = 0.5  # the largest difference of two confidences between 0.5 and 1
 
 
@@ -121,7 +122,7 @@ class Experiment:
         self.replicates = range(config["replicates"])
         self.folds = range(config["difficulty"]["folds"])
         self.seeds = range(config["difficulty"]["seeds"])
-        self.margins = self._distinct_margins()
+        self.margins = self._list_distinct_margins(self.tasks)
         self.settings = combine_settings(config["tuning"])
         mistakes = Mistakes()
         self.systems: dict[str, System] = {}
@@ -159,14 +160,23 @@ class Experiment:
         )
         return System(key, title, module.EXIT_RULE, tuned, **related)
 
-    def _distinct_margins(self) -> list[float]:
-        """Returns the margins that give different trainings.
+    def list_candidates(self, key: str, task: str) -> list[Candidate]:
+        """Returns the candidates of a system that are different trainings on this task."""
+        distinct = (None, *self._list_distinct_margins([task]))
+        return [
+            candidate
+            for candidate in self.systems[key].candidates
+            if all(run.option("margin") in distinct for run in candidate.runs)
+        ]
+
+    def _list_distinct_margins(self, tasks: Iterable[str]) -> list[float]:
+        """Returns the margins that give different trainings on one of these tasks.
 
         With two classes, confidence lies between 0.5 and 1. Every pair of examples then falls short
         of a margin of 0.5 or more, so that all such margins give the same gradient.
         """
         margins = self.config["difficulty"]["margins"]
-        if any(len(list_labels(entry)) != 2 for entry in self.config["tasks"].values()):
+        if any(len(list_labels(self.config["tasks"][task])) != 2 for task in tasks):
             return margins
         wide = [margin for margin in margins if margin >= WIDEST_OF_TWO_CLASSES]
         return [margin for margin in margins if margin not in wide[1:]]
@@ -245,7 +255,7 @@ class Experiment:
         return found
 
     def _check_layers(self, run: Run) -> None:
-        """Raises UserError if a local encoder has too few layers.
+        """Raises UserError if a local encoder has too few layers, or cannot be cut evenly.
 
         An encoder that is on the hub or not yet made is checked by the job that loads it.
         """
@@ -256,6 +266,11 @@ class Experiment:
             raise UserError(
                 f"configuration, systems: {run.name} has the first {layers} layers of "
                 f"{run.encoder}, but {folder} has {present}; ask for fewer `layers`"
+            )
+        if run.method in EQUAL_PARTS and present % layers:
+            raise UserError(
+                f"configuration, systems: {run.name} cuts the {present} layers of {folder} into "
+                f"{layers} parts of the same size; `layers` has to divide {present}"
             )
 
     def runs_of(self, systems: Iterable[str]) -> list[Run]:

@@ -37,6 +37,8 @@ def refuse_contradictions(experiment: Experiment) -> None:
         found += [
             *_find_missing_folders(experiment),
             *_find_ambiguous_folders(experiment),
+            *_find_local_revisions(experiment),
+            *_find_short_encoders(experiment),
             *_find_shrinking_cascades(experiment),
             *_find_unreachable_targets(experiment),
             *_find_missing_full_model(experiment),
@@ -110,6 +112,28 @@ def _find_ambiguous_folders(experiment: Experiment) -> Iterator[str]:
             yield (
                 f"encoders.{name}: {model} is a folder here and in {WORKFLOW_FOLDER}; write the "
                 "whole path of the one that you mean"
+            )
+
+
+def _find_local_revisions(experiment: Experiment) -> Iterator[str]:
+    for name, entry in experiment.config["encoders"].items():
+        on_hub = experiment.encoders.locate(name) in experiment.encoders.on_hub
+        if isinstance(entry, dict) and "revision" in entry and not on_hub:
+            yield (
+                f"encoders.{name}.revision: {entry['model']} is a folder, and only models of the "
+                "hub have revisions; delete it"
+            )
+
+
+def _find_short_encoders(experiment: Experiment) -> Iterator[str]:
+    """Those that cannot read as many tokens as texts may have, as far as config.json tells."""
+    length = experiment.config["training"]["max_length"]
+    for name in dict.fromkeys(run.encoder for run in experiment.runs.values()):
+        shape = read_shape(experiment.encoders.locate(name))
+        if shape and shape.max_position_embeddings and length > shape.max_position_embeddings:
+            yield (
+                f"training.max_length: {length} tokens, but {name} reads "
+                f"{shape.max_position_embeddings} at most; lower it"
             )
 
 

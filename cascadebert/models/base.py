@@ -19,10 +19,12 @@ class ExitModel(nn.Module, ABC):
 
     depths:  the number of layers executed up to each exit
     pooling: what its classifiers read, see `pooling.pool`; `exit_pooling` tells of one exit
+    fewest_exits: that the method's training needs
     """
 
     depths: list[int]
     pooling: str
+    fewest_exits = 1
 
     @abstractmethod
     def forward(self, inputs: Inputs) -> torch.Tensor:

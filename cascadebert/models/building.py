@@ -27,7 +27,8 @@ def new_model(
     torch.manual_seed(seed)
     build = cast(BuildModel, importlib.import_module(model_module(run.method)).Model)
     model = build(run, encoder, labels, parents)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
+    trained = any(parameter.requires_grad for parameter in model.parameters())
+    if not trained or len(model.depths) < model.fewest_exits:
         raise UserError(
             f"{run.name}: {encoder} has too few layers (num_hidden_layers) for {run.method}, which "
             "trains exits before the last one; take an encoder of at least 2 layers"

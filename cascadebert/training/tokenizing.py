@@ -9,7 +9,7 @@ import numpy as np
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.data.task import Task
-from cascadebert.data.tokens import tokenize
+from cascadebert.data.tokens import has_pairs, tokenize
 from cascadebert.encoders.loading import check_family, load_config, load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ def tokenize_task(
         raise UserError(f"the tokenizer of {encoder} has no padding token; name another encoder")
     for sharer in sharers:
         check_vocabulary(encoder, sharer)
+        if any(map(has_pairs, task.splits.values())):
+            _check_segments(encoder, sharer)
     longest = min(
         tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_length)
     )
@@ -64,7 +66,7 @@ def check_vocabulary(encoder: File, sharer: File) -> None:
 
     A folder without a tokenizer cannot contradict.
     """
-    if not any(Path(sharer, name).exists() for name in TOKENIZERS):
+    if not _has_tokenizer(sharer):
         return
     ours, theirs = (load_tokenizer(folder).get_vocab() for folder in (encoder, sharer))
     for word in sorted({**ours, **theirs}):
@@ -75,3 +77,25 @@ def check_vocabulary(encoder: File, sharer: File) -> None:
                 f"{said[0]} of {encoder} and {said[1]} of {sharer}. Delete `tokenizer` from its "
                 "entry in `encoders`; it then gets tokens of its own"
             )
+
+
+def _check_segments(encoder: File, sharer: File) -> None:
+    """Raises UserError if the sharer tells the texts of a pair apart by numbers that are not there.
+
+    A folder without a tokenizer cannot contradict.
+    """
+    reads = [
+        "token_type_ids" in load_tokenizer(folder).model_input_names
+        for folder in (encoder, sharer)
+        if _has_tokenizer(folder)
+    ]
+    if reads == [False, True]:
+        raise UserError(
+            f"{sharer} shares the tokens of {encoder}, whose tokenizer does not number the texts "
+            f"of a pair (token_type_ids), as {sharer} needs. Let {encoder} share the tokens of "
+            f"{sharer} instead: move `tokenizer` to its entry in `encoders`"
+        )
+
+
+def _has_tokenizer(encoder: File) -> bool:
+    return any(Path(encoder, name).exists() for name in TOKENIZERS)

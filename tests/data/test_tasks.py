@@ -350,9 +350,14 @@ def test_rows_without_a_label_can_be_left_out(films):
     write(films / "test.csv", [("fine",)], header=("sentence",))
     unlabelled = SPEC | {"skip_unlabelled": True, "unlabelled_test": True}
     assert load(films, unlabelled).scored_splits == ["dev"]
-    rated = SPEC | {"skip_unlabelled": True, "columns": {"text": "sentence", "rating": "label"}}
-    with pytest.raises(UserError, match=r"skip_unlabelled concerns labels"):
-        load(films, rated)
+    write(films / "test.csv", [("fine", ""), ("odd", "")])
+    task = load(films, unlabelled)
+    assert task.scored_splits == ["dev"]
+    assert list(task.splits["test"]["text"]) == ["fine", "odd"]
+    for key in ("skip_unlabelled", "unlabelled_test"):
+        rated = SPEC | {key: True, "columns": {"text": "sentence", "rating": "label"}}
+        with pytest.raises(UserError, match=rf"{key} concerns labels"):
+            load(films, rated)
 
 
 def test_a_test_split_without_labels_is_said_to_have_none(films):

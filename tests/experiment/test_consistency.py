@@ -98,6 +98,22 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
             "/models/bert",
             "encoders.bert-2: there is no folder /models/bert, and",
         ),
+        (
+            "encoders.bert-2",
+            {"model": "models/bert-2x128", "tokenizer": "bert-12", "revision": "v1"},
+            "encoders.bert-2.revision: models/bert-2x128 is a folder, and only models of the hub",
+        ),
+        (
+            "training.max_length",
+            700,
+            "training.max_length: 700 tokens, but bert-12 reads 512 at most",
+        ),
+        ("tasks.movies.unlabelled_test", True, "tasks.movies: unlabelled_test concerns labels"),
+        (
+            "tasks.movies.columns",
+            {"text": 1, "label": 0},
+            "tasks.movies: neutral concerns ratings, and `columns` has no rating; delete it",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused(path, value, message, monkeypatch):
@@ -279,7 +295,13 @@ def test_margins_that_train_the_same_are_trained_once():
     assert Experiment(config).margins == [0.1, 0.5]
     config["tasks"]["three"] = copy.deepcopy(config["tasks"]["movies"])
     config["tasks"]["three"]["labels"] = ["a", "b", "c"]
-    assert Experiment(config).margins == [0.1, 0.5, 0.7, 1]
+    experiment = Experiment(config)
+    assert experiment.margins == [0.1, 0.5, 0.7, 1]
+    names = {
+        task: [each.name for each in experiment.list_candidates("cascadebert", task)]
+        for task in ("movies", "three")
+    }
+    assert names == {"movies": ["0.1", "0.5"], "three": ["0.1", "0.5", "0.7", "1"]}
     glue = {"rte": {"source": {"glue": "RTE", "folder": "RTE"}}}
     assert Experiment({**config, "tasks": glue}).margins == [0.1, 0.5]
 

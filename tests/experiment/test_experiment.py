@@ -306,6 +306,14 @@ def test_a_system_trains_what_is_its_own_with_settings_of_its_own():
         Experiment(config)
 
 
+@pytest.mark.parametrize("method", ["pkd", "theseus"])
+def test_layers_that_do_not_divide_the_large_models_are_refused(method):
+    entry = {"method": method, "title": "S", "encoder": "bert-12", "layers": 5}
+    with pytest.raises(UserError, match=rf"{method}-bert-12-layers5 cuts the 12 layers of .* 12$"):
+        Experiment(changed("systems.student", entry))
+    assert Experiment(changed("systems.student", {**entry, "layers": 4}))
+
+
 def test_both_fine_tunings_of_gatekeeper_have_its_settings():
     config = changed(
         "systems.gatekeeper",

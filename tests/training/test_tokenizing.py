@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,24 @@ def test_a_word_that_one_vocabulary_lacks_is_named(encoders, permuted):
 def test_an_encoder_without_a_tokenizer_may_share_any(encoders, permuted):
     (permuted / "tokenizer.json").unlink()
     check_vocabulary(encoders["bert-4"], permuted)
+
+
+def test_texts_of_a_pair_keep_their_numbers(encoders, task, tmp_path):
+    """DistilBERT's tokenizer numbers no texts, and BERT reads these numbers."""
+    folder = tmp_path / "without"
+    shutil.copytree(encoders["distilbert-4"], folder)
+    path = folder / "tokenizer_config.json"
+    about = json.loads(path.read_text())
+    about["model_input_names"] = ["input_ids", "attention_mask"]
+    path.write_text(json.dumps(about))
+    bert = Path(encoders["bert-4"])
+    tokenize_task(task, folder, 64, tmp_path / "single", [bert])
+    paired = replace(
+        task,
+        splits={name: split.assign(text_pair=split["text"]) for name, split in task.splits.items()},
+    )
+    tokenize_task(paired, bert, 64, tmp_path / "pairs", [folder])
+    with pytest.raises(
+        UserError, match=r"bert-4 shares the tokens of .*without, .* does not number"
+    ):
+        tokenize_task(paired, folder, 64, tmp_path / "lost", [bert])
