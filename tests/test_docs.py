@@ -2,9 +2,11 @@
 
 import ast
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from docs.scripts import replication
@@ -61,6 +63,17 @@ def test_the_tables_of_the_replication_are_those_of_its_files():
     assert not splits.duplicated(["task", "split"]).any(), "two folders have the same task"
     marked = {name for name, *_ in replication.MARKED.findall(page)}
     assert marked == {*replication.TABLES, *splits["task"]}
+
+
+def test_a_task_of_the_replication_is_not_copied_to_a_second_folder(tmp_path):
+    (tmp_path / "tables").mkdir()
+    parts = [replication.DATA / task / "table1_data.csv" for task in ("sst2", "snli")]
+    both = pd.concat(map(pd.read_csv, parts))
+    both.to_csv(tmp_path / "tables/table1_data.csv", index=False)
+    shutil.copy(replication.DATA / "sst2/provenance.json", tmp_path)
+    with pytest.raises(SystemExit, match=r"has .*, too; delete it first"):
+        replication.copy_results(tmp_path)
+    assert not (replication.DATA / "sst2-snli").exists()
 
 
 def test_every_key_has_a_description():

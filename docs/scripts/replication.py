@@ -68,8 +68,12 @@ def copy_results(results: Path) -> None:
     if experiment not in FOLDERS:
         shown = " and ".join(FOLDERS)
         raise SystemExit(f"{results} has results of {experiment}; the page shows {shown}")
-    tasks = pd.read_csv(results / "tables/table1_data.csv")["task"].unique()
+    tasks = list_tasks(results / "tables/table1_data.csv")
     folder = FOLDERS[experiment] / "-".join(tasks)
+    for path in FOLDERS[experiment].glob("*/table1_data.csv"):
+        shared = [task for task in list_tasks(path) if task in tasks]
+        if shared and path.parent != folder:
+            raise SystemExit(f"{path.parent} has {', '.join(shared)}, too; delete it first")
     folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         if (results / name).exists():
@@ -84,6 +88,10 @@ def copy_results(results: Path) -> None:
         peak_memory_mib=("max_rss", "max"),
     )
     cost.to_csv(folder / "cost.csv", index=False, float_format="%.3f")
+
+
+def list_tasks(table1: Path) -> list[str]:
+    return pd.read_csv(table1)["task"].unique().tolist()
 
 
 def read(name: str, folder: Path = DATA) -> pd.DataFrame:
