@@ -60,7 +60,7 @@ for table, systems in CATALOGUE.rows.items():
 rule curve_scores:
     input:
         curve_scores=evaluation("curve_scores"),
-        operating_points=evaluation("operating_points"),
+        probes=evaluation("probes"),
     output:
         **table_files("curve_scores"),
     log:
@@ -173,6 +173,7 @@ if "claims" in CATALOGUE.tables:
     rule claims:
         input:
             operating_points=evaluation("operating_points"),
+            probes=evaluation("probes"),
             differences=evaluation("differences"),
             exit_differences=evaluation("exit_differences"),
             data=prepared(),

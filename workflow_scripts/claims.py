@@ -15,14 +15,14 @@ from cascadebert.reporting.claims import table_claims, tabulate_statistics
 from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
-    names = ("operating_points", "differences", "exit_differences")
+    names = ("operating_points", "probes", "differences", "exit_differences")
     measured = frames(snakemake, *names)
     roles = assign_roles(Experiment(snakemake.config))
     parts = []
     for task in map(Task.load, snakemake.input.data):
         chosen = load_chosen(snakemake, task)
         for split in task.scored_splits:
-            points, differences, exit_differences = (
+            points, probes, differences, exit_differences = (
                 frame[(frame["task"] == task.name) & (frame["split"] == split)]
                 for frame in measured
             )
@@ -30,6 +30,7 @@ with job(snakemake):
                 split=split,
                 systems=chosen,
                 points=points,
+                probes=probes,
                 differences=differences,
                 exit_differences=exit_differences,
                 resampling=Resampling(snakemake.params.seed, snakemake.params.resamples),

@@ -7,7 +7,7 @@ from cascadebert.reporting.curve_table import table_curve_scores
 from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
-    scores, points = frames(snakemake, "curve_scores", "operating_points")
+    scores, probes = frames(snakemake, "curve_scores", "probes")
     params = snakemake.params
-    made = table_curve_scores(scores, points, params.titles, params.reference)
+    made = table_curve_scores(scores, probes, params.titles, params.reference)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

@@ -81,7 +81,8 @@ class Evidence:
     """The evaluation of one split of a task.
 
     systems:          at least those of the roles
-    points:           `measures.mark_undertrained` of this split
+    points:           `points.measure_operating_points` of this split
+    probes:           `measures.compare_with_probes` of this split
     differences:      `comparison.compare_systems` of this split
     exit_differences: `comparison.compare_exits` of this split
     """
@@ -89,6 +90,7 @@ class Evidence:
     split: str
     systems: Mapping[str, ChosenSystem]
     points: pd.DataFrame
+    probes: pd.DataFrame
     differences: pd.DataFrame
     exit_differences: pd.DataFrame
     resampling: Resampling
@@ -102,7 +104,7 @@ class Evidence:
 
     def is_undertrained(self, systems: Collection[str]) -> bool:
         """Whether an exit of one of these systems lies far below a linear probe."""
-        return bool(self.points["undertrained"][self.points["system"].isin(systems)].any())
+        return bool(self.probes["undertrained"][self.probes["system"].isin(systems)].any())
 
     def build_score(self, answers: Sequence[np.ndarray]) -> WeightedStatistic:
         """Weights -> score `[answers, replicates, resamples]` of predicted labels."""

@@ -22,19 +22,20 @@ CURVE = "First layers, interpolated"
 
 
 def table_curve_scores(
-    scores: pd.DataFrame, points: pd.DataFrame, titles: dict[str, str], reference: list[str]
+    scores: pd.DataFrame, probes: pd.DataFrame, titles: dict[str, str], reference: list[str]
 ) -> Table:
     """A block for each measure, a row for each system.
 
     scores:    `curve_scores.measure_curves` of all tasks
-    points:    `points.measure_operating_points`, which say what is undertrained
-    reference: the systems of the reference curve
+    probes:    `measures.compare_with_probes` of all tasks, which say what is undertrained
+    reference: the systems of the reference curve, which is undertrained where one of them is
     """
     titles = {**titles, REFERENCE: CURVE}
     table = select_rows(scores, titles)
     columns, notes = list_columns(table), Footnotes()
-    weak = points[points["undertrained"]]
+    weak = probes[probes["undertrained"]]
     weak = set(zip(weak["system"], weak["task"], weak["split"], strict=True))
+    weak |= {(REFERENCE, *place) for system, *place in weak if system in reference}
     blocks = []
     for measure, label in MEASURES.items():
         mine = table[table["measure"] == measure]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,10 +78,16 @@ def look(systems, targets=(2, 3, 4), resampling=RESAMPLING, **roles) -> tuple[Ro
         split="test",
         systems=of,
         points=points,
+        probes=mark(of, ()),
         differences=compare_systems(of, points, pairs, ["test"], resampling),
         exit_differences=compare_exits(of, roles.ablations, ["test"], resampling),
         resampling=resampling,
     )
+
+
+def mark(systems, weak) -> pd.DataFrame:
+    """Whether each system is undertrained, as `measures.compare_with_probes` says it."""
+    return pd.DataFrame([{"system": key, "undertrained": key in weak} for key in systems])
 
 
 def of_claim(claim, *arguments, **options) -> list[Statistic]:
@@ -102,7 +110,7 @@ def score(evidence, key, target) -> float:
 def test_nothing_holds_against_a_rival_that_is_undertrained():
     systems = [cascade("cascade"), deebert(first=0.5, last=0.6), deebert("weak", 0.5, 0.6)]
     roles, evidence = look(systems, rivals=["deebert", "weak"])
-    evidence.points["undertrained"] = evidence.points["system"] == "weak"
+    evidence = replace(evidence, probes=mark(evidence.systems, ["weak"]))
     found = [
         s for s in compute_statistics(roles, evidence) if s.claim in (claims.BEATS, claims.GROWS)
     ]
@@ -116,7 +124,7 @@ def test_nothing_holds_against_a_rival_that_is_undertrained():
     # What refutes a claim refutes it against an undertrained rival all the more.
     systems = [cascade("cascade", small=0.5, full=0.55), deebert(first=0.9, last=0.95)]
     roles, evidence = look(systems, rivals=["deebert"])
-    evidence.points["undertrained"] = evidence.points["system"] == "deebert"
+    evidence = replace(evidence, probes=mark(evidence.systems, ["deebert"]))
     found = [s for s in compute_statistics(roles, evidence) if s.claim == claims.BEATS]
     assert {s.verdict for s in found} == {"does not hold"}
 
@@ -126,9 +134,19 @@ def test_undertrained_off_ramps_cannot_lose_to_first_layers():
     series = {"ramps": ["deebert"], "first": ["four"]}
     for weak in (False, True):
         roles, evidence = look(systems, rivals=["deebert"], series=series)
-        evidence.points["undertrained"] = (evidence.points["system"] == "deebert") & weak
+        evidence = replace(evidence, probes=mark(evidence.systems, ["deebert"] * weak))
         [found] = [s for s in compute_statistics(roles, evidence) if s.claim == claims.SERIES]
         assert found.verdict == (claims.UNDERTRAINED if weak else "holds")
+
+
+def test_a_series_of_one_exit_systems_may_be_undertrained_far_from_every_target():
+    # 8 layers are 1.5x: further than the tolerance from every target, so without a row of points.
+    systems = [single("first-8", 8, 0.7), single("complete-8", 8, 0.85)]
+    roles, evidence = look(systems, series={"First": ["first-8"], "Complete": ["complete-8"]})
+    assert evidence.points.empty
+    evidence = replace(evidence, probes=mark(evidence.systems, ["first-8"]))
+    [found] = compute_statistics(roles, evidence)
+    assert found.verdict == claims.UNDERTRAINED
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
@@ -124,9 +125,9 @@ def test_without_a_reference_there_is_no_elue_score(systems):
 
 def test_its_table_says_what_the_numbers_are():
     f = frames(("movies", "rte"))
-    points = f["points"].copy()
-    points.loc[points["system"] == "pabee", "undertrained"] = True
-    frame, display = table_curve_scores(f["curve_scores"], points, TITLES, SERIES)
+    probes = f["points"][["system", "task", "split"]].drop_duplicates()
+    probes = probes.assign(undertrained=probes["system"] == "pabee")
+    frame, display = table_curve_scores(f["curve_scores"], probes, TITLES, SERIES)
     lines = {(block[0][0].text, line[1].text): line for block in display.blocks for line in block}
     names = [line[1].text for line in display.blocks[0]]
     assert names == ["DeeBERT", "PABEE", "CascadeBERT", "CascadeBERT w/o DAR", CURVE]
@@ -141,5 +142,16 @@ def test_its_table_says_what_the_numbers_are():
     )
     assert UNDERTRAINED in list(display.notes)
     assert lines["Mean score, 1× to 4×", "PABEE"][2].mark
+    assert not lines["Mean score, 1× to 4×", CURVE][2].mark
     assert "ours is BERT-12L, BERT-6L, BERT-4L, BERT-3L, interpolated" in display.caption
     assert len(frame) == len(f["curve_scores"])
+
+
+def test_the_reference_curve_is_undertrained_where_one_of_its_systems_is():
+    f = frames(("movies", "rte"))
+    weak = {"system": "bert-6l", "split": "test", "undertrained": True}
+    probes = pd.DataFrame([weak | {"task": "rte"}, weak | {"task": "movies", "system": "other"}])
+    _, display = table_curve_scores(f["curve_scores"], probes, TITLES, SERIES)
+    [of_curve] = [line for line in display.rows if line[1].text == CURVE]
+    notes = {mark: note for note, mark in display.notes.items()}
+    assert [notes.get(cell.mark) for cell in of_curve[2:4]] == [None, UNDERTRAINED]
