@@ -5,8 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from cascadebert.evaluation.choice import NEAR
+
 # Measures of the smallest model, in the order of the page -> name.
 CALIBRATION = {"dis": "DIS", "ece": "ECE", "accuracy": "accuracy"}
+# Why a system's point is not compared with others at its target.
+OFF = f"more than {NEAR:.0%} off the target speed-up"
+WEAK = "undertrained"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,7 @@ class Subject:
 class Findings:
     """The proposed system less others.
 
+    points:      all operating points; unfair is OFF, WEAK or "" (`_find_unfair`)
     pairs:       all differences, with both sides' scores and speed-ups (`_pair_scores`)
     calibration: differences to the same without DAR at the first exit (`_pair_exits`)
     """
@@ -87,7 +93,26 @@ class Findings:
 
     @property
     def rivals(self) -> pd.DataFrame:
-        """Against the others at the same target."""
+        """Against the others at the same target, where that is a fair comparison."""
+        others = self._others
+        return others[others["unfair"] == ""]
+
+    @property
+    def contest(self) -> pd.DataFrame:
+        """The points among which the highest score is looked for."""
+        fair = (self.points["unfair"] == "") & self.points["score"].notna()
+        return self.points[fair & self.points["target_speedup"].isin(self.rivals["target_speedup"])]
+
+    @property
+    def left_out(self) -> dict[str, list[str]]:
+        """OFF and WEAK -> the systems that are left out of `rivals` or `contest` for it."""
+        points = self.points[self.points["score"].notna()]
+        at = points[points["target_speedup"].isin(self._others["target_speedup"])]
+        return {why: list(dict.fromkeys(at["system"][at["unfair"] == why])) for why in (OFF, WEAK)}
+
+    @property
+    def _others(self) -> pd.DataFrame:
+        """Against the others at the same target, fair or not."""
         same_speed = self.pairs["their_target"] == self.pairs["target_speedup"]
         apart = self.pairs["against"].isin([self.subject.full, self.subject.plain])
         return self.pairs[same_speed & ~apart]
@@ -98,16 +123,29 @@ def collect_findings(frames: Frames, subject: Subject) -> Findings:
     of_pair = exit_differences["system"] == subject.proposed
     of_pair &= exit_differences["against"] == subject.plain
     of_proposed = differences["system"] == subject.proposed
+    points = frames.points.assign(unfair=_find_unfair(frames.points, subject.proposed))
     return Findings(
         subject=subject,
-        points=frames.points,
-        pairs=_pair_scores(differences[of_proposed], frames.points),
+        points=points,
+        pairs=_pair_scores(differences[of_proposed], points),
         calibration=_pair_exits(exit_differences[of_pair], frames.exits),
     )
 
 
+def _find_unfair(points: pd.DataFrame, proposed: str) -> pd.Series:
+    """Why a point is no fair rival of the proposed system's at the same target: OFF, WEAK or "".
+
+    A system of a single speed-up may stand further from the target than one with a knob, which a
+    coin brings there. Its cost is then not that of the others.
+    """
+    single = points["knob"].isna()
+    off = single & ((points["speedup"] / points["target_speedup"] - 1).abs() > NEAR)
+    why = pd.Series("", points.index).mask(off, OFF).mask(points["undertrained"], WEAK)
+    return why.mask(points["system"] == proposed, "")
+
+
 def _pair_scores(differences: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Differences with score and speedup of their system, and the other's in their_....
+    """Differences with score and speedup of their system, and the other's in their_... and unfair.
 
     their_target is the target of the other system's point: the same target, or 1 where the other
     system has no score at the same target.
@@ -118,7 +156,7 @@ def _pair_scores(differences: pd.DataFrame, points: pd.DataFrame) -> pd.DataFram
     theirs = scored.rename(
         columns={"system": "against", "score": "their_score", "speedup": "their_speedup"}
     )
-    theirs = theirs[[*keys, "against", "their_score", "their_speedup"]]
+    theirs = theirs[[*keys, "against", "their_score", "their_speedup", "unfair"]]
     theirs = theirs.assign(their_target=theirs["target_speedup"])
     at_one = theirs[theirs["their_target"] == 1].drop(columns="target_speedup")
     pairs = differences.merge(mine, on=[*keys, "system"])

@@ -100,11 +100,11 @@ def write_summary(frames: Frames, subject: Subject, figure: str | os.PathLike | 
 
 def _count_comparisons(findings: Findings) -> str:
     """How often the proposed system is better, worse and undecided, and has the highest score."""
-    rivals, points, subject = findings.rivals, findings.points, findings.subject
+    rivals, scored, subject = findings.rivals, findings.contest, findings.subject
     verdicts = [judge_interval(row.low, row.high) for row in rivals.itertuples()]
+    left_out = _name_left_out(findings)
     if not verdicts:
-        return "There is no other system to compare with at equal speed."
-    scored = points[points["target_speedup"].isin(rivals["target_speedup"])].dropna(subset="score")
+        return f"There is no other system to compare with at equal speed.{left_out}"
     # As printed, so that a reader of the tables counts the same.
     scored = scored.assign(score=scored["score"].map(round_as_printed))
     highest = [
@@ -115,8 +115,19 @@ def _count_comparisons(findings: Findings) -> str:
         f"At equal target speed-ups {rst_escape(subject.name)} is better than another system in "
         f"{verdicts.count(1)} of {len(verdicts)} comparisons, worse in {verdicts.count(-1)}, "
         f"and undecided in {verdicts.count(0)}. Its score is the highest, alone or shared, at "
-        f"{sum(highest)} of {len(highest)} target speed-ups."
+        f"{sum(highest)} of {len(highest)} target speed-ups.{left_out}"
     )
+
+
+def _name_left_out(findings: Findings) -> str:
+    """A sentence on the systems that are compared nowhere, or not at all targets, and why."""
+    titles = findings.subject.titles
+    told = [
+        f"where {why}: {rst_escape(join_words([titles[key] for key in systems]))}"
+        for why, systems in findings.left_out.items()
+        if systems
+    ]
+    return f" Left out here, {'; '.join(told)}." if told else ""
 
 
 def _describe_loss(findings: Findings, place: Place) -> str:
@@ -156,7 +167,7 @@ def _describe_rivals(findings: Findings, place: Place) -> str:
 def _describe_highest(findings: Findings, place: Place, target: float) -> str:
     """The systems with the highest score, as printed."""
     proposed = findings.subject.proposed
-    here = select_place(findings.points, place)
+    here = select_place(findings.contest, place)
     here = here[here["target_speedup"] == target].set_index("system")["score"].map(round_as_printed)
     best = list(here.index[here == here.max()])
     if best == [proposed]:

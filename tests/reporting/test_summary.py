@@ -265,6 +265,36 @@ def test_it_warns_of_undertrained_rivals():
     assert "Rival is undertrained on t (test): one of its exits lies more than 2 points" in told
 
 
+def test_wins_over_undertrained_rivals_and_at_another_speed_do_not_count():
+    f = made_up()  # Cascade 82.0, Rival 80.0
+    rival = f["points"]["system"] == "rival"
+    f["points"].loc[rival, "undertrained"] = True
+    one = f["points"][rival]
+    beside = [("slow", 86.0, 2.6), ("quick", 70.0, 3.5), ("exact", 81.0, 3.0)]
+    for key, score, speedup in beside:
+        row = {"system": key, "score": score, "speedup": speedup, "knob": np.nan}
+        row["undertrained"] = False
+        f["points"] = pd.concat([f["points"], one.assign(**row)])
+        versus = f["differences"].iloc[[1]].assign(against=key, difference=82 - score)
+        versus = versus.assign(low=81 - score, high=83 - score)
+        f["differences"] = pd.concat([f["differences"], versus])
+    names = NAMES | {key: key.title() for key, _, _ in beside}
+    text = as_report(page(f, names, {"cascade": "plain"}, "cascade"))
+    assert (
+        "better than another system in 0 of 1 comparisons, worse in 0, and undecided in 1" in text
+    )
+    assert "the highest, alone or shared, at 1 of 1 target speed-ups" in text
+    assert "At 3× it is not told apart from Exact. The highest score there is its own" in text
+    said = "where more than 1% off the target speed-up: Slow and Quick; where undertrained: Rival."
+    assert f"Left out here, {said}" in text
+    assert "Slow: 86.0 at 2.60×" in text  # the table below has all
+    assert "Left out here" not in told()
+    # Without a fair rival there is nothing to count.
+    f["points"] = f["points"][f["points"]["system"] != "exact"]
+    text = as_report(page(f, names, {"cascade": "plain"}, "cascade"))
+    assert f"no other system to compare with at equal speed. Left out here, {said}" in text
+
+
 def test_the_highest_score_is_the_one_that_the_tables_print():
     """They print 86.35 as 86.3, where NumPy rounds to 86.4."""
     f = dict(frames(("movies",)))
