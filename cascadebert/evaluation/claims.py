@@ -42,7 +42,7 @@ GROWS = Claim("The gap grows with the speed-up", "4.3", EARLY_EXIT)
 SERIES = Claim(
     "Complete models beat first layers beat internal off-ramps",
     "2.1",
-    "the section layerwise, with two series that share a depth",
+    "the section layerwise, with two series",
 )
 COMPLETE = Claim("A complete small model beats first layers in a cascade", "3.1", TRUNCATION)
 DEPTH = Claim("DIS grows with depth", "2.2", "the section layerwise, with a system of many exits")
@@ -73,16 +73,18 @@ class Statistic(NamedTuple):
 
     side:         ">" or "<"
     undertrained: whether the rival is undertrained
+    note:         why there is no value, where the data are not the reason
     """
 
     claim: Claim
     label: str
     side: str
     bound: float
-    value: float
-    low: float
-    high: float
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
     undertrained: bool = False
+    note: str = ""
 
     @property
     def verdict(self) -> str:

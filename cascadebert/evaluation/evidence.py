@@ -17,6 +17,10 @@ from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, esti
 from cascadebert.evaluation.metrics import difficulty_inversion_score
 from cascadebert.evaluation.points import build_point_statistic, build_score_statistic
 
+NO_DEPTH = (
+    "the two series share no depth at which their models differ, or systems of theirs were not run"
+)
+
 
 class Estimate(TypedDict):
     """A statistic and its 95% interval."""
@@ -190,44 +194,51 @@ def _compare_extreme_targets(
 
 
 def _compare_series(roles: Roles, evidence: Evidence) -> list[Statistic]:
-    """Score of a series less the score of the series before, mean over the depths of both."""
+    """Score of a series less the score of the series before, mean over the depths of both.
+
+    Every pair has a statistic, so that a claim about three series does not hold by one pair. The
+    value is NaN where there is nothing to compare.
+    """
     found = []
     for worse, better in pairwise(roles.series):
         sides = [_predict_by_depth(roles.series[title], evidence) for title in (better, worse)]
         shared = sorted(set(sides[0]) & set(sides[1]))
-        # At full depth the two series may have the same model.
-        depths = [depth for depth in shared if sides[0][depth][0] != sides[1][depth][0]]
-        if not depths:
-            continue
-        arms = []
-        for side in sides:
-            answers = [side[depth][1] for depth in depths]
-            score = evidence.build_score(answers)
-            arms.append((lambda weights, s=score: s(weights).mean(axis=0), len(answers[0])))
-        names = join_words([f"{depth:g}" for depth in depths])
-        found.append(
-            Statistic(
-                claim=claims.SERIES,
-                label=f"{better} − {worse}, mean over depths {names}",
-                side=">",
-                bound=0,
-                undertrained=evidence.is_undertrained(roles.series[worse]),
-                **evidence.estimate(arms),
-            )
+        # At full depth the two series may have the same model, under one name or two.
+        depths = [d for d in shared if not np.array_equal(sides[0][d], sides[1][d])]
+        common = Statistic(
+            claim=claims.SERIES,
+            label=f"{better} − {worse}, mean over depths",
+            side=">",
+            bound=0,
+            undertrained=evidence.is_undertrained(roles.series[worse]),
         )
+        if depths:
+            names = join_words([f"{depth:g}" for depth in depths])
+            arms = [_arrange_depths(side, depths, evidence) for side in sides]
+            label = f"{common.label} {names}"
+            found.append(common._replace(label=label, **evidence.estimate(arms)))
+        else:
+            found.append(common._replace(note=NO_DEPTH))
     return found
 
 
-def _predict_by_depth(
-    series: Sequence[str], evidence: Evidence
-) -> dict[float, tuple[str, np.ndarray]]:
-    """Cost in layers of the reference -> system, and its answers `[replicates, examples]`."""
+def _predict_by_depth(series: Sequence[str], evidence: Evidence) -> dict[float, np.ndarray]:
+    """Cost in layers of the reference -> answers `[replicates, examples]`."""
     found = {}
     for key in series:
         replicates = evidence.systems[key].predictions(evidence.split)
         for e, cost in enumerate(replicates[0].costs):
-            found[round(float(cost), 3)] = key, np.array([p.predicted[:, e] for p in replicates])
+            found[round(float(cost), 3)] = np.array([p.predicted[:, e] for p in replicates])
     return found
+
+
+def _arrange_depths(
+    side: Mapping[float, np.ndarray], depths: Sequence[float], evidence: Evidence
+) -> tuple[WeightedStatistic, int]:
+    """The mean score over these depths, and the number of replicates."""
+    answers = [side[depth] for depth in depths]
+    score = evidence.build_score(answers)
+    return lambda weights: score(weights).mean(axis=0), len(answers[0])
 
 
 def _measure_slopes(roles: Roles, evidence: Evidence) -> list[Statistic]:

@@ -30,7 +30,7 @@ from cascadebert.reporting.wording import format_interval, format_signed
 CORRECTED = "Holm:"  # before a verdict
 COLUMNS = (
     "claim section task split statistic holds_if value low high n replicates verdict p p_holm "
-    "verdict_holm"
+    "verdict_holm note"
 )
 
 
@@ -50,7 +50,7 @@ def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.
             common
             | {"statistic": s.label, "holds_if": f"{s.side} {s.bound:g}", "verdict": s.verdict}
             | {"value": s.value, "low": s.low, "high": s.high}
-            | {"p": s.p_value, "p_holm": p, "verdict_holm": verdict}
+            | {"p": s.p_value, "p_holm": p, "verdict_holm": verdict, "note": s.note}
             for s, (p, verdict) in zip(mine, corrected, strict=True)
         ]
         if mine:
@@ -58,7 +58,7 @@ def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.
                 "verdict": _combine_verdicts([s.verdict for s in mine]),
                 "verdict_holm": _combine_verdicts([verdict for _, verdict in corrected]),
             }
-            rows.append(common | {"statistic": ALL} | verdicts)
+            rows.append(common | {"statistic": ALL, "note": ""} | verdicts)
     return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
@@ -141,7 +141,7 @@ def _make_cell(row: pd.Series, notes: Footnotes) -> Cell:
     if pd.isna(row["holds_if"]):
         return Cell(verdict, True)
     if pd.isna(row["value"]):
-        return Cell(NOTHING, mark=notes.mark(UNDEFINED))
+        return Cell(NOTHING, mark=notes.mark(row["note"] or UNDEFINED))
     value = format_signed(row["value"])
     interval = format_interval(row["low"], row["high"], format_signed)
     if not interval:

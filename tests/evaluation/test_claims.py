@@ -270,9 +270,35 @@ def test_intervals_are_those_of_a_bootstrap_by_hand():
     assert [found.low, found.high] == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.5)
 
 
-def test_series_that_share_no_depth_are_left_out():
-    systems = [single("a", 2, 0.8), single("b", 4, 0.8)]
-    assert of_claim(claims.SERIES, systems, series={"A": ["a"], "B": ["b"]}) == []
+@pytest.mark.parametrize("missing", [[], ["c"]])  # not run, or at no depth of the series before
+def test_a_claim_of_three_series_is_open_where_two_cannot_be_compared(missing):
+    systems = [single("a", 4, 0.7), single("b", 4, 0.9), single("c", 2, 0.8)]
+    series = {"A": ["a"], "B": ["b"], "C": missing}
+    roles, evidence = look(systems, series=series)
+    compared, other = compute_statistics(roles, evidence)
+    assert compared.verdict == "holds"
+    assert (other.label, other.verdict) == ("C − B, mean over depths", "undecided")
+    assert np.isnan([other.value, other.low, other.high]).all()
+    table = tabulate_statistics([compared, other], evidence.points)
+    assert list(table["verdict"]) == ["holds", "undecided", "undecided"]
+    _, display = table_claims(table)
+    notes = {mark: note for note, mark in display.notes.items()}
+    [of_pair] = [row for row in display.rows if row[0].text.startswith("C − B")]
+    assert of_pair[2].text == NOTHING
+    assert notes[of_pair[2].mark].startswith("the two series share no depth")
+
+
+def test_the_full_model_is_no_evidence_against_itself_under_another_name():
+    ramps = deebert(n=300)
+    full = [
+        {s: replace(p, logits=p.logits[:, -1:], costs=p.costs[-1:]) for s, p in splits.items()}
+        for splits in ramps.candidates[""]
+    ]
+    whole = SystemPredictions("words", "whole", RULES["last"], "accuracy", 12.0, {"": full})
+    systems = [ramps, single("small", 2, 0.8, n=300), whole]
+    series = {"Ramps": ["deebert"], "Complete": ["small", "whole"]}
+    [found] = of_claim(claims.SERIES, systems, series=series)
+    assert found.label == "Complete − Ramps, mean over depths 2"
 
 
 @pytest.mark.parametrize(
