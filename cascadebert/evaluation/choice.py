@@ -26,20 +26,32 @@ EXACT = 1e-9  # relative error of rounding in a speed-up
 class Sweep:
     """The speed-up and the score of every knob worth trying, on one set of predictions.
 
-    knobs:            `[knobs]`, or `[knobs, thresholds]`
-    speedups, scores: `[knobs]`
+    knobs:    `[knobs]`, or `[knobs, thresholds]`
+    speedups: `[knobs]`
+    terms:    numerators and denominators of the scores (`data.scores`), `[2, knobs]`
     """
 
     knobs: np.ndarray
     speedups: np.ndarray
-    scores: np.ndarray
+    terms: np.ndarray
 
-    def nearest(self, target: float, among: np.ndarray | None = None) -> Mixture:
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """In percent, `[knobs]`."""
+        return compute_percent(*self.terms)
+
+    def nearest(self, target: float) -> Mixture:
         """The knob whose speed-up is nearest to the target by ratio.
 
         Among equally near knobs the best score decides, then the order. Several thresholds reach
         a speed-up in many ways. With several thresholds, knobs within NEAR of the nearest therefore
         count as equally near.
+        """
+        i = self._find_nearest(target)
+        return hold(self.knobs[i].tolist(), float(self.speedups[i]), float(self.scores[i]))
+
+    def _find_nearest(self, target: float, among: np.ndarray | None = None) -> int:
+        """The index of the nearest knob.
 
         among: bool `[knobs]`, the knobs to choose from; default: all
         """
@@ -48,8 +60,7 @@ class Sweep:
             distance = np.where(among, distance, np.inf)
         room = NEAR if self.knobs.ndim > 1 and self.knobs.shape[1] > 1 else EXACT
         near = np.flatnonzero(distance <= distance.min() + room)
-        i = near[self.scores[near].argmax()]
-        return hold(self.knobs[i].tolist(), float(self.speedups[i]), float(self.scores[i]))
+        return int(near[self.scores[near].argmax()])
 
     def mix(self, target: float) -> Mixture:
         """The nearest knobs on both sides of the target, mixed so that the speed-up is the target.
@@ -59,8 +70,9 @@ class Sweep:
         sides = self.speedups <= target, self.speedups >= target
         if not all(side.any() for side in sides):
             return self.nearest(target)
-        slower, faster = (self.nearest(target, side) for side in sides)
-        return mix_points((slower, faster), target)
+        pair = [self._find_nearest(target, side) for side in sides]
+        slower, faster = self.knobs[pair].tolist()
+        return mix_points((slower, faster), self.speedups[pair], self.terms[:, pair], target)
 
 
 def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: float) -> Sweep:
@@ -68,9 +80,9 @@ def sweep(predictions: Predictions, rule: ExitRule, metric: str, full_cost: floa
     knobs = rule.knobs(predictions)
     signal = rule.signal(predictions)
     terms = compute_score_terms(metric, rule.answers(predictions), predictions.labels[:, None])
-    scores = compute_percent(*(sum_taken(rule, signal, knobs, term) for term in terms))
+    summed = np.array([sum_taken(rule, signal, knobs, term) for term in terms])
     costs = sum_taken(rule, signal, knobs, predictions.costs) / len(signal)
-    return Sweep(knobs, full_cost / costs, scores)
+    return Sweep(knobs, full_cost / costs, summed)
 
 
 def choose_knob(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cascadebert.data.scores import compute_percent
 from cascadebert.evaluation.choice import ChosenSystem
 
 CLASSES = "task system split target_speedup label n replicates precision recall f1"
@@ -18,29 +19,30 @@ def measure_classes(
     points: the system's `points.measure_operating_points`
     labels: the names of the classes, in the order of their numbers
 
-    Scores are in percent, means over replicates and over the coin of `mixing`, and 0 for a class
-    that is never predicted. A row for each class, split and target that the system reaches. Returns
-    CLASSES.
+    Scores are in percent, means over replicates, of the counts that the coin of `mixing` is
+    expected to give; 0 for a class that is never predicted. A row for each class, split and target
+    that the system reaches. Returns CLASSES.
     """
-    from sklearn.metrics import precision_recall_fscore_support  # slow to import
-
     system, rows = chosen.system, []
     reached = points[points["score"].notna()]
     for split, target in zip(reached["split"], reached["target_speedup"], strict=True):
         gold = system.labels(split)
         emission = chosen.emit(split, target)
-        measured = [
-            [
-                precision_recall_fscore_support(
-                    gold, of_replicate, labels=range(len(labels)), zero_division=0
-                )[:3]
-                for of_replicate in of_knob
-            ]
-            for of_knob in emission.answers
-        ]
-        # [knobs, replicates, measures, labels]; expected over the coin that picks a knob
-        expected = np.einsum("kr,krml->rml", emission.chances, np.array(measured))
-        precision, recall, f1 = 100 * expected.mean(axis=0)
+        real = np.arange(len(labels))[:, None] == gold  # [labels, examples]
+        given = emission.answers[..., None, :] == np.arange(len(labels))[:, None]
+        # [replicates, labels]
+        true, predicted = (
+            np.einsum("kr,krl->rl", emission.chances, counted.sum(axis=-1))
+            for counted in (given & real, given)
+        )
+        precision, recall, f1 = (
+            compute_percent(above, below).mean(axis=0)
+            for above, below in (
+                (true, predicted),
+                (true, real.sum(axis=-1)),
+                (2 * true, predicted + real.sum(axis=-1)),
+            )
+        )
         rows.append(
             pd.DataFrame(
                 {

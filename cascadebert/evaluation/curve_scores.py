@@ -6,8 +6,8 @@ these speed-ups on the development split (`mixing`).
 * mean: the score, so that this is the mean score over the logarithm of the speed-up;
 * elue: the score less that of a reference curve at the same cost (ELUE score, Liu et al. 2022,
   "Towards Efficient NLP"). Their reference is ElasticBERT. Ours is fine-tuned first layers of the
-  reference encoder (BERT-kL), interpolated linearly in cost, which is what a coin between two of
-  these models reaches.
+  reference encoder (BERT-kL), mixed at the cost in between, which is what a coin between two of
+  these models reaches. Accuracy is then interpolated linearly in cost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def measure_curves(
 
 
 class ReferenceCurve:
-    """Systems of one exit on a split, between which scores are interpolated linearly in cost."""
+    """Systems of one exit on a split, of which the two next to a cost are mixed (`mixing`)."""
 
     def __init__(self, systems: Sequence[ChosenSystem], split: str):
         self.systems = sorted(systems, key=lambda chosen: self._cost(chosen, split))
@@ -79,18 +79,13 @@ class ReferenceCurve:
         """
         ends = np.clip(costs, self.costs[0], self.costs[-1])
         shares = [np.interp(ends, self.costs, row) for row in np.eye(len(self.costs))]
-        weight_of = np.mean(shares, axis=1)
-        statistics = []
-        for chosen in self.systems:
-            predictions = chosen.predictions(self.split)[: self.replicates]
-            answers = [each.predicted[:, -1] for each in predictions]
-            statistics.append(build_score_statistic(answers, chosen.system, self.split))
-
-        def interpolate(weights: np.ndarray) -> np.ndarray:
-            scores = np.array([statistic(weights) for statistic in statistics])
-            return np.einsum("s,srw->rw", weight_of, scores)
-
-        return interpolate
+        chances = np.repeat(np.transpose(shares)[..., None], self.replicates, axis=-1)
+        answers = [
+            [each.predicted[:, -1] for each in chosen.predictions(self.split)[: self.replicates]]
+            for chosen in self.systems
+        ]
+        score = build_score_statistic(answers, self.systems[0].system, self.split, chances)
+        return lambda weights: score(weights).mean(axis=0)
 
 
 def list_reached(chosen: ChosenSystem) -> dict[float, list[Mixture]]:

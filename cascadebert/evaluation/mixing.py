@@ -1,14 +1,18 @@
 """Two operating points, mixed by a coin for each input: every speed-up between the two.
 
-The expected cost is linear in the chance of the faster point; the speed-up is not. The expected
-score is the interpolation of the two points' scores. The coin is thrown only where single answers
-are needed (`Emission.draw`).
+The expected cost is linear in the chance of the faster point; the speed-up is not. A score is a
+ratio of two sums over examples (`data.scores`), and both are linear in that chance. The score of a
+mixture is the ratio of their expected values. For accuracy this is the expected score; for F1 it is
+its limit for many examples. The coin is thrown only where single answers are needed
+(`Emission.draw`).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from cascadebert.data.scores import compute_percent
 from cascadebert.systems.exits import Knob
 
 
@@ -42,20 +46,24 @@ class Mixture:
         return np.average(np.asarray(self.knobs, dtype=float), axis=0, weights=self.chances)
 
 
-def mix_points(points: tuple[Mixture, Mixture], target: float) -> Mixture:
+def mix_points(
+    knobs: tuple[Knob, Knob], speedups: ArrayLike, terms: ArrayLike, target: float
+) -> Mixture:
     """The mixture of a slower and a faster point whose expected cost is the target's.
 
-    points: mixtures of a single knob, such as of `hold`, at or on the two sides of the target
+    knobs:    of the two points
+    speedups: of the two points, at or on the two sides of the target, `[points]`
+    terms:    numerators and denominators of their scores, `[2, points]`
     """
-    slower, faster = points
-    costs = 1 / slower.speedup, 1 / faster.speedup
-    share = 0.0 if costs[0] == costs[1] else (costs[0] - 1 / target) / (costs[0] - costs[1])
+    slower, faster = 1 / np.asarray(speedups)  # costs
+    share = 0.0 if slower == faster else float((slower - 1 / target) / (slower - faster))
+    chances = np.array([1 - share, share])
     return Mixture(
-        slower=slower.slower,
-        faster=faster.slower,
+        slower=knobs[0],
+        faster=knobs[1],
         share=share,
-        speedup=1 / ((1 - share) * costs[0] + share * costs[1]),
-        score=(1 - share) * slower.score + share * faster.score,
+        speedup=float(1 / (chances @ [slower, faster])),
+        score=float(compute_percent(*(np.asarray(terms) @ chances))),
     )
 
 

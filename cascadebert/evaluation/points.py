@@ -168,25 +168,24 @@ def build_score_statistic(
 
     answers: predicted labels `[..., replicates, examples]`, or with chances
              `[..., knobs, replicates, examples]`
-    chances: of each knob, `[..., knobs, replicates]`; the score is the expected one
+    chances: of each knob, `[..., knobs, replicates]`; the score is then that of the mixture
+             (`mixing`)
     """
     numerator, denominator = compute_score_terms(
         system.metric, np.asarray(answers), system.labels(split)
     )
-
-    def score_weighted(weights: np.ndarray) -> np.ndarray:
-        scores = compute_percent(numerator @ weights.T, denominator @ weights.T)
-        if chances is None:
-            return scores
-        return np.einsum("...kr,...krw->...rw", np.asarray(chances), scores)
-
-    return score_weighted
+    if chances is not None:
+        numerator, denominator = (
+            np.einsum("...kr,...krn->...rn", np.asarray(chances), terms)
+            for terms in (numerator, denominator)
+        )
+    return lambda weights: compute_percent(numerator @ weights.T, denominator @ weights.T)
 
 
 def build_point_statistic(
     emissions: Sequence[Emission], system: SystemPredictions, split: str
 ) -> WeightedStatistic:
-    """The statistic weights -> expected score `[emissions, replicates, resamples]`."""
+    """The statistic weights -> score of mixtures `[emissions, replicates, resamples]`."""
     answers = np.stack([emission.answers for emission in emissions])
     chances = np.stack([emission.chances for emission in emissions])
     return build_score_statistic(answers, system, split, chances)

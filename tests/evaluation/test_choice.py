@@ -110,9 +110,12 @@ def test_a_threshold_for_each_exit_is_as_good_as_a_shared_one_and_sometimes_bett
 
 
 def test_distance_to_the_target_is_a_ratio_and_ties_go_to_the_better_score():
-    swept = Sweep(np.array([1.0, 2, 3]), np.array([1.2, 2.9, 4.0]), np.array([90.0, 80, 70]))
+    def build(speedups, scores):
+        return Sweep(np.array([1.0, 2, 3]), np.array(speedups), np.array([scores, [100.0] * 3]))
+
+    swept = build([1.2, 2.9, 4.0], [90.0, 80, 70])
     assert swept.nearest(2) == hold(2, 2.9, 80)  # by difference it would be 1.2
-    swept = Sweep(np.array([1.0, 2, 3]), np.array([1.5, 6, 1.5]), np.array([70.0, 80, 80]))
+    swept = build([1.5, 6, 1.5], [70.0, 80, 80])
     assert swept.nearest(3) == hold(2, 6, 80)
     assert swept.nearest(1.4) == hold(3, 1.5, 80)
 

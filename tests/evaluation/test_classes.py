@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import f1_score, recall_score
+from sklearn.metrics import f1_score, precision_score, recall_score
 
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.classes import CLASSES, measure_classes
@@ -32,17 +32,19 @@ def test_scores_of_classes_are_scikit_learns():
     assert list(found["label"]) == LABELS
     gold = chosen.system.labels("test")
     emission = chosen.emit("test", 2)
-    for name, measure in (("f1", f1_score), ("recall", recall_score)):
-        expected = np.mean(
-            [
-                sum(
-                    emission.chances[k, r] * measure(gold, emission.answers[k, r], average=None)
-                    for k in range(2)
-                )
-                for r in range(2)
-            ],
-            axis=0,
-        )
+    measures = {"f1": f1_score, "recall": recall_score, "precision": precision_score}
+    for name, measure in measures.items():
+        # Each example is answered by either knob, with its chance.
+        of_replicates = [
+            measure(
+                np.tile(gold, 2),
+                emission.answers[:, r].ravel(),
+                sample_weight=np.repeat(emission.chances[:, r], len(gold)),
+                average=None,
+            )
+            for r in range(2)
+        ]
+        expected = np.mean(of_replicates, axis=0)
         assert found[name].to_numpy() == pytest.approx(100 * expected)
     assert found["n"].sum() == len(gold)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.curve_scores import (
@@ -9,6 +10,7 @@ from cascadebert.evaluation.curve_scores import (
     REFERENCE,
     TARGETS,
     TOO_SHORT,
+    ReferenceCurve,
     measure_curves,
 )
 from cascadebert.evaluation.intervals import Resampling
@@ -22,12 +24,12 @@ SINGLE = {f"bert-{layers}l": (float(layers),) for layers in (12, 6, 3)}
 RESAMPLING = Resampling(0, 200)
 
 
-def made(key, rule, costs, replicates=2) -> ChosenSystem:
+def made(key, rule, costs, replicates=2, metric="accuracy") -> ChosenSystem:
     found = [
         {split: predictions(300, costs, split=split, replicate=r) for split in ("dev", "test")}
         for r in range(replicates)
     ]
-    system = SystemPredictions("t", key, rule, "accuracy", 12.0, {"": found})
+    system = SystemPredictions("t", key, rule, metric, 12.0, {"": found})
     return ChosenSystem(system, choose(system, [2]))
 
 
@@ -108,6 +110,17 @@ def test_the_reference_has_a_mean_of_its_own(systems, table):
     expected = np.mean([interpolate_reference(systems, 12 / target) for target in TARGETS])
     assert (row.measure, row.score) == ("mean", pytest.approx(expected))
     assert list(table) == CURVE_SCORES.split()
+
+
+def test_the_reference_of_f1_mixes_counts_as_the_coin_does():
+    curve = [made(f"{of[-1]}", LAST, of, metric="f1") for of in ((1.0, 3.0), (2.0, 4.0, 6.0))]
+    reference = ReferenceCurve(curve, "test")
+    cost = 4.5 / 12  # half way from 3 to 6 layers
+    found = reference.build_mean(np.array([cost]))(np.ones((1, 300)))[:, 0]
+    three, six = (of.predictions("test") for of in reference.systems)
+    for r in range(2):
+        answers = np.concatenate([of[r].predicted[:, -1] for of in (three, six)])
+        assert found[r] == pytest.approx(100 * f1_score(np.tile(three[r].labels, 2), answers))
 
 
 def test_without_a_reference_there_is_no_elue_score(systems):

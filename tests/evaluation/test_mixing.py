@@ -30,11 +30,21 @@ def drawn_predictions(data) -> Predictions:
     return Predictions(logits, costs.astype(float), np.arange(examples).astype(str), labels)
 
 
+def score_expected(metric, answers, chances, labels) -> float:
+    """By the expected counts of a coin that is thrown for each example."""
+    right = [np.sum(each == labels) for each in answers]
+    if metric == "accuracy":
+        return 100 * np.dot(chances, right) / len(labels)
+    true = np.dot(chances, [np.sum((each == 1) & (labels == 1)) for each in answers])
+    positives = np.dot(chances, [np.sum(each == 1) for each in answers]) + np.sum(labels == 1)
+    return 200 * true / positives if positives else 0.0
+
+
 @pytest.mark.parametrize("rule", MIXED, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("metric", ["accuracy", "f1"])
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
-def test_a_mixture_reaches_every_speedup_and_its_score_is_the_interpolation(rule, metric, data):
+def test_a_mixture_reaches_every_speedup_and_has_its_expected_answers_score(rule, metric, data):
     dev = drawn_predictions(data)
     swept = sweep(dev, rule, metric, FULL)
     place = data.draw(st.floats(0, 1))
@@ -43,11 +53,11 @@ def test_a_mixture_reaches_every_speedup_and_its_score_is_the_interpolation(rule
     mixture = swept.mix(target)
 
     # Computed from the exits alone.
-    costs, scores, rows = [], [], np.arange(len(dev.labels))
+    costs, answers, rows = [], [], np.arange(len(dev.labels))
     for knob in mixture.knobs:
         taken = rule.exit_index(dev, knob)
         costs.append(dev.costs[taken].mean())
-        scores.append(score(metric, rule.answers(dev)[rows, taken], dev.labels))
+        answers.append(rule.answers(dev)[rows, taken])
     slower, faster = FULL / costs[0], FULL / costs[1]
     assert slower <= target * (1 + 1e-9)
     assert faster >= target * (1 - 1e-9)
@@ -55,7 +65,9 @@ def test_a_mixture_reaches_every_speedup_and_its_score_is_the_interpolation(rule
     expected_cost = np.dot(mixture.chances, costs)
     assert FULL / expected_cost == pytest.approx(target, rel=1e-9)
     assert mixture.speedup == pytest.approx(target, rel=1e-9)
-    assert mixture.score == pytest.approx(np.dot(mixture.chances, scores))
+    assert mixture.score == pytest.approx(
+        score_expected(metric, answers, mixture.chances, dev.labels)
+    )
     # The two are neighbours: no knob lies between them. Several thresholds choose among near ones.
     room = NEAR if rule in SEVERAL else 1e-9
     below = swept.speedups[swept.speedups <= target]
@@ -63,6 +75,26 @@ def test_a_mixture_reaches_every_speedup_and_its_score_is_the_interpolation(rule
     if len(below) and len(above):
         assert np.log(below.max() / slower) <= room + 1e-12
         assert np.log(faster / above.min()) <= room + 1e-12
+
+
+def test_the_f1_of_a_mixture_is_that_of_a_coin_for_each_input():
+    """Two models far apart: one finds nothing, the other too much."""
+    rng, n = np.random.default_rng(0), 2000
+    labels = (rng.random(n) < 0.3).astype(int)
+    answers = np.array([labels * (rng.random(n) < 0.1), np.maximum(labels, rng.random(n) < 0.5)])
+    logits = np.eye(2, dtype=np.float32)[answers.T] * 2  # [examples, exits, labels]
+    dev = Predictions(logits, np.array([2.0, 14.0]), np.arange(n).astype(str), labels)
+    rule = RULES["confidence"]
+    system = SystemPredictions("t", "s", rule, "f1", FULL, {"": [{"dev": dev, "test": dev}]})
+    [mixture] = choose(system, [1.5]).mixtures[1.5]
+    emission = system.emit("", "test", [mixture])
+    statistic = build_point_statistic([emission], system, "test")
+    expected = float(statistic(np.ones((1, n)))[0, 0, 0])
+    drawn = [score("f1", emission.draw(seed)[0], labels) for seed in range(300)]
+    pure = [score("f1", of_knob[0], labels) for of_knob in emission.answers]
+    assert abs(np.dot(mixture.chances, pure) - np.mean(drawn)) > 2  # one coin for the whole split
+    assert expected == pytest.approx(np.mean(drawn), abs=0.1)
+    assert mixture.score == pytest.approx(expected)
 
 
 def test_the_expected_score_is_that_of_the_coin_thrown_often():
