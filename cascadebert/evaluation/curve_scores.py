@@ -39,9 +39,9 @@ def measure_curves(
 
     reference: the systems of one exit that make the reference curve (`reference_series`)
 
-    A system that reaches a part of the range only has no mean; its ELUE score is that of the part.
-    The reference curve has rows of its own, with the mean alone. Where fewer than two of its
-    systems were run, there is no ELUE score. Returns CURVE_SCORES.
+    A system that reaches a part of the range only has neither: means over other speed-ups cannot be
+    compared. The reference curve has rows of its own, with the mean alone. Where fewer than two of
+    its systems were run, there is no ELUE score. Returns CURVE_SCORES.
     """
     curve = [systems[key] for key in reference if key in systems]
     rows = []
@@ -107,10 +107,8 @@ def _measure_system(
     resampling: Resampling,
 ) -> list[dict[str, object]]:
     reached = list_reached(chosen)
-    notes = {
-        "mean": "" if len(reached) == len(TARGETS) else TOO_SHORT,
-        "elue": NO_REFERENCE if fixed is None else "" if reached else TOO_SHORT,
-    }
+    short = "" if len(reached) == len(TARGETS) else TOO_SHORT
+    notes = {"mean": short, "elue": NO_REFERENCE if fixed is None else short}
     emissions = [
         chosen.system.emit(chosen.choice.candidate, split, mixtures)
         for mixtures in reached.values()
