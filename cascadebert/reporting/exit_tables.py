@@ -112,8 +112,9 @@ def _make_measure_cells(measure: str, rows: list[pd.DataFrame], notes: Footnotes
     shown = [round_as_printed(row["score"]) for row in pair]
     lower = measure in LOWER or measure not in CALIBRATION
     best = (min if lower else max)(shown)
+    both = not pd.isna(shown).any()
     cells = [
-        _make_measure_cell(row, value == best, notes)
+        _make_measure_cell(row, both and value == best, notes)
         for row, value in zip(pair, shown, strict=True)
     ]
     return [*cells, make_gain_cell(pair[0], notes)]

@@ -23,7 +23,15 @@ from cascadebert.reporting.findings import (
     Subject,
     collect_findings,
 )
-from cascadebert.reporting.grid import METRICS, SAME_SPLIT, Place, list_columns, select_place
+from cascadebert.reporting.grid import (
+    METRICS,
+    NOTHING,
+    SAME_SPLIT,
+    UNDEFINED,
+    Place,
+    list_columns,
+    select_place,
+)
 from cascadebert.reporting.typeset import Cell, Display, rst_escape, to_rst
 from cascadebert.reporting.wording import (
     format_ends,
@@ -195,14 +203,19 @@ def _describe_dar(findings: Findings, place: Place) -> str:
             for row, effect in zip(gained, effects, strict=True)
         ]
         sentences.append(f"{summarise_effects(effects)}: {join_words(pieces)}.")
+    calibration = select_place(findings.calibration, place)
+    undefined = calibration["difference"].isna()
     pieces = [
         f"{CALIBRATION[row.measure]} from {row.their_score:.1f} to {row.score:.1f} "
         f"({format_signed(row.difference)}; {format_ends(row)}: "
         f"{judge_dar(row.low, row.high, row.measure)})"
-        for row in select_place(findings.calibration, place).itertuples()
+        for row in calibration[~undefined].itertuples()
     ]
     if pieces:
         sentences.append(f"In the smallest model it takes {join_words(pieces)}.")
+    names = [CALIBRATION[measure] for measure in calibration["measure"][undefined]]
+    if names:
+        sentences.append(f"{join_words(names)} of a smallest model is {UNDEFINED}.")
     return " ".join(sentences) or f"{findings.subject.titles[plain]} was {NOT_RUN} here."
 
 
@@ -236,9 +249,13 @@ def _tabulate_dar(findings: Findings, place: Place) -> str:
     lines = [
         [
             label,
-            f"{row.score:.1f}",
-            f"{row.their_score:.1f}",
-            f"{format_signed(row.difference)} ({format_ends(row)})",
+            *(
+                NOTHING if pd.isna(score) else f"{score:.1f}"
+                for score in (row.score, row.their_score)
+            ),
+            NOTHING
+            if pd.isna(row.difference)
+            else f"{format_signed(row.difference)} ({format_ends(row)})",
             judge_dar(row.low, row.high, measure),
         ]
         for label, row, measure in changed

@@ -2,7 +2,14 @@
 
 import pandas as pd
 
-from cascadebert.reporting.grid import NOTHING, Place, describe_sizes, list_columns, select_rows
+from cascadebert.reporting.grid import (
+    NOTHING,
+    UNDEFINED,
+    Place,
+    describe_sizes,
+    list_columns,
+    select_rows,
+)
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval, format_signed
 
@@ -53,9 +60,12 @@ def _make_cells(at: dict[tuple, pd.Series], key: tuple, notes: Footnotes) -> Row
     rows = [at.get((*key, measure)) for measure in HEADS]
     if rows[0] is None:
         return [Cell(NOTHING, mark=notes.mark("not run"))] * (1 + len(HEADS))
-    return [Cell(f"{rows[0]['temperature']:.2f}"), *map(_make_measure_cell, rows)]
+    cells = [_make_measure_cell(row, notes) for row in rows]
+    return [Cell(f"{rows[0]['temperature']:.2f}"), *cells]
 
 
-def _make_measure_cell(row: pd.Series) -> Cell:
+def _make_measure_cell(row: pd.Series, notes: Footnotes) -> Cell:
+    if pd.isna(row["difference"]):
+        return Cell(NOTHING, mark=notes.mark(UNDEFINED))
     interval = format_interval(row["low"], row["high"], format_signed)
     return Cell(f"{row['unscaled']:.1f} → {row['scaled']:.1f}\n{interval}".strip())

@@ -13,6 +13,7 @@ from cascadebert.evaluation.temperature import (
     fit_temperatures,
     scale_logits,
 )
+from cascadebert.reporting.grid import NOTHING, UNDEFINED
 from cascadebert.reporting.temperature_table import table_temperature
 from cascadebert.systems.exits import CONFIDENCES
 from tests.synthetic import predictions
@@ -100,6 +101,16 @@ def test_dis_and_ece_stand_beside_the_unscaled_ones(labels):
     first = display.rows[0]
     row = at.loc[1, "ece"]
     assert first[3].text.split("\n")[0] == f"{row.unscaled:.1f} → {row.scaled:.1f}"
+
+
+def test_a_measure_that_is_undefined_has_a_dash():
+    table = compare_calibration(build(True, 2), build(False, 2), ["test"], Resampling(0, 100))
+    of_dis = table["measure"] == "dis"
+    table.loc[of_dis, ["unscaled", "scaled", "difference", "low", "high"]] = np.nan
+    _, display = table_temperature(table, {"cascade": "Cascade"})
+    notes = {mark: note for note, mark in display.notes.items()}
+    for *_, cell in display.rows:
+        assert (cell.text, notes[cell.mark]) == (NOTHING, UNDEFINED)
 
 
 def test_a_choice_keeps_its_temperatures(tmp_path):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -356,3 +357,19 @@ def test_an_undertrained_systems_curve_is_pale_where_it_is_and_called_so():
     labels = [text.get_text() for text in legend.get_texts()]
     assert "PABEE (undertrained)" in labels
     assert "DeeBERT" in labels
+
+
+def test_the_dis_of_a_figure_is_a_mean_over_the_replicates_that_have_one():
+    known = predictions("movies", "cascadebert", "test", n=30)
+    none_wrong = replace(known, labels=known.predicted[:, 0])
+    for replicates, said in (
+        ([known, none_wrong], f"DIS {100 * find_dis(known):.1f}"),
+        ([none_wrong], "DIS undefined"),
+    ):
+        figure = figure_confidence({"t": {"cascadebert": replicates}}, TITLES)
+        [text] = [text.get_text() for text in figure.axes[0].texts]
+        assert text.endswith(f"\n{said}")
+
+
+def find_dis(of: Predictions) -> float:
+    return metrics.difficulty_inversion_score(of.confidence[:, 0], of.predicted[:, 0] == of.labels)

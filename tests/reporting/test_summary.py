@@ -159,7 +159,19 @@ def test_every_number_of_the_real_frames_is_there():
             assert f"{row.score:.1f} at {row.speedup:.2f}×" in text
     assert f["points"]["score"].notna().all()
     assert "not reachable" not in text
-    assert "n" not in re.findall(r"\bnan\b", text)
+    assert "nan" not in re.findall(r"\w+", text)
+
+
+def test_a_measure_that_is_undefined_is_said_to_be():
+    """The smallest model without DAR has no wrong answer, so that its DIS is undefined."""
+    f = made_up(dis=(np.nan, np.nan, np.nan))
+    of_dis = f["exits"]["measure"] == "dis"
+    f["exits"].loc[of_dis, "score"] = [70.0, np.nan]
+    text = as_report(page(f, NAMES, {"cascade": "plain"}, "cascade"))
+    assert "nan" not in re.findall(r"\w+", text)
+    assert "In the smallest model it takes ECE from 70.0 to 67.0" in text
+    assert "DIS of a smallest model is undefined: no example, or every one, is right." in text
+    assert "DIS of the smallest model 70.0 — — undecided" in text
 
 
 def test_a_target_that_a_system_does_not_reach_is_said():

@@ -313,6 +313,17 @@ def test_table5_marks_the_better_of_the_two_and_less_ece_is_better(scaled):
         )
 
 
+@pytest.mark.parametrize("system", ["cascadebert", "cascadebert-without-dar"])
+def test_of_an_undefined_measure_neither_is_the_better(system):
+    f = frames()
+    exits = f["exits"].copy()
+    exits.loc[(exits["system"] == system) & (exits["measure"] == "dis"), "score"] = np.nan
+    _, display = table5_calibration(exits, f["exit_differences"], TITLES, ABLATIONS)
+    full, without, _ = display.blocks[0]
+    assert grid.NOTHING in (full[2].text, without[2].text)
+    assert [full[2].bold, without[2].bold] == [False, False]
+
+
 def test_table1_says_sizes_margins_and_what_is_missing():
     plain, mnli = task_description("movies"), task_description("mnli")
     mnli["splits"]["test_mismatched"] = UNLABELLED | {"rows": 9000}

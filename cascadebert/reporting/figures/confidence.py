@@ -63,8 +63,8 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
     """Confidence of the first exit on examples that it gets right (easy) and wrong (difficult).
 
     panels: as for `figure_reliability`
-    Each of the two distributions adds up to 100%. Triangles mark the means. DIS is a mean over
-    replicates.
+    Each of the two distributions adds up to 100%. Triangles mark the means. DIS is a mean over the
+    replicates for which it is defined, as in Table 5.
     """
     if not all(panels.values()) or not panels:
         return draw_empty_figure(NO_PAIR)
@@ -147,10 +147,11 @@ def _draw_confidence(
                 clip_on=False,
                 zorder=5,
             )
-    dis = np.mean(
-        np.array([metrics.difficulty_inversion_score(*_join_first_exits([p])) for p in replicates])
+    dis = np.array(
+        [metrics.difficulty_inversion_score(*_join_first_exits([p])) for p in replicates]
     )
-    text = f"{title}\nDIS {100 * dis:.1f}"
+    defined = dis[~np.isnan(dis)]
+    text = f"{title}\nDIS {f'{100 * defined.mean():.1f}' if len(defined) else 'undefined'}"
     ax.text(0.03, 0.93, text, transform=ax.transAxes, va="top", linespacing=1.3)
     return highest
 
