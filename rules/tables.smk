@@ -4,6 +4,7 @@
 rule table1_data:
     input:
         operating_points=evaluation("operating_points"),
+        choices=choices(CATALOGUE.titles),
         data=prepared(),
         tokens=reference_tokens(),
     output:

@@ -8,10 +8,10 @@ from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment
 
 
-def load_choices(snakemake, task: Task) -> dict[str, Choice]:
+def load_choices(snakemake, task: str) -> dict[str, Choice]:
     """System -> choice, for this task's files among the rule's input `choices`."""
     paths = [Path(path) for path in snakemake.input.choices]
-    return {p.stem: Choice.load(p) for p in paths if p.parent.parent.name == task.name}
+    return {p.stem: Choice.load(p) for p in paths if p.parent.parent.name == task}
 
 
 def load_chosen(snakemake, task: Task) -> dict[str, ChosenSystem]:
@@ -19,5 +19,5 @@ def load_chosen(snakemake, task: Task) -> dict[str, ChosenSystem]:
     experiment, folder = Experiment(snakemake.config), snakemake.params.predictions
     return {
         key: ChosenSystem(load_system(experiment, folder, task, key), choice)
-        for key, choice in load_choices(snakemake, task).items()
+        for key, choice in load_choices(snakemake, task.name).items()
     }

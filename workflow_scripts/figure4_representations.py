@@ -19,7 +19,7 @@ with job(snakemake):
     panels, rows = [], []
     for task in map(Task.load, snakemake.input.data):
         split, of_task = task.scored_splits[0], []
-        for key, choice in load_choices(snakemake, task).items():
+        for key, choice in load_choices(snakemake, task.name).items():
             run = experiment.systems[key].candidate(choice.candidate).runs[0].name
             drawn = States.load(files[task.name, run])
             folder = Path(snakemake.params.predictions, task.name, run, "seed0")

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from chosen import load_choices
 from frames import frames
 from job import job
 
@@ -16,5 +17,10 @@ with job(snakemake):
     paper = read_published_sizes(params.published)
     systems = Experiment(snakemake.config).systems
     candidates = {key: system.candidates for key, system in systems.items()}
-    made = table1_data(tasks, points, params.titles, params.ablations, paper, candidates)
+    chosen = {
+        (task["name"], key): choice.candidate
+        for task in tasks
+        for key, choice in load_choices(snakemake, task["name"]).items()
+    }
+    made = table1_data(tasks, points, params.titles, params.ablations, paper, candidates, chosen)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

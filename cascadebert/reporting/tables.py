@@ -27,7 +27,7 @@ from cascadebert.reporting.grid import (
     select_gains,
     select_rows,
 )
-from cascadebert.reporting.tuning import describe_budget, find_chosen, make_settings_cell
+from cascadebert.reporting.tuning import describe_budget, make_settings_cell
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
 from cascadebert.systems.method import Candidate, describe_setting
 
@@ -49,20 +49,25 @@ def table1_data(
     ablations: dict[str, str],
     published: dict[tuple[str, str], tuple[float, str]],
     candidates: dict[str, Sequence[Candidate]],
+    chosen: dict[tuple[str, str], str],
 ) -> Table:
     """Sizes of the tasks, and the margin and setting that the development split chose.
 
     tasks:      the contents of each task's task.json
     published:  the paper's numbers, see `published.read_published_sizes`
     candidates: system -> the alternatives that it had; the settings of `tuning` are a part of them
+    chosen:     (task, system) -> the name of the chosen one (`choice.Choice`), of what was run
     """
-    chosen = find_chosen(points, candidates)
+    by_name = {(key, each.name): each for key, of in candidates.items() for each in of}
     tuned = any(of[0].setting for of in candidates.values())
     rows, lines, notes = [], [], Footnotes()
     splits = list(dict.fromkeys(split for task in tasks for split in task["splits"]))
     for task in tasks:
         name, metric, labels = task["name"], task["metric"], len(task["labels"])
-        of_task = {system: chosen.get((name, system)) for system in titles}
+        of_task = {
+            system: by_name[system, chosen[name, system]] if (name, system) in chosen else None
+            for system in titles
+        }
         margins = {key: found.label if (found := of_task[key]) else "" for key in ablations}
         theirs = {key: value for (of, key), value in published.items() if of == name}
         cells = [_make_size_cell(task, split, theirs, notes) for split in splits]

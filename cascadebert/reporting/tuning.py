@@ -5,25 +5,10 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from cascadebert.core.text import join_words
 from cascadebert.evaluation.points import NOT_RUN
-from cascadebert.reporting.grid import restore_text
 from cascadebert.reporting.typeset import Cell, Footnotes
 from cascadebert.systems.method import Candidate, describe_setting
-
-
-def find_chosen(
-    points: pd.DataFrame, candidates: dict[str, Sequence[Candidate]]
-) -> dict[tuple[str, str], Candidate]:
-    """(task, system) -> the candidate that the development split chose."""
-    run = points[points["note"] != NOT_RUN].drop_duplicates(["task", "system"])
-    by_name = {(key, each.name): each for key, of in candidates.items() for each in of}
-    return {
-        (row.task, row.system): by_name[row.system, restore_text(row.candidate)]
-        for row in run.itertuples()
-    }
 
 
 def make_settings_cell(
@@ -37,7 +22,7 @@ def make_settings_cell(
     settings = {each.setting for of in candidates.values() for each in of}
     systems: dict[str, list[str]] = {}
     for key, candidate in chosen.items():
-        setting = describe_setting(candidate.setting) if candidate else "not run"
+        setting = describe_setting(candidate.setting) if candidate else NOT_RUN
         systems.setdefault(setting, []).append(titles[key])
     found = [f"{setting}: {join_words(of)}" for setting, of in sorted(systems.items())]
     return Cell(f"{len(settings)}", mark=notes.mark(f"{task}: {'; '.join(found)}"))
