@@ -8,5 +8,6 @@ from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     [gaps] = frames(snakemake, "probes")
-    made = table_probes(gaps, snakemake.params.titles, snakemake.params.pooling)
+    params, cost = snakemake.params, snakemake.config["evaluation"]["cost"]
+    made = table_probes(gaps, params.titles, params.pooling, cost)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

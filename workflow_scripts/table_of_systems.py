@@ -17,4 +17,6 @@ with job(snakemake):
     if params.encoders:
         encoders = params.encoders.items()
         options["backbone"] = {name: find_shape(folder).model_type for name, folder in encoders}
+    if stem.name == "table7_fastbert":
+        options["cost"] = snakemake.config["evaluation"]["cost"]
     write_table(*TABLES_OF_SYSTEMS[stem.name](points, params.titles, **options), stem)

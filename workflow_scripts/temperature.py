@@ -8,5 +8,6 @@ from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     [temperatures] = frames(snakemake, "temperature")
-    made = table_temperature(temperatures, snakemake.params.titles)
+    cost = snakemake.config["evaluation"]["cost"]
+    made = table_temperature(temperatures, snakemake.params.titles, cost)
     write_table(*made, Path(snakemake.output.table).with_suffix(""))

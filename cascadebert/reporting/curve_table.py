@@ -42,7 +42,7 @@ def table_curve_scores(
         at = {(row.system, row.task, row.split): row for row in mine.itertuples()}
         systems = [system for system in titles if system in set(mine["system"])]
         best = {
-            place: max(select_place(mine, place)["score"].map(round_as_printed))
+            place: select_place(mine, place)["score"].map(round_as_printed).max()
             for place in columns
         }
         lines = []

@@ -10,6 +10,7 @@ from cascadebert.evaluation.measures import BELOW, LEFT_WRONG
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.evaluation.temperature import UNSCALED_ECE
 from cascadebert.reporting.grid import (
+    COST,
     GAIN,
     NOTHING,
     ONE_EXAMPLE,
@@ -130,11 +131,14 @@ def _make_measure_cell(row: pd.Series, best: bool, notes: Footnotes) -> Cell:
     return Cell(f"{score}\n{interval}{paper}", best)
 
 
-def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, str]) -> Table:
+def table_probes(
+    gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, str], cost: str = "layers"
+) -> Table:
     """Accuracy of every exit beside a linear probe on the states that the exit reads.
 
     gaps:    `measures.compare_with_probes` of all systems and tasks
     pooling: system -> "first" or "mean", the tokens' states that its exits read
+    cost:    what a cost counts: layers or seconds
     """
     table = select_rows(gaps, titles)
     table["pooling"] = table["system"].map(pooling)
@@ -143,10 +147,10 @@ def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, 
     for system in dict.fromkeys(table["system"]):
         lines = []
         exits = table[table["system"] == system].drop_duplicates("exit")
-        for number, cost in zip(exits["exit"], exits["cost"], strict=True):
+        for number, until in zip(exits["exit"], exits["cost"], strict=True):
             opening = [Cell(titles[system]), Cell(pooling[system])] if not lines else [Cell()] * 2
             cells = _make_probe_cells(at, (system, number), columns, notes)
-            lines.append([*opening, Cell(f"{cost:g}"), *cells])
+            lines.append([*opening, Cell(f"{until:g}"), *cells])
         blocks.append(lines)
     caption = (
         "Accuracy (percent) of every exit, and after the stroke that of a linear probe: a logistic "
@@ -154,8 +158,7 @@ def table_probes(gaps: pd.DataFrame, titles: dict[str, str], pooling: dict[str, 
         f"development split chose{describe_sizes(table)}. An exit that lies more than {BELOW} "
         "points below its probe is undertrained: a better one could be put on the same states. "
         "Pooling: what the exits read, the first token's state or the mean over all tokens; the "
-        "probe of a head that attends to all tokens reads the mean in either case. Cost: in layers "
-        "of the reference model."
+        f"probe of a head that attends to all tokens reads the mean in either case.{COST[cost]}"
     )
     header = ["System", "Pooling", "Cost", *("\n".join(place) for place in columns)]
     return table, Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)

@@ -31,6 +31,11 @@ UNDERTRAINED = (
     f"undertrained: an exit lies more than {BELOW} points below a linear probe on its states"
 )
 
+COST = {  # what the column of costs counts, by `evaluation.cost`
+    "layers": " Cost: in layers of the reference model.",
+    "seconds": " Cost: measured time, in layers of the full model that take as long.",
+}
+
 Place = tuple[str, str]  # task, split: a column of a table
 Found = dict[Place, pd.Series | None]  # a row of the frame for each place; None without one
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from cascadebert.reporting.grid import (
+    COST,
     NOTHING,
     UNDEFINED,
     Place,
@@ -16,10 +17,13 @@ from cascadebert.reporting.wording import format_interval, format_signed
 HEADS = {"ece": "ECE ↓", "dis": "DIS ↑"}
 
 
-def table_temperature(temperatures: pd.DataFrame, titles: dict[str, str]) -> Table:
+def table_temperature(
+    temperatures: pd.DataFrame, titles: dict[str, str], cost: str = "layers"
+) -> Table:
     """DIS and ECE of every exit, unscaled and scaled, and the temperature.
 
     temperatures: `temperature.compare_calibration` of all systems and tasks
+    cost:         what a cost counts: layers or seconds
     """
     table = select_rows(temperatures, titles)
     columns, notes, blocks = list_columns(table), Footnotes(), []
@@ -28,8 +32,8 @@ def table_temperature(temperatures: pd.DataFrame, titles: dict[str, str]) -> Tab
     for system in dict.fromkeys(table["system"]):
         lines = []
         exits = table[table["system"] == system].drop_duplicates("exit")
-        for number, cost in zip(exits["exit"], exits["cost"], strict=True):
-            opening = [Cell("" if lines else titles[system]), Cell(f"{cost:g}")]
+        for number, until in zip(exits["exit"], exits["cost"], strict=True):
+            opening = [Cell("" if lines else titles[system]), Cell(f"{until:g}")]
             cells = [
                 cell
                 for place in columns
@@ -44,7 +48,7 @@ def table_temperature(temperatures: pd.DataFrame, titles: dict[str, str]) -> Tab
         "the development split chose it by the negative log-likelihood. Thresholds of this "
         "experiment are those of the scaled confidences. Brackets: 95% bootstrap interval of the "
         "difference over examples and seeds, paired over examples. With two classes, scaling keeps "
-        "the order of the examples, and so DIS. Cost: in layers of the reference model."
+        f"the order of the examples, and so DIS.{COST[cost]}"
     )
     header = ["System", "Cost", *(title for place in columns for title in _name_columns(place))]
     return table, Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)

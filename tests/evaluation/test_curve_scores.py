@@ -166,3 +166,12 @@ def test_the_reference_curve_is_undertrained_where_one_of_its_systems_is():
     [of_curve] = [line for line in display.rows if line[1].text == CURVE]
     notes = {mark: note for note, mark in display.notes.items()}
     assert [notes.get(cell.mark) for cell in of_curve[2:4]] == [None, UNDERTRAINED]
+
+
+def test_the_best_is_bold_whatever_has_no_score():
+    f = frames(("movies",))
+    scores = f["curve_scores"].copy()
+    scores.loc[scores["system"] == "deebert", ["score", "low", "high"]] = np.nan  # the first row
+    probes = pd.DataFrame({"system": [], "task": [], "split": [], "undertrained": []}, dtype=bool)
+    _, display = table_curve_scores(scores, probes, TITLES, SERIES)
+    assert [sum(line[2].bold for line in block) for block in display.blocks] == [1, 1]

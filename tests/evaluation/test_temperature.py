@@ -98,6 +98,8 @@ def test_dis_and_ece_stand_beside_the_unscaled_ones(labels):
     dis = table[table["measure"] == "dis"]
     assert (dis["difference"].abs() < 1e-9).all() == (labels == 2)
     _, display = table_temperature(table, {"cascade": "Cascade"})
+    assert "Cost: in layers of the reference model." in display.caption
+    assert "Cost: measured time" in table_temperature(table, {"cascade": "C"}, "seconds")[1].caption
     first = display.rows[0]
     row = at.loc[1, "ece"]
     assert first[3].text.split("\n")[0] == f"{row.unscaled:.1f} → {row.scaled:.1f}"

@@ -537,6 +537,9 @@ def test_table6_names_the_backbone_and_whether_it_is_the_papers():
 def test_table7_says_what_is_not_counted():
     _, display = tables.table7_fastbert(frames()["points"], {k: TITLES[k] for k in TITLES})
     assert "Speed-ups count encoder layers only" in display.caption
+    _, display = tables.table7_fastbert(frames()["points"], TITLES, cost="seconds")
+    assert "Speed-ups count the seconds up to each exit" in display.caption
+    assert "layers" not in display.caption
 
 
 def without_pabee_at_4x(points: pd.DataFrame) -> pd.DataFrame:
@@ -666,6 +669,9 @@ def test_the_table_of_probes_has_every_exit_beside_its_probe():
     titles, pooling = {"ramps": "Ramps", "whole": "Whole"}, {"ramps": "mean", "whole": "first"}
     table, display = table_probes(pd.DataFrame(rows), titles, pooling)
     assert len(table) == 7
+    assert "Cost: in layers of the reference model." in display.caption
+    _, timed = table_probes(pd.DataFrame(rows), titles, pooling, "seconds")
+    assert "Cost: measured time" in timed.caption
     assert [[cell.text for cell in row] for row in display.rows] == [
         ["Ramps", "mean", "1", "80.5 / 81.0", "78.0 / 81.0"],
         ["", "", "2", "82.0 / 82.0", "82.0 / 82.0"],
