@@ -31,6 +31,7 @@ from cascadebert.data.load import list_source_files
 from cascadebert.training.gpus import list_gpus
 from workflow_scripts.internals import (
     asks_for,
+    count_cores,
     offer_resource,
     spread_settings,
     stop_job_rate_limit,

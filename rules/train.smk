@@ -82,7 +82,7 @@ if config["evaluation"]["cost"] == "seconds":
         conda:
             "../environment.yml"
         # Other jobs beside it would be measured, too.
-        threads: workflow.cores
+        threads: count_cores(workflow)
         params:
             encoder=run_encoder_folder,
             batch_size=config["evaluation"]["batch_size"],

@@ -33,6 +33,11 @@ def offer_resource(workflow, name: str, amount: int) -> None:
         _find(workflow, "register_resource")(name, amount)
 
 
+def count_cores(workflow) -> int:
+    """The cores that jobs share; 1 without --cores, as on a cluster and where no job runs."""
+    return _find(workflow, "global_resources")["_cores"].value or 1
+
+
 def stop_job_rate_limit(workflow) -> None:
     """Snakemake starts as many jobs a second as there are.
 

@@ -86,6 +86,7 @@ onsuccess:
         (lambda w: internals.spread_settings(w, "train", 2), "resource_settings"),
         (lambda w: internals.asks_for(w, "gpu_slot"), "resource_settings"),
         (lambda w: internals.offer_resource(w, "gpu_slot", 1), "global_resources"),
+        (lambda w: internals.count_cores(w), "global_resources"),
         (lambda w: internals.stop_job_rate_limit(w), "scheduler"),
     ],
 )

@@ -18,7 +18,7 @@ from cascadebert.deployment.cascade import Cascade
 from cascadebert.evaluation.claims import ABLATION, CLAIMS, EARLY_EXIT
 from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.experiment.schedule import rank_run
-from tests.workflow.command import ROOT, planned, snakemake, snakemake_as_users_do
+from tests.workflow.command import ROOT, planned, snakemake, snakemake_as_users_do, warm_server
 from tests.workflow.conftest import copy, read_all, write
 
 MODELS = "models/*/*/*/model.safetensors"
@@ -345,6 +345,14 @@ def test_labels_of_stacked_trainings_are_of_all_examples(config, task, tmp_path)
     assert 0 < labelled["difficult"].mean() < 1
     log = (tmp_path / "results/small/logs/label_runs/words/finetune-bert-2/0.log").read_text()
     assert "finetune-bert-2 fold 0 1 epoch 2: dev accuracy" in log
+
+
+def test_seconds_need_no_cores_where_no_job_runs(tmp_path, config, task):
+    """As for `--unlock` and `--report`, and where a cluster has the cores."""
+    path = write(tmp_path, {**config, "evaluation": {"cost": "seconds"}}, task)
+    given = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    result = warm_server().run("snakemake", *given, "--configfile", str(path), "--unlock")
+    assert result.returncode == 0, result.stderr
 
 
 def test_speedups_may_count_seconds(finished, tmp_path):
