@@ -27,8 +27,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 run: $(VENV)/installed
 	@$(CHECK) > /dev/null
-	$(BIN)/snakemake --cores $(CORES) $(OVERRIDE)
-	$(BIN)/snakemake --quiet all --report $(RESULTS)/report.html $(OVERRIDE)
+	$(BIN)/snakemake --cores $(CORES) --report $(RESULTS)/report.html --report-after-run $(OVERRIDE)
 	@echo "The report is $(RESULTS)/report.html"
 
 # One worker more than cores, since some tests wait.

@@ -53,7 +53,10 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("configuration", help="YAML file, such as `cascadebert init` writes")
     run.add_argument("--cores", type=int, help="default: all of this machine")
     run.add_argument("--dry-run", action="store_true", help="show what would be done")
-    run.epilog = "Options and targets of Snakemake may follow after --."
+    run.epilog = (
+        "Options of Snakemake may follow after --, or targets, which are then made without a "
+        "report."
+    )
 
     export = _add(commands, "export", "writes the cascade of finished results as one folder")
     export.add_argument("results", help="results/<experiment>")

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import FrameType
 
 from cascadebert.commands import interruptible
@@ -24,19 +26,21 @@ def run(parsed: argparse.Namespace) -> int:
         raise UserError(f"--cores is {cores}; give a number from 1 on")
     snakemake = [sys.executable, interruptible.__file__, "snakemake"]
     snakemake += ["--snakefile", str(WORKFLOW_FOLDER / "Snakefile")]
-    configured = ["--configfile", parsed.configuration]
-    work = ["--cores", str(cores), *parsed.snakemake]
-    if parsed.dry_run:
-        return _call([*snakemake, "--dry-run", *work, *configured])
-    status = _call([*snakemake, *work, *configured])
-    report = f"{results}/report.html"
-    if status == 0:
-        status = _call([*snakemake, "--quiet", "all", "--report", report, *configured])
+    work = ["--cores", str(cores), *parsed.snakemake, "--configfile", parsed.configuration]
+    if parsed.dry_run or {"-n", "--dry-run"} & set(parsed.snakemake):
+        return _call([*snakemake, "--dry-run", *work])
+    report = Path(results, "report.html")
+    # Of other targets alone, the report would lack its first page.
+    if not parsed.snakemake or parsed.snakemake[0].startswith("-"):
+        snakemake += ["--report", str(report), "--report-after-run"]
+    began = time.time()
+    status = _call([*snakemake, *work])
     if status != 0:
         again = f"cascadebert run {parsed.configuration}"
         print(f"What was finished is kept; to go on, give `{again}` again.", file=sys.stderr)
         return status if status == interruptible.INTERRUPTED else 1
-    print(f"The report is {report}. Next: cascadebert export {results} --system SYSTEM FOLDER")
+    if report.exists() and report.stat().st_mtime >= began:  # `--unlock`, say, makes none
+        print(f"The report is {report}. Next: cascadebert export {results} --system SYSTEM FOLDER")
     return 0
 
 

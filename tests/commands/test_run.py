@@ -42,6 +42,30 @@ def test_options_of_snakemake_are_passed_on(configured, capfd):
     assert "table2_main" not in said
 
 
+def test_a_dry_run_may_be_asked_of_snakemake(configured, capfd):
+    assert main(["run", configured.name, "--cores", "1", "--", "-n"]) == 0
+    assert "table2_main" in "".join(capfd.readouterr())
+
+
+def test_targets_are_made_without_a_report(configured, capfd):
+    target = "results/tickets/data/tickets"
+    assert main(["run", configured.name, "--cores", "1", "--", target]) == 0
+    assert (configured.parent / target).exists()
+    assert "report is" not in capfd.readouterr().out
+
+
+def test_unlocking_an_unfinished_run_makes_no_report(configured, capfd):
+    target = "results/tickets/data/tickets"
+    locks = configured.parent / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text(f"{target}\n")  # as a killed Snakemake leaves it
+    assert main(["run", configured.name, "--cores", "1", "--", target]) == 1
+    assert "cannot be locked" in capfd.readouterr().err
+    assert main(["run", configured.name, "--cores", "1", "--", "--unlock"]) == 0
+    assert "report is" not in capfd.readouterr().out
+    assert not list(locks.glob("*.lock"))
+
+
 def test_a_run_that_fails_says_how_to_go_on(configured, capfd):
     (configured.parent / "tickets.csv").unlink()
     assert main(["run", configured.name, "--cores", "1"]) == 1

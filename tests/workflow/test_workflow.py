@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from cascadebert.commands.main import main
 from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.evaluation.claims import ABLATION, CLAIMS, EARLY_EXIT
@@ -123,6 +124,22 @@ def test_it_ends_in_tables_figures_and_a_report(finished):
     assert "CascadeBERT w/o DAR" in html
     assert "what the results were made from and by" in html
     assert "data:image/png" in html or "image/png" in html
+
+
+def test_the_command_makes_the_report_and_says_why_it_cannot(
+    finished, tmp_path, monkeypatch, capfd
+):
+    folder = copy(finished, tmp_path / "copy")
+    monkeypatch.chdir(folder)
+    report = folder / "results/small/report.html"
+    arguments = ["run", "small.yaml", "--", "--config", "only_finished=true"]
+    assert main(arguments) == 0, capfd.readouterr().err
+    assert "The report is results/small/report.html. Next: " in capfd.readouterr().out
+    assert "CascadeBERT w/o DAR" in report.read_text()
+    report.unlink()
+    report.mkdir()
+    assert main(arguments) == 1
+    assert "Is a directory: 'results/small/report.html'" in capfd.readouterr().err
 
 
 def test_reading_predictions_loads_no_torch(finished):
