@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cascadebert.commands.rows import TEXT_NAMES
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import show
@@ -89,6 +91,7 @@ def choose_columns(table: Table, text: str | None, label: str | None, pair: str 
         if not table.has(name):
             there = ", ".join(map(show, cells.columns))
             raise UserError(f"{table.origin}: no column {show(name)}; there are {there:.300}")
+    is_named = any(name and not name.isdecimal() for name in (text, label, pair))
     words = {name: cells[name].map(as_word) for name in cells.columns}
     length = {name: column.str.len().mean() for name, column in words.items()}
     distinct = {name: column[column != ""].nunique() for name, column in words.items()}
@@ -118,12 +121,23 @@ def choose_columns(table: Table, text: str | None, label: str | None, pair: str 
         raise UserError(f"{table.origin}: texts and labels need columns of their own")
     roles = {"text": text, "text_pair": pair, "label": label}
     names: dict[str, str | int] = {role: name for role, name in roles.items() if name is not None}
-    # A first line with one of the labels is a row.
-    header = not (table.header and str(label).strip() in set(words[label]))
+    header = not table.header or is_named or not _is_row(words, label)
     if not header:
         there = list(cells.columns)
         names = {role: there.index(name) for role, name in names.items()}
     return Columns(names, header)
+
+
+def _is_row(words: dict[Any, pd.Series], label: Any) -> bool:
+    """Whether the first line has one of the labels, and no name of a text or of a label beside it.
+
+    words: column, by its cell in the first line -> its other cells
+    """
+    known = LABEL_NAMES.union(TEXT_NAMES)
+    others = (name for name in words if name != label)
+    if any(_fold(name) in known and name not in set(words[name]) for name in others):
+        return False
+    return str(label).strip() in set(words[label])
 
 
 def _find_text(length: dict[Any, float], taken: set[Any]) -> Any:

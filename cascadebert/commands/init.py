@@ -111,6 +111,8 @@ def init(parsed: argparse.Namespace) -> None:
         rate=rate,
         length=length,
     )
+    if "header" in form:
+        print("Note: line 1 has a label, so it is read as a row; if it has names, give --text")
     _describe(task, columns.names, lengths, length, table.cells)
     print(f"Time: {describe_time(seconds, bool(gpus))}")
     with replacing(out) as draft:

@@ -129,6 +129,26 @@ def test_the_user_may_name_columns(tickets, capsys):
 
 
 @pytest.mark.parametrize(
+    ("header", "options", "is_header"),
+    [
+        ("number,text,billing", (), True),
+        ("number,note,billing", (), False),
+        ("number,note,billing", ("--text", "note"), True),
+        ("number,note,billing", ("--text", "note", "--label", "billing"), True),
+    ],
+)
+def test_a_header_may_have_the_name_of_a_label(tickets, capsys, folder, header, options, is_header):
+    rows = tickets.to_csv(index=False, header=False)
+    (folder / "a.csv").write_text(f"{header}\n{rows}")
+    config, said = init(capsys, "a.csv", *options)
+    entry = config["tasks"]["a"]
+    assert ("format" not in entry) == is_header
+    assert ("Note: line 1 has a label, so it is read as a row" in said) != is_header
+    count = sum(map(len, load_task("a", entry, 1).splits.values()))
+    assert count == len(tickets) + (not is_header)
+
+
+@pytest.mark.parametrize(
     ("data", "options", "message"),
     [
         ("", (), "is empty"),
