@@ -9,7 +9,7 @@ import pandas as pd
 from cascadebert.commands.rows import TEXT_NAMES
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import show
-from cascadebert.data.examples import as_word
+from cascadebert.data.labels import as_word
 from cascadebert.data.tables import MARKS, Table, find_kind, parse, read_file
 
 LABEL_NAMES = {"label", "labels", "class", "category", "sentiment", "target", "queue", "intent"}

@@ -1,7 +1,5 @@
 """Makes the four columns of a task from a table as it was read, and checks every row."""
 
-import json
-import math
 import unicodedata
 from dataclasses import replace
 
@@ -9,6 +7,7 @@ import pandas as pd
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import quote, show
+from cascadebert.data.labels import as_word, number_words
 from cascadebert.data.tables import Table
 from cascadebert.data.task import COLUMN_TYPES
 
@@ -145,22 +144,13 @@ def _check_open_quotes(table: Table, columns: dict[str, str | int], labels: list
 def _may_be_label(word: str, columns: dict[str, str | int], labels: list[str]) -> bool:
     if "rating" in columns:
         return not pd.isna(pd.to_numeric(word, errors="coerce"))
-    return word.strip() in _classes(labels)
+    return word.strip() in number_words(labels)
 
 
 def _text(cell: object) -> str:
     """Returns the text without outer spaces, "" for a cell without a text that can be seen."""
     text = cell.strip() if isinstance(cell, str) else ""
     return text if any(unicodedata.category(c) not in INVISIBLE for c in text) else ""
-
-
-def as_word(cell: object) -> str:
-    """Returns a label or an id as a string, whatever its type in the file."""
-    if isinstance(cell, str):
-        return cell.strip()
-    if cell is None or cell != cell:
-        return ""
-    return json.dumps(cell, default=str)
 
 
 def _ids(table: Table, split: str, key: str | int | None) -> pd.Series:
@@ -181,24 +171,6 @@ def _ids(table: Table, split: str, key: str | int | None) -> pd.Series:
     return ids
 
 
-def _classes(labels: list[str]) -> dict[str, int]:
-    """Returns what stands for a label in a file -> the label's number.
-
-    A label is a name of `labels`. If no name is a number, a label may also be a number, from 0.
-    """
-    classes = {name: number for number, name in enumerate(labels)}
-    if not any(map(_is_number, labels)):
-        classes |= {str(number): number for number in range(len(labels))}
-    return classes
-
-
-def _is_number(name: str) -> bool:
-    try:
-        return math.isfinite(float(name.replace(",", ".")))
-    except ValueError:
-        return False
-
-
 def _labels(
     table: Table, key: str | int, labels: list[str], *, split: str, optional: bool
 ) -> pd.Series:
@@ -214,7 +186,7 @@ def _labels(
                 f"{table.origin}: no column {key!r} for the label; correct `columns`, or set the "
                 "task's unlabelled_test to true if its test split has no labels: then dev is scored"
             )
-    classes = _classes(labels)
+    classes = number_words(labels)
     words = table.column(key, "label").map(as_word)
     numbers = words.map(classes).astype("Int64")
     unlabelled = _lack_label(words, labels)
@@ -240,7 +212,7 @@ def _labels(
 
 def _lack_label(words: pd.Series, labels: list[str]) -> pd.Series:
     """Returns whether each word stands for no label: nothing, or -1 where no label is called so."""
-    return words.isin({"", "-1"} - _classes(labels).keys())
+    return words.isin({"", "-1"} - number_words(labels).keys())
 
 
 def _signs(table: Table, key: str | int, neutral: float) -> pd.Series:
