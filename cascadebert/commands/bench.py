@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from cascadebert.commands.model import load_for
-from cascadebert.commands.predict import choose_quotes, guess_format, name_columns, open_input
+from cascadebert.commands.predict import choose_form, guess_format, open_input
 from cascadebert.commands.rows import RowReader
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import show
+from cascadebert.data.labels import number_words
 from cascadebert.data.scores import score
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.folder import Description, find_folder
@@ -88,21 +89,19 @@ def bench(parsed: argparse.Namespace) -> None:
 
 def _read_texts(parsed: argparse.Namespace, described: Description) -> Texts:
     """The first rows of the file, without those that cannot be read."""
-    columns = name_columns(parsed, described)
-    pairs = len(columns) > 1
-    if parsed.label:
-        columns = (*columns, parsed.label)
     kind = guess_format(parsed)
-    quotes = choose_quotes(parsed, kind, described)
+    form = choose_form(parsed, kind, described)
+    has_labels = parsed.label is not None
+    columns = (*form.columns, parsed.label) if has_labels else form.columns
     with open_input(parsed.input) as (binary, _):
-        reader = RowReader(binary, parsed.input, kind, parsed.encoding)
-        rows = reader.read(columns, not parsed.no_header, quotes)
+        reader = RowReader(binary, parsed.input, kind, parsed.encoding, form.encoding)
+        rows = reader.read(columns, form.header, form.quotes, label=has_labels)
         readable = islice((row for row in rows if not row.problem), parsed.rows)
         found = [(row.line, row.values) for row in readable]
     if not found:
         raise UserError(f"{parsed.input} has no row that can be read")
-    numbers = {name: number for number, name in enumerate(described.labels)}
-    for line, values in found if parsed.label else ():
+    numbers = number_words(described.labels)
+    for line, values in found if has_labels else ():
         if values[-1] not in numbers:
             raise UserError(
                 f"{parsed.input}, line {line}: {show(values[-1])} is no label of the cascade; "
@@ -110,8 +109,8 @@ def _read_texts(parsed: argparse.Namespace, described: Description) -> Texts:
             )
     return Texts(
         texts=[values[0] for _, values in found],
-        pairs=[values[1] for _, values in found] if pairs else None,
-        labels=np.array([numbers[values[-1]] for _, values in found]) if parsed.label else None,
+        pairs=[values[1] for _, values in found] if len(form.columns) > 1 else None,
+        labels=np.array([numbers[values[-1]] for _, values in found]) if has_labels else None,
     )
 
 

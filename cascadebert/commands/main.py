@@ -143,7 +143,11 @@ def _add_table(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format", choices=["csv", "tsv", "jsonl"], help="of the input; default: by its name, csv"
     )
-    command.add_argument("--encoding", help="of the input; default: utf-8, or as its mark says")
+    command.add_argument(
+        "--encoding",
+        help="of the input; default: as its mark says, else as where the model was trained if that "
+        "was the same format, else utf-8",
+    )
     command.add_argument(
         "--quotes",
         choices=["yes", "no"],
@@ -151,7 +155,10 @@ def _add_table(command: argparse.ArgumentParser) -> None:
         "trained if that was the same format, else yes for CSV and no for TSV",
     )
     command.add_argument(
-        "--no-header", action="store_true", help="columns have no names; --text counts from 0"
+        "--no-header",
+        action="store_true",
+        help="columns have no names, --text counts from 0; default: as where the model was "
+        "trained if that was the same format and no option names a column",
     )
 
 

@@ -41,6 +41,19 @@ class Count:
     several: int = 0
 
 
+@dataclass(frozen=True)
+class Form:
+    """How a table is written; columns, header and quotes are those of `RowReader.read`.
+
+    encoding: without a byte-order mark
+    """
+
+    columns: tuple[str | int | None, ...]
+    header: bool
+    quotes: bool
+    encoding: str
+
+
 def predict(parsed: argparse.Namespace) -> None:
     """Answers all rows, then says how many."""
     if parsed.batch_size < 1:
@@ -49,11 +62,10 @@ def predict(parsed: argparse.Namespace) -> None:
     kind = guess_format(parsed)
     with open_input(parsed.input) as (binary, size):
         name = "standard input" if parsed.input == STREAM else parsed.input
-        reader = RowReader(binary, name, kind, parsed.encoding)
         cascade, described = load_model(parsed)
-        columns = name_columns(parsed, described)
-        quotes = choose_quotes(parsed, kind, described)
-        rows = reader.read(columns, not parsed.no_header, quotes)
+        form = choose_form(parsed, kind, described)
+        reader = RowReader(binary, name, kind, parsed.encoding, form.encoding)
+        rows = reader.read(form.columns, form.header, form.quotes)
         count = Count(np.zeros(len(cascade.members), dtype=np.int64))
         began = time.perf_counter()
         with (
@@ -82,16 +94,32 @@ def guess_format(parsed: argparse.Namespace) -> str:
     return kind or "csv"
 
 
-def choose_quotes(parsed: argparse.Namespace, kind: str, described: Description) -> bool:
-    """Whether quotes enclose fields: by --quotes, else as where the cascade was trained.
+def choose_form(parsed: argparse.Namespace, kind: str, described: Description) -> Form:
+    """How a table is written: as the options say, else as the one that trained the cascade.
 
-    That table says nothing of a table of another kind, which is read by the default of its kind.
+    That table says nothing of a table of another kind but the names of columns.
     """
-    if parsed.quotes:
-        return parsed.quotes == "yes"
-    known = described.about.get("format", {})
-    form = known if known.get("type") == kind else {"type": kind}
-    return complete_format(parsed.input, form).get("quotes", False)
+    about = described.about
+    known = about.get("format", {})
+    is_same = known.get("type") == kind
+    form = complete_format(parsed.input, known if is_same else {"type": kind})
+    given = (parsed.text, parsed.pair, getattr(parsed, "label", None))
+    is_named = any(column and not column.isdecimal() for column in given)
+    header = not parsed.no_header and (form.get("header", True) or is_named)
+    # A place is that of a table of the same kind, and a name needs a header.
+    usual = {
+        role: column
+        for role, column in about.get("columns", {}).items()
+        if (is_same if isinstance(column, int) else header)
+    }
+    first = parsed.text or usual.get("text")
+    second = parsed.pair or (None if parsed.text else usual.get("text_pair"))
+    return Form(
+        columns=(first,) if second is None else (first, second),
+        header=header,
+        quotes=parsed.quotes == "yes" if parsed.quotes else form.get("quotes", False),
+        encoding=form["encoding"],
+    )
 
 
 def _refuse_same_file(source: str, target: str) -> None:
@@ -99,17 +127,6 @@ def _refuse_same_file(source: str, target: str) -> None:
         return
     if os.path.samefile(source, target):
         raise UserError(f"{target} is the input, too; name another file for the answers")
-
-
-def name_columns(parsed: argparse.Namespace, described: Description) -> tuple[str | None, ...]:
-    """The columns of the options, else those of the table that the cascade was trained on."""
-    known = described.about.get("columns", {})
-    text, pair = known.get("text"), known.get("text_pair")
-    first = parsed.text or (text if isinstance(text, str) and not parsed.no_header else None)
-    if parsed.text and not parsed.pair:
-        return (first,)
-    second = parsed.pair or (pair if isinstance(pair, str) and not parsed.no_header else None)
-    return (first,) if second is None else (first, second)
 
 
 @contextmanager

@@ -9,10 +9,14 @@ from typing import Any, BinaryIO, NoReturn
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import join_words, show
+from cascadebert.data.labels import as_word
 from cascadebert.data.tables import MARKS, PACKED, UNWRITABLE, is_encoding, make_object
 
 LONGEST = 2**24  # characters of a field or a line; a file without line breaks is no table
 TEXT_NAMES = ("text", "sentence", "review", "body", "content", "message", "comment", "description")
+
+
+Columns = tuple[str | int | None, ...]  # names, or places from 0
 
 
 @dataclass(frozen=True)
@@ -39,25 +43,30 @@ class RowReader:
     header:  whether the first line of a CSV or TSV file names the columns
     quotes:  whether quotes enclose fields of a CSV or TSV file, or are characters like any other
 
+    label:   whether the last column has labels, which JSON files may write as other than strings
+    usual:   the encoding if none is given and the file has no byte-order mark
+
     Raises UserError if the file has no such columns, is no text, or is damaged beyond a row.
     """
 
-    def __init__(self, binary: BinaryIO, name: str, kind: str, encoding: str | None):
+    def __init__(
+        self, binary: BinaryIO, name: str, kind: str, encoding: str | None, usual: str = "utf-8"
+    ):
         self.name, self.kind = name, kind
-        self.stream = _decode(binary, name, encoding)
-        self.encoding = encoding or "utf-8"
+        self.stream = _decode(binary, name, encoding, usual)
+        self.encoding = encoding or usual
 
-    def read(self, columns: tuple[str | None, ...], header: bool, quotes: bool) -> Iterator[Row]:
+    def read(
+        self, columns: Columns, header: bool, quotes: bool, *, label: bool = False
+    ) -> Iterator[Row]:
         if self.kind == "jsonl":
-            yield from self._read_objects(columns)
+            yield from self._read_objects(columns, label)
         else:
             yield from self._read_fields(columns, header, quotes)
 
     # --- CSV and TSV ---
 
-    def _read_fields(
-        self, columns: tuple[str | None, ...], header: bool, quotes: bool
-    ) -> Iterator[Row]:
+    def _read_fields(self, columns: Columns, header: bool, quotes: bool) -> Iterator[Row]:
         records = self._records(quotes)
         first = next(records, None)
         if first is None or (header and not any(first[2])):
@@ -128,7 +137,7 @@ class RowReader:
 
     # --- JSONL ---
 
-    def _read_objects(self, columns: tuple[str | None, ...]) -> Iterator[Row]:
+    def _read_objects(self, columns: Columns, label: bool) -> Iterator[Row]:
         names: tuple[str, ...] = ()
         for number, line in enumerate(self._lines(), 1):
             if not line.strip():
@@ -145,6 +154,8 @@ class RowReader:
                 places = _find_places(self.name, listed, columns, True)
                 names = tuple(listed[place] for place in places)
             values = tuple(found.get(name) for name in names)
+            if label:
+                values = (*values[:-1], as_word(values[-1]))
             wrong = [n for n, v in zip(names, values, strict=True) if not isinstance(v, str)]
             if wrong:
                 yield Row(number, number, (), f"its {wrong[0]} is no string")
@@ -165,7 +176,7 @@ class RowReader:
         raise UserError(said)
 
 
-def _decode(binary: BinaryIO, name: str, encoding: str | None) -> io.TextIOWrapper:
+def _decode(binary: BinaryIO, name: str, encoding: str | None, usual: str) -> io.TextIOWrapper:
     """A stream of text. Bytes that are none become halves of surrogate pairs, where they can."""
     buffered = binary if hasattr(binary, "peek") else io.BufferedReader(binary)  # type: ignore
     start = buffered.peek(4)[:4]  # type: ignore
@@ -173,7 +184,7 @@ def _decode(binary: BinaryIO, name: str, encoding: str | None) -> io.TextIOWrapp
         if start.startswith(mark[:4]):
             raise UserError(f"{name} is {kind}, no text; unpack it, or save it as CSV")
     marked = next((found for mark, found in MARKS.items() if start.startswith(mark)), None)
-    chosen = encoding or marked or "utf-8"
+    chosen = encoding or marked or usual
     if not is_encoding(chosen):
         raise UserError(f"--encoding {chosen!r} is no encoding; give one such as utf-8 or latin-1")
     if marked and encoding is None and marked == "utf-8":
@@ -189,25 +200,23 @@ def _decode(binary: BinaryIO, name: str, encoding: str | None) -> io.TextIOWrapp
         raise UserError(f"--encoding {chosen!r} is no encoding of text") from None
 
 
-def _find_places(
-    name: str, names: list[str], columns: tuple[str | None, ...], header: bool
-) -> list[int]:
+def _find_places(name: str, names: list[str], columns: Columns, header: bool) -> list[int]:
     """Where the columns are. The first may be None: it is then found by its name."""
     if not header:
         places = []
         for column in columns:
-            number = "0" if column is None and len(names) == 1 else column
-            if number is None or not number.isdecimal() or int(number) >= len(names):
+            number = "0" if column is None and len(names) == 1 else str(column)
+            if not number.isdecimal() or int(number) >= len(names):
                 raise UserError(
-                    f"{name}: with --no-header, give the column of the texts as a number from 0 "
-                    f"to {len(names) - 1}"
+                    f"{name}: without a header, each column is a number from 0 to "
+                    f"{len(names) - 1}; give that of the texts with --text"
                 )
             places.append(int(number))
         return places
     there = ", ".join(map(show, names)) or "none"
     places = []
     for column in columns:
-        found = [i for i, each in enumerate(names) if each.strip() == column]
+        found = [i for i, each in enumerate(names) if column in (i, each.strip())]
         if column is None:
             found = [i for i, each in enumerate(names) if each.strip().lower() in TEXT_NAMES]
             if len(found) != 1:

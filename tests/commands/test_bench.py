@@ -1,5 +1,6 @@
 """`cascadebert bench`: every runtime of a folder, beside the largest member alone."""
 
+import pandas as pd
 import pytest
 
 from cascadebert.commands.main import main
@@ -48,6 +49,22 @@ def test_without_labels_there_is_no_score(model, table, capsys):
     status, lines, _ = bench(model, capsys, table)
     assert status == 0
     assert lines[0][-1] == "faster"
+
+
+def test_labels_are_read_as_in_training(model, table, capsys, tmp_path):
+    """By name or by number, as strings or, in JSONL, as numbers."""
+    _, named, _ = bench(model, capsys, table, "--label", "gold")
+    classes = Cascade.from_pretrained(model).classes
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    numbers = [{"text": text, "gold": classes.index(label)} for text, label in rows]
+    frame = pd.DataFrame(numbers)
+    frame.to_csv(tmp_path / "numbers.csv", index=False)
+    frame.to_json(tmp_path / "numbers.jsonl", orient="records", lines=True)
+    for name in ("numbers.csv", "numbers.jsonl"):
+        status, lines, said = bench(model, capsys, tmp_path / name, "--label", "gold")
+        assert status == 0, said
+        shown = [[line[-1] for line in found if line[0] == "torch"] for found in (named, lines)]
+        assert shown[0] == shown[1]
 
 
 def test_quotes_may_be_ordinary_characters(model, table, capsys):

@@ -119,11 +119,12 @@ def test_texts_are_read_as_in_training(name, form):
     assert [row.values for row in found] == [('a "warm" film', "no"), ("b", "yes")]
 
 
-def remember(model: Path, copy: Path, **form) -> str:
-    """A copy of the model whose cascade.json has the format of the table that it learnt from."""
+def remember(model: Path, copy: Path, columns: dict | None = None, **form) -> str:
+    """A copy of the model whose cascade.json has columns and format of the table of training."""
     shutil.copytree(model, copy)
     path = copy / "cascade.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"about": {"format": form}}))
+    about = {"columns": columns or {}, "format": form}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"about": about}))
     return str(copy)
 
 
@@ -151,6 +152,28 @@ def test_quotes_of_another_kind_of_table_say_nothing(run, model, tmp_path):
     assert "correct the quotes, or say --quotes no" in said
     other = remember(model, tmp_path / "other", type="tsv", quotes=False)
     assert run(b'n,text\n1,"a, film"\n', "--model", other)[0] == 0
+
+
+def test_a_table_is_read_as_the_one_that_the_model_was_trained_on(run, cascade, model, tmp_path):
+    form = {"type": "csv", "header": False, "encoding": "latin-1", "quotes": True}
+    trained = ("--model", remember(model, tmp_path / "trained", {"text": 1}, **form))
+    texts = ["süß superb film", *TEXTS]
+    expected = cascade(texts).labels.tolist()
+
+    def answer(header: str, encoding: str, *options: str, name: str = "in.csv") -> list[str]:
+        data = header + "".join(f"1,{text}\n" for text in texts)
+        status, rows, said = run(data.encode(encoding), *trained, *options, name=name)
+        assert status == 0, said
+        return [row["label"] for row in rows]
+
+    assert answer("", "latin-1") == expected
+    assert answer("", "utf-16") == expected  # the mark of the file wins, and so do options
+    assert answer("", "utf-8", "--encoding", "utf-8") == expected
+    assert answer("n,body\n", "latin-1", "--text", "body") == expected
+    lines = "".join(json.dumps({"n": 1, "text": text}) + "\n" for text in texts)
+    status, rows, said = run(lines.encode(), *trained, name="in.jsonl")
+    assert status == 0, said
+    assert [row["label"] for row in rows] == expected
 
 
 def test_utf_16_and_latin_1_are_read(run):
@@ -199,7 +222,7 @@ def test_a_bad_row_is_fatal_or_skipped_as_asked(run):
         (b"text\na\n", ("--max-loss", "0.3"), r"no promise on torch 0.3; choose from: 0.02"),
         (b"text\na\n", ("--batch-size", "0"), "--batch-size is 0; give a number from 1 on"),
         (b"text\na\n", ("--runtime", "onnx"), "model.onnx is missing"),
-        (b"a,b\n", ("--no-header",), "as a number from 0 to 1"),
+        (b"a,b\n", ("--no-header",), "each column is a number from 0 to 1; give that of the"),
     ],
 )
 def test_what_cannot_be_read_is_told_and_nothing_is_written(run, data, options, message):
