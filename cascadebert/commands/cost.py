@@ -15,12 +15,13 @@ GPU_FLOPS = 20e12  # that a training gets of a data centre's GPU, roughly
 
 
 def estimate_seconds(
-    shape: Mapping[str, Any], lengths: np.ndarray, epochs: int
+    shape: Mapping[str, Any], lengths: np.ndarray, epochs: int, folds: int
 ) -> tuple[float, float]:
     """Returns seconds on this machine's processor, and on a GPU.
 
     shape:   of the large model; the small one has two of its layers
     lengths: tokens of every training text, `[texts]`
+    folds:   of the difficulty labelling; 0 without DAR
     """
     sized = Shape(
         model_type="bert",
@@ -31,7 +32,8 @@ def estimate_seconds(
     )
     layer = sum(count_layer_flops(sized, int(tokens)) for tokens in lengths)
     # The large model once; the small one plain, with each margin, and for difficulty labels.
-    layers = sized.num_hidden_layers + 2 * (1 + MARGINS + SEEDS * (FOLDS - 1))
+    of_dar = MARGINS + SEEDS * (folds - 1) if folds else 0
+    layers = sized.num_hidden_layers + 2 * (1 + of_dar)
     flops = 3 * epochs * layer * layers  # a backward pass costs as much as two forward passes
     return flops / (EFFICIENCY * _measure_flops()), flops / GPU_FLOPS
 

@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from cascadebert.commands.columns import choose_columns, read_table
-from cascadebert.commands.cost import describe_time, estimate_seconds
+from cascadebert.commands.cost import FOLDS, SEEDS, describe_time, estimate_seconds
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
 from cascadebert.core.sources import WORKFLOW_FOLDER
@@ -40,8 +40,16 @@ tasks:
 {task}
 # Pre-trained encoders, a small and a large one: names of the Hugging Face hub, or folders.
 {encoders}
+{systems}
+replicates: 1 # trainings of every system; with 3, intervals tell of other trainings, too
+training: {{epochs: {epochs}, learning_rate: {rate}, max_length: {length}}}
+evaluation: {{targets: [2, 3, 4]}} # speed-ups
+"""
+
+
+SYSTEMS = """\
 # Rows of the tables: the large model alone, and cascades of both without and with difficulty-aware
-# regularisation (DAR), which trains the small model 40 times more to find difficult texts.
+# regularisation (DAR), which trains the small model {trainings} times more to find difficult texts.
 systems:
   full: {{method: finetune, title: Full model, encoder: bert-12}}
   cascade:
@@ -49,10 +57,14 @@ systems:
   cascadebert:
     {{method: cascade, title: CascadeBERT, members: [bert-2, bert-12], dar: true}}
 proposed: cascadebert
-
-replicates: 1 # trainings of every system; with 3, intervals tell of other trainings, too
-training: {{epochs: {epochs}, learning_rate: {rate}, max_length: {length}}}
-evaluation: {{targets: [2, 3, 4]}} # speed-ups
+"""
+FOLDED = "difficulty: {{folds: {folds}}} # as many as the rarest class has rows in train\n"
+WITHOUT_DAR = """\
+# Rows of the tables: the large model alone, and a cascade of both.
+systems:
+  full: {method: finetune, title: Full model, encoder: bert-12}
+  cascade: {method: cascade, title: Cascade, members: [bert-2, bert-12]}
+proposed: cascade
 """
 
 
@@ -99,7 +111,9 @@ def init(parsed: argparse.Namespace) -> None:
     length = _choose_length(lengths, 512)
     epochs, rate = (3, "2.0e-5") if gpus else (3, "2.0e-4")
     shape = HUB_SHAPE if gpus else vars(read_shape(WORKFLOW_FOLDER / EMBEDDED[1]))
-    seconds = estimate_seconds(shape, np.minimum(lengths, length), epochs)
+    rarest = int(task.splits["train"]["label"].value_counts().min())
+    folds = min(FOLDS, rarest) if rarest > 1 else 0
+    seconds = estimate_seconds(shape, np.minimum(lengths, length), epochs, folds)
     text = CONFIGURATION.format(
         file=out,
         # In quotes where YAML would read a number, a date, or a word such as `on`.
@@ -107,6 +121,7 @@ def init(parsed: argparse.Namespace) -> None:
         name=name,
         task=_indent(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True)),
         encoders=_describe_encoders(models, bool(gpus)),
+        systems=_describe_systems(folds),
         epochs=epochs,
         rate=rate,
         length=length,
@@ -114,6 +129,11 @@ def init(parsed: argparse.Namespace) -> None:
     if "header" in form:
         print("Note: line 1 has a label, so it is read as a row; if it has names, give --text")
     _describe(task, columns.names, lengths, length, table.cells)
+    if folds == 0:
+        print("Note: DAR is left out, since it needs 2 rows of each class in train")
+    elif folds < FOLDS:
+        why = "as many as the rarest class has rows in train"
+        print(f"Note: DAR has {folds} folds instead of {FOLDS}, {why}")
     print(f"Time: {describe_time(seconds, bool(gpus))}")
     with replacing(out) as draft:
         draft.write_text(text, encoding="utf-8")
@@ -154,6 +174,14 @@ def _describe_encoders(models: tuple[str, str], on_gpu: bool) -> str:
         f"  # bert-2: {{model: {other[0]}, tokenizer: bert-12}}\n  # bert-12: {other[1]}\n"
         "reference: bert-12\n"
     )
+
+
+def _describe_systems(folds: int) -> str:
+    """The systems of the configuration; without DAR if there are no folds."""
+    if folds == 0:
+        return WITHOUT_DAR
+    systems = SYSTEMS.format(trainings=folds * SEEDS)
+    return systems + FOLDED.format(folds=folds) if folds < FOLDS else systems
 
 
 def _indent(text: str) -> str:

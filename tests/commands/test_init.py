@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cascadebert.commands.main import main
 from cascadebert.data.load import load_task
 from cascadebert.data.splitting import same_text
+from cascadebert.training.difficulty import assign_folds
 from tests.tiny import sentences
 
 LABELS = np.array(["billing", "outage"])
@@ -93,6 +94,23 @@ def test_tables_of_every_kind_are_read(tickets, capsys, name, write):
     texts = pd.concat(task.splits.values())["text"]
     assert sorted(texts) == sorted(tickets["body"])
     assert "train: 140 rows" in said
+
+
+@pytest.mark.parametrize(("rare", "folds"), [(1, None), (6, 4), (40, 8)])
+def test_a_rare_class_makes_folds_fewer_or_leaves_out_dar(tickets, capsys, rare, folds):
+    tickets.loc[: rare - 1, "queue"] = "other"
+    tickets.to_csv("a.csv", index=False)
+    config, said = init(capsys, "a.csv")
+    task = load_task("a", config["tasks"]["a"], 2021)
+    labels = task.splits["train"]["label"].to_numpy(dtype=int)
+    if folds is None:
+        assert not any(system.get("dar") for system in config["systems"].values())
+        assert config["proposed"] == "cascade"
+        assert "Note: DAR is left out, since it needs 2 rows of each class in train" in said
+    else:
+        assert config.get("difficulty", {"folds": 8}) == {"folds": folds}
+        assert f"DAR has {folds} folds instead of 8" in said or folds == 8
+        assert set(assign_folds(labels, folds, 1, "a", task.labels)) == set(range(folds))
 
 
 def test_numbers_are_labels_too(tickets, capsys):
