@@ -8,6 +8,7 @@ import yaml
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
+from cascadebert.data.tokens import has_pairs
 from cascadebert.deployment.folder import Description
 from cascadebert.deployment.members import INT8, TORCH
 from cascadebert.encoders.loading import load_config
@@ -32,10 +33,11 @@ experiment `{experiment}`, task `{task}`, system `{system}`.
 from cascadebert import Cascade
 
 cascade = Cascade.from_pretrained("{folder}", speedup={speedup:g}, runtime="onnx-int8")
-cascade(["a text"]).as_pipeline()  # [{{"label": ..., "score": ...}}]
+cascade({texts}).as_pipeline()  # [{{"label": ..., "score": ...}}]
 ```
 
-`cascadebert predict --model {folder} input.csv output.csv` does the same for files. {members}
+For files: `cascadebert predict --model {folder} --speedup {speedup:g} --runtime onnx-int8 input.csv
+output.csv`. {members}
 
 ## Score and speed-up
 
@@ -111,6 +113,7 @@ def write_card(
         system=about["system"],
         folder="FOLDER",
         speedup=described.points[0].target or 1,
+        texts='["a text"], ["its pair"]' if has_pairs(data.splits[DEV]) else '["a text"]',
         points=_table_points(described, split),
         promises=_table_promises(described, split),
         certainty=1 - DELTA,

@@ -1,9 +1,11 @@
 """The model card tells where its numbers say less than they seem to."""
 
 import json
+import re
 
 import pytest
 
+from cascadebert.commands.main import build_parser
 from cascadebert.data.task import Task
 from cascadebert.deployment.card import write_card
 from cascadebert.deployment.folder import Description, OperatingPoint, SavedMember
@@ -19,8 +21,12 @@ LOSS = {"loss": 0.5, "low": 0.0, "high": 1.0, "speedup": 1.5}
 def write(tmp_path):
     """Writes the card of a cascade for a task with these splits; returns its text."""
 
-    def write(splits: list[str], temperatures: tuple[float, float] = (1.0, 1.0)) -> str:
+    def write(
+        splits: list[str], temperatures: tuple[float, float] = (1.0, 1.0), pairs: bool = False
+    ) -> str:
         tables = {split: sentences(40, number) for number, split in enumerate(splits)}
+        if pairs:
+            tables = {k: table.assign(text_pair=table["text"]) for k, table in tables.items()}
         sources = dict.fromkeys(splits, "made here")
         data = Task("words", ["no", "yes"], "accuracy", tables, sources)
         members = []
@@ -63,3 +69,16 @@ def test_a_loss_on_other_texts_is_not(write):
 def test_temperatures_are_an_exception_to_the_theory(write):
     card = write(["train", "dev", "test"], (1.25, 0.9))
     assert "chose the best epoch and the temperatures, which the theory" in card
+
+
+def test_its_command_does_what_its_code_does(write):
+    card = write(["train", "dev", "test"])
+    said = " ".join(re.findall(r"For files: `cascadebert (predict [^`]*)`", card, re.S)[0].split())
+    command = build_parser().parse_args(said.split())
+    assert 'cascade(["a text"]).as_pipeline()' in card
+    given = f'speedup={command.speedup:g}, runtime="{command.runtime}"'
+    assert f'Cascade.from_pretrained("{command.model}", {given})' in card
+
+
+def test_its_code_has_pairs_where_the_task_has_them(write):
+    assert 'cascade(["a text"], ["its pair"])' in write(["train", "dev", "test"], pairs=True)
