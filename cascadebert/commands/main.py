@@ -5,6 +5,7 @@ Starting it imports no torch: every command imports what it needs.
 
 import argparse
 import errno
+import math
 import os
 import signal
 import sys
@@ -68,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict = _add(commands, "predict", "classifies the texts of a file of any size")
     _add_model(predict)
     predict.add_argument("input", help="CSV, TSV or JSONL file; - for standard input")
-    predict.add_argument("output", help="CSV or JSONL file; - for standard output")
+    predict.add_argument("output", help="CSV, TSV or JSONL file; - for standard output")
     _add_table(predict)
     predict.add_argument(
         "--bad-rows",
@@ -163,7 +164,14 @@ def _add_table(command: argparse.ArgumentParser) -> None:
 
 
 def _read_thresholds(given: str) -> float | list[float]:
-    numbers = [float(number) for number in given.split(",")]
+    try:
+        numbers = [float(number) for number in given.split(",")]
+    except ValueError:
+        numbers = [math.nan]
+    if not all(0 <= number <= 1 for number in numbers):
+        raise argparse.ArgumentTypeError(
+            f"{given!r} is no threshold; give a number from 0 to 1, or several with commas"
+        )
     return numbers[0] if len(numbers) == 1 else numbers
 
 

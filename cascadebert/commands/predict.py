@@ -198,7 +198,8 @@ def _answer(cascade: Cascade, chunk: list[Row], batch_size: int) -> Answers:
 def _choose_writer(
     path: str, out: TextIO, classes: list[str]
 ) -> Callable[[list[Row], Answers], None]:
-    if Path(path).suffix.lower() == ".jsonl":
+    kind = find_kind(path, {})
+    if kind == "jsonl":
 
         def write_objects(chunk: list[Row], answers: Answers) -> None:
             for row, record in zip(chunk, answers, strict=True):
@@ -208,7 +209,7 @@ def _choose_writer(
                 out.write(json.dumps(found, ensure_ascii=False) + "\n")
 
         return write_objects
-    table = csv.writer(out, lineterminator="\n")
+    table = csv.writer(out, delimiter="\t" if kind == "tsv" else ",", lineterminator="\n")
     probabilities = [f"probability_{label}" for label in classes]
     table.writerow(["line", "label", *probabilities, "member", "layers", "cut"])
 

@@ -151,6 +151,11 @@ def find_folder(name: File) -> Path:
         )
     if isinstance(name, str) and HUB_NAME.fullmatch(name) and not folder.exists():
         return _fetch(name)
+    if not folder.exists():
+        raise UserError(
+            f"{folder}: there is no such folder; give that of an exported cascade, the name of one "
+            "on the hub (user/model), or a list of folders, the smallest model first"
+        )
     raise UserError(
         f"{str(name)!r} is one folder; give a list, the smallest model first, or the folder of an "
         f"exported cascade, which has a {DESCRIPTION}"

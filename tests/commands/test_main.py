@@ -46,7 +46,7 @@ def test_every_command_has_help(command, capsys):
         (["run", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["export", "nowhere", "out", "--system", "x"], "nowhere has no config.yaml and is not"),
         (["predict", "--model", "nowhere", "in.csv", "out.csv"], "in.csv: cannot be read"),
-        (["explain", "--model", "nowhere", "a film"], "'nowhere' is one folder; give a list"),
+        (["explain", "--model", "nowhere", "a film"], "nowhere: there is no such folder"),
         (["init", "nowhere.csv"], "nowhere.csv: cannot be read"),
     ],
 )
@@ -57,6 +57,14 @@ def test_what_is_missing_is_told(arguments, message, capsys, tmp_path, monkeypat
     assert said.startswith(f"cascadebert: {message}")
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", ["90", "-0.1", "nan", "abc", "0.9,abc", ""])
+def test_a_threshold_is_a_number_from_0_to_1(given, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["explain", "--model", "model", f"--threshold={given}", "a film"])
+    said = capsys.readouterr().err
+    assert f"{given!r} is no threshold; give a number from 0 to 1, or several with commas" in said
 
 
 def test_check_tells_all_mistakes(tmp_path, capsys):

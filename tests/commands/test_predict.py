@@ -154,6 +154,13 @@ def test_quotes_of_another_kind_of_table_say_nothing(run, model, tmp_path):
     assert run(b'n,text\n1,"a, film"\n', "--model", other)[0] == 0
 
 
+def test_a_name_that_ends_in_tsv_gets_tabs(run, tmp_path):
+    assert run(as_csv(TEXTS), out="out.tsv")[0] == 0
+    answers = pd.read_csv(tmp_path / "out.tsv", sep="\t")
+    assert len(answers) == len(TEXTS)
+    assert answers.columns[:2].tolist() == ["line", "label"]
+
+
 def test_a_table_is_read_as_the_one_that_the_model_was_trained_on(run, cascade, model, tmp_path):
     form = {"type": "csv", "header": False, "encoding": "latin-1", "quotes": True}
     trained = ("--model", remember(model, tmp_path / "trained", {"text": 1}, **form))

@@ -196,8 +196,11 @@ def test_what_is_no_cascade_is_told(tmp_path):
     (tmp_path / "config.yaml").write_text("experiment: x")
     with pytest.raises(UserError, match="if it holds the results of an experiment, write its"):
         Cascade.from_pretrained(tmp_path)
-    with pytest.raises(UserError, match=r"is one folder; give a list, .* or the folder of an exp"):
+    with pytest.raises(UserError, match=r"nowhere: there is no such folder; give that of an exp"):
         Cascade.from_pretrained(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"is one folder; give a list, .* or the folder of an exp"):
+        Cascade.from_pretrained(tmp_path / "empty")
     with pytest.raises(UserError, match="no cascade of the hub that can be reached"):
         Cascade.from_pretrained("nobody/nothing")
 
