@@ -76,6 +76,19 @@ def test_a_task_of_the_replication_is_not_copied_to_a_second_folder(tmp_path):
     assert not (replication.DATA / "sst2-snli").exists()
 
 
+def test_the_held_out_losses_of_the_family_are_those_of_its_files():
+    page = (ROOT / "docs/how-to/pretrain_small_models.md").read_text()
+    rows = re.findall(r"^\| bert-(\d+)x128 \| ([\d.]+) M \| (0\.\d+) \| (0\.\d+) \|", page, re.M)
+    assert [layers for layers, *_ in rows] == ["2", "4", "6", "12"]
+    read = 0.0  # tokens; each encoder starts from the one before
+    for layers, tokens, *losses in rows:
+        lines = (ROOT / f"docs/pretraining/held-out-{layers}.csv").read_text().splitlines()
+        found = dict(zip(lines[0].split(","), map(float, lines[-1].split(",")), strict=True))
+        read += found["tokens"]
+        assert tokens == f"{read / 1e6:.1f}"
+        assert losses == [f"{found[name]:.3f}" for name in ("sentence", "words")]
+
+
 def test_every_key_has_a_description():
     """Else the page could not be written; here, that nothing else is left empty."""
     page = WRITERS["configuration.md"]()
