@@ -5,7 +5,8 @@
 Runs the full model, smaller models, early exits and cascades on one time axis: in torch, in ONNX
 Runtime, there with int8, and in OpenVINO if that is installed. All are timed in turn, round after
 round, on the same test texts, once one text at a time and once in batches of 32. Writes a table,
-its data and a figure to results/<experiment>/performance.
+its data and a figure to results/<experiment>/performance; for another task than the first, to a
+folder of the task there.
 """
 
 import argparse
@@ -151,7 +152,8 @@ def measure_memory(bench: Bench) -> pd.DataFrame:
             files = [bench.member(run, runtime) for run in members]
             kind = (FILES | {OPENVINO: FILES[INT8]}).get(runtime, "model.safetensors")
             disk = sum((folder / kind).stat().st_size for folder in files)
-            command = [sys.executable, __file__, str(bench.results), "--peak", runtime, name]
+            command = [sys.executable, __file__, str(bench.results), "--task", bench.task.name]
+            command += ["--peak", runtime, name]
             peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             rows.append(
                 {
@@ -259,6 +261,7 @@ def describe(table: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="?", type=Path, default=Path("results/movies"))
+    parser.add_argument("--task", help="default: the first of the experiment")
     parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -267,12 +270,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.peak:
         torch.set_num_threads(1)
-        print_peak(Bench(arguments.results, 1), *arguments.peak)
+        print_peak(Bench(arguments.results, 1, arguments.task), *arguments.peak)
         return
     known: dict[str, Answered] = {}
     for threads in arguments.threads:
         torch.set_num_threads(threads)
-        bench = Bench(arguments.results, threads)
+        bench = Bench(arguments.results, threads, arguments.task)
+        print(f"task {bench.task.name}, {threads} thread(s)", flush=True)
         table = make_table(bench, list_served(bench, arguments.systems), arguments, known)
         stem = bench.folder / f"performance_{threads}"
         table.to_csv(f"{stem}.csv", index=False, float_format="%.4g")

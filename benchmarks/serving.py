@@ -17,6 +17,7 @@ from cascadebert.data.tokens import encode_texts, has_pairs, make_sorted_batches
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.exits import EarlyExits
 from cascadebert.deployment.export import export_member
+from cascadebert.deployment.given import choose
 from cascadebert.deployment.latency import time_texts
 from cascadebert.deployment.members import FILES, INT8, ONNX, RUNTIMES, TORCH, OnnxMember
 from cascadebert.encoders.loading import load_tokenizer
@@ -84,17 +85,23 @@ class OpenVinoMember(OnnxMember):
 
 
 class Bench:
-    """What a finished experiment trained, ready to be served."""
+    """What a finished experiment trained for a task, by default its first, ready to be served.
 
-    def __init__(self, results: Path, threads: int):
+    Raises UserError if the experiment has no such task, or scales confidences.
+    """
+
+    def __init__(self, results: Path, threads: int, task: str | None = None):
         self.results, self.threads = results, threads
         self.experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
         if self.experiment.config["evaluation"]["temperature"]:
             raise UserError("the bench does not scale confidences: evaluation.temperature is true")
-        self.task = Task.load(results / "data" / next(iter(self.experiment.tasks)))
+        first = next(iter(self.experiment.tasks))
+        name = choose(results, "task", task or first, self.experiment.tasks)
+        self.task = Task.load(results / "data" / name)
         self.max_length = self.experiment.config["training"]["max_length"]
-        self.folder = results / "performance"
-        self.folder.mkdir(exist_ok=True)
+        # The models of another task have the same names.
+        self.folder = results / "performance" / ("" if name == first else name)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.predicted: dict[tuple[Run, str, str], Predictions] = {}
         self.full = self.experiment.full_run
 

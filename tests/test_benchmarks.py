@@ -1,9 +1,34 @@
 """What the bench makes of its measurements."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
+import yaml
 
+from cascadebert.core.errors import UserError
+from cascadebert.experiment.configuration import resolve
 from tests.workflow.command import ROOT
+
+
+def test_a_task_is_served_by_its_name(monkeypatch, tmp_path, task):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from serving import Bench
+
+    default = yaml.safe_load((ROOT / "config.yaml").read_text())
+    files = {split: f"{split}.csv" for split in task.splits}
+    columns = {"text": "text", "label": "label"}
+    entry = {"source": {"files": files}, "columns": columns, "labels": task.labels}
+    override = {"experiment": "two", "tasks": {"first": entry, "second": entry}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(resolve(default, override)))
+    for name in override["tasks"]:
+        replace(task, name=name).save(tmp_path / "data" / name)
+    assert Bench(tmp_path, 1).task.name == "first"
+    second = Bench(tmp_path, 1, "second")
+    assert second.task.name == "second"
+    assert second.folder == tmp_path / "performance/second"  # has other models of the same names
+    with pytest.raises(UserError, match="has no task 'third'; choose from: first, second"):
+        Bench(tmp_path, 1, "third")
 
 
 @pytest.mark.slow
