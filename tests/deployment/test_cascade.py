@@ -235,7 +235,7 @@ def test_a_tokenizer_may_be_in_use_elsewhere(trained):
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (Path("one"), "'one' is one folder; give a list, the smallest model first"),
+        (Path("one"), "one: there is no such folder; give that of an exported cascade"),
         (None, "folders: a NoneType is no sequence of folders; give a list"),
         (b"one", "folders: a bytes is no sequence"),
         ({"one", "two"}, "folders: a set is no sequence"),
