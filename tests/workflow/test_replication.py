@@ -50,6 +50,7 @@ def test_local_folders_take_the_place_of_the_hub(tmp_path, encoders):
         entry["source"] = {"glue": name, "folder": str(tmp_path / name)}
     files = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "dev", "test")}
     override["tasks"]["snli"]["source"] = {"files": files}
+    override["training"]["max_length"] = 64  # which these small encoders can read
     experiment = Experiment(resolve(DEFAULT, override), override)
     refuse_contradictions(experiment)
     assert not experiment.encoders.on_hub
