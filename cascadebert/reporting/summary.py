@@ -128,14 +128,14 @@ def _count_comparisons(findings: Findings) -> str:
 
 
 def _name_left_out(findings: Findings) -> str:
-    """A sentence on the systems that are compared nowhere, or not at all targets, and why."""
+    """A sentence that names the systems that are not compared at some targets, and says why."""
     titles = findings.subject.titles
     told = [
-        f"where {why}: {rst_escape(join_words([titles[key] for key in systems]))}"
+        f"{rst_escape(join_words([titles[key] for key in systems]))} ({why})"
         for why, systems in findings.left_out.items()
         if systems
     ]
-    return f" Left out here, {'; '.join(told)}." if told else ""
+    return f" Not counted here: {'; '.join(told)}." if told else ""
 
 
 def _describe_loss(findings: Findings, place: Place) -> str:
@@ -238,6 +238,10 @@ def _tabulate_pairs(findings: Findings, place: Place) -> str:
 
 def _tabulate_dar(findings: Findings, place: Place) -> str:
     """The changes by DAR in the smallest model and in the cascade."""
+
+    def show(value: float, text: str) -> str:
+        return NOTHING if pd.isna(value) else text
+
     changed = [
         (f"{CALIBRATION[row.measure]} of the smallest model", row, row.measure)
         for row in select_place(findings.calibration, place).itertuples()
@@ -249,13 +253,9 @@ def _tabulate_dar(findings: Findings, place: Place) -> str:
     lines = [
         [
             label,
-            *(
-                NOTHING if pd.isna(score) else f"{score:.1f}"
-                for score in (row.score, row.their_score)
-            ),
-            NOTHING
-            if pd.isna(row.difference)
-            else f"{format_signed(row.difference)} ({format_ends(row)})",
+            show(row.score, f"{row.score:.1f}"),
+            show(row.their_score, f"{row.their_score:.1f}"),
+            show(row.difference, f"{format_signed(row.difference)} ({format_ends(row)})"),
             judge_dar(row.low, row.high, measure),
         ]
         for label, row, measure in changed

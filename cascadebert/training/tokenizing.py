@@ -84,17 +84,16 @@ def _check_segments(encoder: File, sharer: File) -> None:
 
     A folder without a tokenizer cannot contradict.
     """
-    reads = [
-        "token_type_ids" in load_tokenizer(folder).model_input_names
-        for folder in (encoder, sharer)
-        if _has_tokenizer(folder)
-    ]
-    if reads == [False, True]:
+    if _has_tokenizer(sharer) and _has_segments(sharer) and not _has_segments(encoder):
         raise UserError(
             f"{sharer} shares the tokens of {encoder}, whose tokenizer does not number the texts "
             f"of a pair (token_type_ids), as {sharer} needs. Let {encoder} share the tokens of "
             f"{sharer} instead: move `tokenizer` to its entry in `encoders`"
         )
+
+
+def _has_segments(encoder: File) -> bool:
+    return "token_type_ids" in load_tokenizer(encoder).model_input_names
 
 
 def _has_tokenizer(encoder: File) -> bool:

@@ -297,14 +297,14 @@ def test_wins_over_undertrained_rivals_and_at_another_speed_do_not_count():
     )
     assert "the highest, alone or shared, at 1 of 1 target speed-ups" in text
     assert "At 3× it is not told apart from Exact. The highest score there is its own" in text
-    said = "where more than 1% off the target speed-up: Slow and Quick; where undertrained: Rival."
-    assert f"Left out here, {said}" in text
+    said = "Slow and Quick (more than 1% off the target speed-up); Rival (undertrained)."
+    assert f"Not counted here: {said}" in text
     assert "Slow: 86.0 at 2.60×" in text  # the table below has all
-    assert "Left out here" not in told()
+    assert "Not counted here" not in told()
     # Without a fair rival there is nothing to count.
     f["points"] = f["points"][f["points"]["system"] != "exact"]
     text = as_report(page(f, names, {"cascade": "plain"}, "cascade"))
-    assert f"no other system to compare with at equal speed. Left out here, {said}" in text
+    assert f"no other system to compare with at equal speed. Not counted here: {said}" in text
 
 
 def test_the_highest_score_is_the_one_that_the_tables_print():
