@@ -53,7 +53,7 @@ class Course(Generic[Score]):
         self.steps = self.epochs * self.in_epoch
         self._progress = Progress(self.name, self.steps, self._restore())
         self._losses: list[torch.Tensor] = []  # of the steps since the last check
-        self._last_loss = math.nan
+        self._loss = ""  # of the last step whose loss was checked, as the log says it
 
     @property
     def done(self) -> int:
@@ -75,7 +75,7 @@ class Course(Generic[Score]):
         saves = self.checkpoint is not None and self.checkpoint.due()
         if saves or len(self._losses) == CHECK_EVERY or done % self.in_epoch == 0:
             self._check_losses(done)
-        self._progress.step(f"epoch {epoch}/{self.epochs} loss {self._last_loss:.3f}")
+        self._progress.step(f"epoch {epoch}/{self.epochs}{self._loss}")
         if self.checkpoint and saves:
             self._save(self.checkpoint)
 
@@ -89,7 +89,7 @@ class Course(Generic[Score]):
                     "the learning rate is probably too high (training.learning_rate)"
                 )
         self._losses.clear()
-        self._last_loss = values[-1]
+        self._loss = f" loss {values[-1]:.3f}"
 
     def _save(self, checkpoint: Checkpoint) -> None:
         random = random_states(self.where)

@@ -272,7 +272,7 @@ def test_representations_marks_labels_and_says_both_numbers():
 
 def test_reliability_shows_the_bins_of_the_ece():
     panels = first_exits("movies")
-    top, bottom = figure_reliability(panels, TITLES).axes
+    top, bottom, _ = figure_reliability(panels, TITLES).axes
     for rank, system in enumerate(SYSTEMS):
         replicates = panels["movies"][system]
         confidence = np.concatenate([p.confidence[:, 0] for p in replicates])
@@ -292,7 +292,7 @@ def test_reliability_shows_the_bins_of_the_ece():
 
 def test_reliability_has_wilson_intervals():
     one = predictions("movies", "cascadebert", "test")
-    top, _ = figure_reliability({"movies": {"cascadebert": [one]}}, TITLES).axes
+    top, *_ = figure_reliability({"movies": {"cascadebert": [one]}}, TITLES).axes
     confidence, correct = one.confidence[:, 0], one.predicted[:, 0] == one.labels
     segments = top.containers[0].lines[2][0].get_segments()
     bins = [(confidence > k / 10) & (confidence <= (k + 1) / 10) for k in range(5, 10)]
@@ -301,6 +301,20 @@ def test_reliability_has_wilson_intervals():
             method="wilson"
         )
         np.testing.assert_allclose(segment[:, 1], [100 * exact.low, 100 * exact.high], rtol=1e-3)
+
+
+@pytest.mark.parametrize("panels", [1, 2, 3])
+def test_the_legend_of_reliability_covers_nothing(panels):
+    titles = {key: f"{title} (after 10 epochs)" for key, title in TITLES.items()}
+    figure = figure_reliability(first_exits(*"abc"[:panels]), titles)
+    with drawing.styled():
+        figure.draw_without_rendering()
+    plots = [ax.get_tightbbox() for ax in figure.axes if ax.axison]
+    legends = [ax.get_legend().get_window_extent() for ax in figure.axes if not ax.axison]
+    assert len(legends) == panels
+    for rank, legend in enumerate(legends):
+        for other in [*plots, *legends[:rank]]:
+            assert not legend.overlaps(other)
 
 
 def certain(labels: np.ndarray) -> Predictions:

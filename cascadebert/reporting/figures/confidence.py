@@ -37,9 +37,9 @@ def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str
     if not all(panels.values()) or not panels:
         return draw_empty_figure(NO_PAIR)
     with styled():
-        figure, axes = panel_grid(len(panels), [2.1, 0.75])
+        figure, axes = panel_grid(len(panels), [2.1, 0.75, 0.5])
         for column, (title, systems) in enumerate(panels.items()):
-            top, bottom = axes[:, column]
+            top, bottom, below = axes[:, column]
             lowest = 100 * _find_lowest_edge(systems, 10)
             top.plot([lowest, 100], [lowest, 100], color="0.4", linewidth=0.6, zorder=1)
             for rank, (system, replicates) in enumerate(systems.items()):
@@ -50,12 +50,13 @@ def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str
                 ax.set_xlim(lowest, 100)
             top.set_ylabel("Accuracy (%)")
             top.tick_params(labelbottom=False)
-            handles, labels = top.get_legend_handles_labels()
-            labels = [wrap_text(label, len(panels), inset=6) for label in labels]
-            top.legend(handles, labels, loc="best", borderaxespad=0.2)
             top.grid(True)
             bottom.set_ylabel("Share (%)")
             bottom.set_xlabel("Confidence (%)")
+            handles, labels = top.get_legend_handles_labels()
+            labels = [wrap_text(label, len(panels), inset=6) for label in labels]
+            below.legend(handles, labels, loc="upper left", borderaxespad=0)
+            below.axis("off")
     return figure
 
 
