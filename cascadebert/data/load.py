@@ -15,7 +15,7 @@ from cascadebert.data.glue import GLUE, name_glue_columns, read_glue_tables
 from cascadebert.data.hub import identify_glue_task, read_hub_tables
 from cascadebert.data.package import read_package_table
 from cascadebert.data.splitting import draw_rows, draw_splits
-from cascadebert.data.tables import Table, is_encoding, parse, read_file
+from cascadebert.data.tables import Table, find_kind, is_encoding, parse, read_file
 from cascadebert.data.task import SPLITS, Task, list_doubts
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,12 @@ def list_entry_mistakes(spec: dict[str, Any]) -> list[str]:
             found.append(f"{key} concerns labels, and columns.rating gives none; delete it")
     if "neutral" in spec and "rating" not in columns:
         found.append("neutral concerns ratings, and `columns` has no rating; delete it")
-    if not is_encoding(encoding := spec.get("format", {}).get("encoding", "utf-8")):
+    form, files = spec.get("format", {}), source.get("files", {}).values()
+    if not is_encoding(encoding := form.get("encoding", "utf-8")):
         found.append(f"format.encoding {encoding!r} is no encoding")
+    if {find_kind(path, form) for path in files} == {"jsonl"}:
+        concerns = "concerns CSV and TSV, and the files are JSONL; delete it"
+        found += [f"format.{key} {concerns}" for key in ("header", "quotes") if key in form]
     there = ["train"] if "package" in source else source.get("files") or source.get("splits")
     return found + (_list_split_mistakes(spec, there) if there else [])
 

@@ -40,7 +40,7 @@ def test_a_carriage_return_alone_ends_lines_as_on_old_macs(tmp_path):
                 "source": {"files": dict.fromkeys(("train", "dev"), f"all.{kind}")},
                 "columns": {"label": 0, "text": 1},
                 "labels": ["bad", "good"],
-                "format": {"header": False},
+                "format": {} if kind == "jsonl" else {"header": False},
             },
         )
         assert task.splits["dev"]["text"].tolist() == ["dull", "fine"], kind
@@ -265,6 +265,20 @@ def test_ratings_of_one_sign_are_called_so(films):
         (
             {"hold_out": 0.1, "limit": {"test_mismatched": 1, "dev": 1, "test": 1}},
             ["limit.test_mismatched: the task's splits are train, dev, test"],
+        ),
+        (
+            {
+                "source": {"files": {"train": "a.jsonl", "dev": "b.JSONL", "test": "c.jsonl"}},
+                "format": {"header": True, "quotes": False},
+            },
+            ["format.header concerns CSV and TSV", "format.quotes concerns CSV and TSV"],
+        ),
+        (
+            {
+                "source": {"files": {"train": "a.jsonl", "dev": "b.csv", "test": "c.csv"}},
+                "format": {"header": True},
+            },
+            [],
         ),
         ({"source": {"files": {"train": "a.csv"}}, "hold_out": 0.1}, ["hold_out needs a source"]),
         ({"source": {"files": {"train": "a.csv"}}}, ["there is no dev split"]),
