@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.protocol import read_jobs
 from cascadebert.core.files import replacing
-from cascadebert.evaluation.claims import COMPLETE
+from cascadebert.evaluation.claims import BEATS, COMPLETE, SIGNIFICANT, Claim
 from cascadebert.evaluation.temperature import UNSCALED_ECE
 from cascadebert.experiment.published import add_published_numbers
 from cascadebert.reporting import drawing
@@ -44,6 +44,7 @@ PAIRS = [*product(CASCADES, RIVALS), tuple(CASCADES)]
 MEASURES = {"accuracy": "accuracy", "dis": "DIS", "ece": "ECE"}
 VERDICTS = ["holds", "undecided", "does not hold"]
 ONNX = {"onnx": "fp32", "onnx-int8": "int8"}
+TRAINED = ["train", "label_runs"]  # the stages that train
 
 # The systems of the study of epochs are called by these and the number of epochs.
 TRAININGS = {"plain": "w/o DAR", "dar": "with DAR", "gatekeeper": "Gatekeeper"}
@@ -108,10 +109,13 @@ def read_points() -> pd.DataFrame:
     for path in sorted(DATA.glob("*/table2_main.csv")):
         said = json.loads(path.with_name("provenance.json").read_text())["configuration"]
         names = {
-            section: {name: entry.get("published") for name, entry in said[section].items()}
+            section: {
+                name: entry["published"]
+                for name, entry in said[section].items()
+                if "published" in entry
+            }
             for section in ("systems", "tasks")
         }
-        names["tasks"] = {task: of for task, of in names["tasks"].items() if of}
         points = pd.read_csv(path)
         of_ablation = add_published_numbers(points, 4, names)["paper_score"]
         runs.append(points.assign(paper_score=points["paper_score"].fillna(of_ablation)))
@@ -152,6 +156,34 @@ def write_scores(task: str) -> str:
         cells = {row["target_speedup"]: format_score(row) for _, row in of_system.iterrows()}
         rows.append([str(title), *(cells.get(target, "") for target in targets)])
     return write_table(["", *(f"{target:g}x" for target in targets)], rows)
+
+
+def write_deebert() -> str:
+    """The cascade less DeeBERT."""
+    return write_gains(BEATS, "DeeBERT")
+
+
+def write_complete() -> str:
+    """A complete small model less first layers in a cascade."""
+    return write_gains(COMPLETE)
+
+
+def write_gains(claim: Claim, rival: str = "") -> str:
+    """A claim's differences, from the rival if one is named, at each target speed-up.
+
+    A row for each task and pair of systems; bold where Holm's correction leaves the sign decided.
+    """
+    claims = read("claims")
+    parts = claims["statistic"].str.extract(r"(?P<pair>.*), at (?P<target>.*)×$")
+    found = claims.join(parts)[claims["claim"] == claim.name].dropna(subset="pair")
+    found = found[found["pair"].str.endswith(rival)]
+    rows = []
+    for (task, pair), of_pair in found.groupby(["task", "pair"], sort=False):
+        gains = [format_gain(*row) for row in of_pair[["value", "low", "high"]].values]
+        decided = of_pair["p_holm"] < SIGNIFICANT
+        gains = [f"**{gain}**" if sure else gain for gain, sure in zip(gains, decided, strict=True)]
+        rows.append([str(task), str(pair), *gains])
+    return write_table(["", "", *(f"{target}x" for target in found["target"].unique())], rows)
 
 
 def write_curves() -> str:
@@ -312,17 +344,6 @@ def write_claims() -> str:
     return write_table(["claim", *VERDICTS, *(f"{name}, corrected" for name in VERDICTS)], rows)
 
 
-def write_complete() -> str:
-    """A complete small model less first layers in a cascade, on every task, with both verdicts."""
-    claims = read("claims")
-    found = claims[(claims["claim"] == COMPLETE.name) & (claims["statistic"] != "all")]
-    rows = []
-    for _, row in found.iterrows():
-        gain = format_gain(*row[["value", "low", "high"]])
-        rows.append([row["task"], row["statistic"], gain, row["verdict"], row["verdict_holm"]])
-    return write_table(["", "difference", "points", "verdict", "corrected"], rows)
-
-
 def write_milliseconds() -> str:
     """Score and time in ONNX Runtime, one text at a time and in batches."""
     measured = read("performance_1")
@@ -343,18 +364,19 @@ def write_milliseconds() -> str:
 
 
 def write_cost() -> str:
-    """CPU hours by experiment, stage and task."""
+    """CPU hours of the trainings by experiment and task, and of all else."""
     parts = [read("cost", folder).assign(experiment=name) for name, folder in FOLDERS.items()]
+    cost = pd.concat(parts, ignore_index=True)
+    cost.loc[~cost["stage"].isin(TRAINED), ["stage", "task"]] = "all else", ""
     keys = ["experiment", "stage", "task"]
-    cost = pd.concat(parts).groupby(keys, dropna=False, as_index=False)
-    cost = cost.agg(
+    cost = cost.groupby(keys, as_index=False).agg(
         {"jobs": "sum", "cpu_hours": "sum", "longest_job_minutes": "max", "peak_memory_mib": "max"}
     )
     rows = [
         [
             row["experiment"],
             row["stage"],
-            row["task"] if isinstance(row["task"], str) else "",
+            row["task"],
             f"{row['jobs']}",
             f"{row['cpu_hours']:.2f}",
             f"{row['longest_job_minutes']:.1f}",
@@ -368,6 +390,7 @@ def write_cost() -> str:
 
 TABLES = {
     "data": write_data,
+    "deebert": write_deebert,
     "curves": write_curves,
     "paper": write_paper,
     "complete": write_complete,
