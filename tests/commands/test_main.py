@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cascadebert.commands.main import main
-from tests.commands.test_predict import TEXTS  # noqa: F401: a fixture
+from tests.commands.test_predict import TEXTS
 from tests.workflow.command import ROOT
 
 COMMANDS = ["init", "run", "export", "predict", "explain", "bench", "check"]
