@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.protocol import read_jobs
 from cascadebert.core.files import replacing
-from cascadebert.evaluation.claims import BEATS, COMPLETE, SIGNIFICANT, Claim
+from cascadebert.evaluation.claims import BEATS, COMPLETE, Claim
 from cascadebert.evaluation.temperature import UNSCALED_ECE
 from cascadebert.experiment.published import add_published_numbers
 from cascadebert.reporting import drawing
@@ -171,7 +171,7 @@ def write_complete() -> str:
 def write_gains(claim: Claim, rival: str = "") -> str:
     """A claim's differences, from the rival if one is named, at each target speed-up.
 
-    A row for each task and pair of systems; bold where Holm's correction leaves the sign decided.
+    A row for each task and pair of systems; bold where the verdict is decided, corrected.
     """
     claims = read("claims")
     parts = claims["statistic"].str.extract(r"(?P<pair>.*), at (?P<target>.*)×$")
@@ -180,7 +180,7 @@ def write_gains(claim: Claim, rival: str = "") -> str:
     rows = []
     for (task, pair), of_pair in found.groupby(["task", "pair"], sort=False):
         gains = [format_gain(*row) for row in of_pair[["value", "low", "high"]].values]
-        decided = of_pair["p_holm"] < SIGNIFICANT
+        decided = of_pair["verdict_holm"].isin(["holds", "does not hold"])
         gains = [f"**{gain}**" if sure else gain for gain, sure in zip(gains, decided, strict=True)]
         rows.append([str(task), str(pair), *gains])
     return write_table(["", "", *(f"{target}x" for target in found["target"].unique())], rows)
