@@ -1,6 +1,7 @@
 """`cascadebert bench`: what a cascade saves on this machine, beside its largest member alone."""
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def bench(parsed: argparse.Namespace) -> None:
     """Prints a table. Raises UserError if the texts cannot be read, or nothing can be timed."""
     for option in ("rows", "seconds", "threads"):
         value = getattr(parsed, option)
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise UserError(f"--{option} is {value:g}; give a number above 0")
     folder = find_folder(parsed.model)
     described = Description.load(folder)
@@ -123,11 +124,20 @@ def _list_runtimes(folder: Path, described: Description, asked: str | None) -> I
 
 
 def _load(folder: Path, runtime: str, parsed: argparse.Namespace) -> Iterator[Timed]:
-    """The last member alone and the cascade; nothing if the runtime is not installed."""
+    """The last member alone and the cascade.
+
+    Nothing, with a line that says why, if the runtime is not installed or has no such thresholds.
+    Raises UserError if the runtime is asked for.
+    """
     try:
         cascade = load_for(parsed, folder, runtime)
     except ModuleNotFoundError as error:
         print(f"{runtime} is left out: {error.name} is not installed", file=sys.stderr)
+        return
+    except UserError as error:
+        if parsed.runtime:
+            raise
+        print(f"{runtime} is left out: {error}", file=sys.stderr)
         return
     if cascade.thresholds is None:
         print(f"{runtime} is left out: it has no thresholds; give --threshold", file=sys.stderr)

@@ -85,6 +85,8 @@ def init(parsed: argparse.Namespace) -> None:
     data = Path(parsed.data)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._")[:60] or "my-task"
     out = Path(parsed.output) if parsed.output else data.with_name(f"{name}.yaml")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name a file with --output")
     if out.exists() and not parsed.force:
         raise UserError(f"{out} is there; name another --output, or replace it with --force")
     table, form = read_table(data)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from cascadebert import __version__
-from cascadebert.core.errors import explain_error
+from cascadebert.core.errors import explain_error, is_out_of_memory
 
 ABOUT = "Fast text classifiers: a small model answers easy texts, a large one the others."
 EXAMPLE = """\
@@ -200,10 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = EXTRAS.get(missing, "workflow")
         said = f"{missing} is not installed; pip install 'cascadebert[{extra}]'"
     except Exception as error:  # libraries pass on a full disk in classes of their own
-        said = explain_error(error, _find_output(parsed))
-        if said is None and isinstance(error, OSError) and error.errno != errno.EBADF:
-            place = f"{error.filename}: " if error.filename else ""
-            said = f"{place}{error.strerror or error}"
+        said = _explain(error, parsed)
         if said is None:
             raise
     try:
@@ -212,6 +209,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
     print(f"cascadebert: {said}", file=sys.stderr)
     return 1
+
+
+def _explain(error: Exception, parsed: argparse.Namespace) -> str | None:
+    """What went wrong and what to do; None if the cause may be in our code."""
+    if parsed.command == "predict" and is_out_of_memory(error):
+        return f"not enough memory ({error}); give a smaller --batch-size"
+    if parsed.command == "export" and isinstance(error, FileNotFoundError) and error.filename:
+        return (
+            f"{error.filename} is missing: the experiment is not finished. Give its snakemake "
+            "command again"
+        )
+    said = explain_error(error, _find_output(parsed))
+    if said is None and isinstance(error, OSError) and error.errno != errno.EBADF:
+        place = f"{error.filename}: " if error.filename else ""
+        said = f"{place}{error.strerror or error}"
+    return said
 
 
 def _drop_output() -> None:

@@ -1,5 +1,6 @@
 """Reads the rows of a file of any size, one after another, and tells which cannot be read."""
 
+import codecs
 import csv
 import io
 import json
@@ -55,6 +56,7 @@ class RowReader:
         self.name, self.kind = name, kind
         self.stream = _decode(binary, name, encoding, usual)
         self.encoding = encoding or usual
+        self.is_guess = encoding is None
 
     def read(
         self, columns: Columns, header: bool, quotes: bool, *, label: bool = False
@@ -70,6 +72,8 @@ class RowReader:
         records = self._records(quotes)
         first = next(records, None)
         if first is None or (header and not any(first[2])):
+            if any(fields for *_, fields in records):
+                self._fail(f"{self.name}, line 1: the line is empty; delete it")
             self._fail(f"{self.name} is empty; give a file with a header and rows")
         names = first[2]
         if isinstance(names, str):
@@ -170,7 +174,20 @@ class RowReader:
                 wrong = f"bytes that are no {self.encoding}"
                 what = "a NUL character" if found[0] == "\0" else wrong
                 return Row(line, last, (), f"{what}; is --encoding right?")
+            if self.is_guess and self._garbles(value):
+                wrong = f"looks like utf-8, which {self.encoding} would garble; give --encoding"
+                return Row(line, last, (), wrong)
         return Row(line, last, tuple(value.strip() for value in values))
+
+    def _garbles(self, value: str) -> bool:
+        """Whether the bytes of a text, each of which is read as a character, are utf-8."""
+        if value.isascii():
+            return False
+        try:
+            found = value.encode(self.stream.encoding)
+            return len(found) == len(value) and bool(found.decode())
+        except UnicodeError:
+            return False
 
     def _fail(self, said: str) -> NoReturn:
         raise UserError(said)
@@ -187,7 +204,7 @@ def _decode(binary: BinaryIO, name: str, encoding: str | None, usual: str) -> io
     chosen = encoding or marked or usual
     if not is_encoding(chosen):
         raise UserError(f"--encoding {chosen!r} is no encoding; give one such as utf-8 or latin-1")
-    if marked and encoding is None and marked == "utf-8":
+    if marked == "utf-8" and codecs.lookup(chosen).name == "utf-8":
         chosen = "utf-8-sig"
     errors = (
         "strict"

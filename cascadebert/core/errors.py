@@ -11,7 +11,12 @@ from cascadebert.core.files import File
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Some libraries pass on an error of the system only as text.
 FULL_SAID = tuple(map(os.strerror, FULL))
-NO_MEMORY_SAID = ("out of memory", "can't allocate memory", "cannot allocate memory")
+NO_MEMORY_SAID = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "failed to allocate memory",
+)
 
 
 class UserError(Exception):
@@ -55,7 +60,7 @@ def explain_error(error: BaseException, folder: File) -> str | None:
             f"no space left to write to ({text}); {free:,.0f} MiB are free on the disk of "
             f"{folder}. Free some and run the same command again: what was finished is kept"
         )
-    if isinstance(error, MemoryError) or any(said in text.lower() for said in NO_MEMORY_SAID):
+    if is_out_of_memory(error):
         return (
             f"not enough memory ({text.splitlines()[0] if text else 'for the data'}). Lower "
             "training.batch_size or training.max_length, run fewer jobs at once (--cores, or "
@@ -67,3 +72,9 @@ def explain_error(error: BaseException, folder: File) -> str | None:
         if missing.startswith(os.path.join(os.path.abspath(folder), "")):
             return f"{error.filename} is missing; run the same command again, and it is made again"
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the machine or of a GPU was not enough; libraries say so in words."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(said in text for said in NO_MEMORY_SAID)

@@ -1,5 +1,6 @@
 """Writes files so that each is whole or missing: beside its place, then renamed into it."""
 
+import errno
 import glob
 import os
 import shutil
@@ -19,6 +20,8 @@ def replacing(path: File) -> Iterator[Path]:
     A killed process may leave a draft behind; the next process that writes to `path` deletes it.
     The content is on the disk before it gets its name, so a power failure leaves no empty file. The
     umask says who may read it.
+
+    Raises IsADirectoryError if a file would take the place of a folder.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +39,8 @@ def replacing(path: File) -> Iterator[Path]:
                 part.chmod(mode)  # safetensors writes files that only their owner can read
             _sync(part)
         if path.is_dir():
+            if not draft.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             path.rename(scratch / f"{path.name}.replaced")
         os.replace(draft, path)
         _sync(path.parent)

@@ -95,7 +95,8 @@ class Cascade:
                     `export_member` wrote
         threshold:  default: that of the cascade for `speedup`; members get theirs from
                     `fit_thresholds`
-        max_length: default: the cascade's; of members, 128 tokens, or as many as all members read
+        max_length: default: the cascade's, for which alone its scores and promises hold; of
+                    members, 128 tokens, or as many as all members read
         runtime:    "torch", "onnx", or "onnx-int8", whose confidences are others, so that it needs
                     thresholds of its own
         threads:    of ONNX Runtime; default: one for each core. `torch.set_num_threads` sets those
@@ -143,6 +144,15 @@ class Cascade:
         max_loss: float | None,
     ) -> "Cascade":
         described = Description.load(folder)
+        if max_length is None:
+            max_length = described.max_length
+        elif max_length != described.max_length:
+            if max_loss is not None:
+                raise UserError(
+                    f"{folder} promises for texts of {described.max_length} tokens, and not of "
+                    f"{max_length}; call fit_thresholds(..., max_loss=..., delta=...)"
+                )
+            described = described.forget_measured()
         places = [folder / member.folder for member in described.members]
         members = [load_member(place, runtime, threads) for place in places]
         tokenizers = load_tokenizers(folder, described)
@@ -155,7 +165,7 @@ class Cascade:
             points = [promised[choose(folder, f"promise on {runtime}", max_loss, promised)]]
         if threshold is None and points:
             threshold = points[0].thresholds
-        cascade = cls(members, tokenizers, threshold, max_length or described.max_length)
+        cascade = cls(members, tokenizers, threshold, max_length)
         if cascade.classes != described.labels:
             raise UserError(
                 f"the labels of the members in {folder} are {cascade.classes}, but its "
@@ -200,7 +210,7 @@ class Cascade:
     ) -> OperatingPoint:
         """Chooses thresholds on labelled texts that no member was trained on, and takes them.
 
-        labels:   names, or numbers of the classes, of each text
+        labels:   of each text, names or, where no name is a number, numbers of the classes
         speedup:  of the layers executed, against the last member alone; costs are computed from
                   depths and widths
         max_loss: the largest loss of accuracy against the last member, as a share (0.01 is one

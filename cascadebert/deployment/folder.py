@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -92,6 +92,11 @@ class Description:
             return own
         aims = [point.aim[1:] for point in own]
         return own + [point for point in self.list_points(TORCH) if point.aim[1:] not in aims]
+
+    def forget_measured(self) -> "Description":
+        """With the thresholds for speed-ups alone: no promises, and nothing that was measured."""
+        kept = [replace(point, measured={}) for point in self.points if not point.promise]
+        return replace(self, points=kept)
 
     def save(self, folder: File) -> None:
         """Writes cascade.json."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def save_cascade(cascade: "Cascade", out: File) -> None:
     """Writes what `Cascade.save_pretrained` describes."""
     refuse_other_files(out)
+    if cascade.saved and cascade.saved.resolve() in Path(out).resolve().parents:
+        raise UserError(f"{out} is in the folder of the cascade; name one outside {cascade.saved}")
     with replacing(out) as draft:
         if cascade.saved:
             shutil.copytree(cascade.saved, draft)
@@ -84,6 +86,8 @@ def save_tokenizers(
 def refuse_other_files(out: File) -> None:
     """Raises UserError if a folder is there, and is none of a cascade: it would be replaced."""
     out = Path(out)
+    if not out.name:
+        raise UserError(f"{out} is the folder where you are, or the root; name another folder")
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_saved(out)):
         raise UserError(f"{out} is there, and holds no cascade; name another folder")
 

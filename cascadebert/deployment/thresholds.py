@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cascadebert.core.errors import UserError
+from cascadebert.data.labels import number_words
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.folder import OperatingPoint
 from cascadebert.deployment.given import is_count
@@ -84,16 +85,17 @@ def _number_labels(labels: Sequence[str | int], classes: list[str], texts: int) 
     """The numbers of the labels, int64 `[texts]`."""
     if len(labels) != texts or not texts:
         raise UserError(f"there are {texts} texts and {len(labels)} labels; give one for each text")
-    numbers = {name: number for number, name in enumerate(classes)}
+    numbers = number_words(classes)
+    or_number = ", or its number from 0" if len(numbers) > len(classes) else ""
     found = []
     for position, label in enumerate(labels):
-        number = numbers.get(label) if isinstance(label, str) else label
-        if not is_count(number) or not 0 <= int(number or 0) < len(classes):
+        word = str(label) if isinstance(label, str) or is_count(label) else None
+        if word not in numbers:
             raise UserError(
                 f"labels[{position}] is {label!r:.50}, which is no label of the cascade; give one "
-                f"of {', '.join(classes)}, or its number from 0"
+                f"of {', '.join(classes)}{or_number}"
             )
-        found.append(int(number or 0))
+        found.append(numbers[word])
     return np.array(found, dtype=np.int64)
 
 

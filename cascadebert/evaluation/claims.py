@@ -101,12 +101,14 @@ class Statistic(NamedTuple):
 def correct_verdicts(statistics: Sequence[Statistic]) -> list[tuple[float, str]]:
     """The adjusted p-value of each statistic of a claim, and the verdict that it leaves.
 
-    A decided statistic stays decided if its adjusted p-value is below 0.05.
+    A decided statistic stays decided if its adjusted p-value is below 0.05, or if the adjustment
+    left the p-value as it was: the interval decides then, with which a p-value near 0.05 may
+    disagree, since it assumes a normal distribution.
     """
     adjusted = adjust_by_holm([statistic.p_value for statistic in statistics])
     return [
-        (p, statistic.verdict if p < SIGNIFICANT else _weaken(statistic.verdict))
-        for p, statistic in zip(adjusted, statistics, strict=True)
+        (p, _weaken(of.verdict) if p >= SIGNIFICANT and p > of.p_value else of.verdict)
+        for p, of in zip(adjusted, statistics, strict=True)
     ]
 
 

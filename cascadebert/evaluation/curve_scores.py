@@ -27,6 +27,7 @@ CURVE_SCORES = "task system split measure score low high n replicates note"
 REFERENCE = "reference"  # in place of a system: the reference curve itself
 TOO_SHORT = "its speed-ups do not span 1x to 4x"
 NO_REFERENCE = "no two systems of the reference curve were run"
+SHORT_REFERENCE = "the reference curve does not span 1x to 4x"
 
 
 def measure_curves(
@@ -41,7 +42,8 @@ def measure_curves(
 
     A system that reaches a part of the range only has neither: means over other speed-ups cannot be
     compared. The reference curve has rows of its own, with the mean alone. Where fewer than two of
-    its systems were run, there is no ELUE score. Returns CURVE_SCORES.
+    its systems were run, or they do not span the range, there is no ELUE score. Returns
+    CURVE_SCORES.
     """
     curve = [systems[key] for key in reference if key in systems]
     rows = []
@@ -67,6 +69,11 @@ class ReferenceCurve:
     def _cost(chosen: ChosenSystem, split: str) -> float:
         """In units of the reference model."""
         return float(chosen.predictions(split)[0].costs[-1] / chosen.system.full_cost)
+
+    @property
+    def spans(self) -> bool:
+        """Whether it has a system at either end of the speed-ups, or beyond."""
+        return self.costs[0] <= 1 / TARGETS[-1] and self.costs[-1] >= 1 / TARGETS[0]
 
     @property
     def replicates(self) -> int:
@@ -108,7 +115,11 @@ def _measure_system(
 ) -> list[dict[str, object]]:
     reached = list_reached(chosen)
     short = "" if len(reached) == len(TARGETS) else TOO_SHORT
-    notes = {"mean": short, "elue": NO_REFERENCE if fixed is None else short}
+    notes = {"mean": short, "elue": short}
+    if fixed is None:
+        notes["elue"] = NO_REFERENCE
+    elif not fixed.spans:
+        notes["elue"] = SHORT_REFERENCE
     emissions = [
         chosen.system.emit(chosen.choice.candidate, split, mixtures)
         for mixtures in reached.values()
@@ -136,10 +147,9 @@ def _build_mean(
 
 
 def _measure_reference(fixed: ReferenceCurve, resampling: Resampling) -> dict[str, object]:
-    spans = fixed.costs[0] <= 1 / TARGETS[-1] and fixed.costs[-1] >= 1 / TARGETS[0]
-    arms = [(fixed.build_mean(1 / TARGETS), fixed.replicates)] if spans else []
+    arms = [(fixed.build_mean(1 / TARGETS), fixed.replicates)] if fixed.spans else []
     row: dict[str, object] = {"system": REFERENCE, "measure": "mean"}
-    row |= {"note": "" if spans else TOO_SHORT, "replicates": fixed.replicates}
+    row |= {"note": "" if fixed.spans else TOO_SHORT, "replicates": fixed.replicates}
     return _estimate_row(row, arms, fixed.systems[0], fixed.split, resampling)
 
 

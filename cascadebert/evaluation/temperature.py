@@ -69,7 +69,8 @@ def compare_calibration(
 
     scaled, unscaled: the same system and choice
 
-    difference is scaled less unscaled; low and high bound its 95% interval, paired over examples.
+    difference is scaled less unscaled; low and high bound its 95% interval. It is paired over
+    examples and replicates: a replicate's models are the same with and without scaling.
     Values are means over replicates, as is the temperature. With two classes, DIS stays: scaling
     keeps the order of the examples. Returns TEMPERATURES; exits are numbered from 1.
     """
@@ -77,14 +78,11 @@ def compare_calibration(
     temperatures = np.mean(system.temperatures[scaled.choice.candidate], axis=0)
     rows = []
     for split in splits:
-        arms = [
-            (_build_statistic(of.predictions(split)), len(of.predictions(split)))
-            for of in (scaled, unscaled)
-        ]
-        n = len(system.labels(split))
+        n, replicates = len(system.labels(split)), len(scaled.predictions(split))
+        both = [_build_statistic(of.predictions(split)) for of in (scaled, unscaled)]
         derived = resampling.derive("temperature", system.task, split)
-        difference, low, high = estimate(arms, n, derived)
-        with_, without = (np.nanmean(arm(np.ones((1, n))), axis=(-2, -1)) for arm, _ in arms)
+        difference, low, high = estimate([(_build_difference(*both), replicates)], n, derived)
+        with_, without = (np.nanmean(each(np.ones((1, n))), axis=(-2, -1)) for each in both)
         for exit, cost in enumerate(scaled.predictions(split)[0].costs):
             for m, measure in enumerate(MEASURES):
                 rows.append(
@@ -102,7 +100,7 @@ def compare_calibration(
                         "low": low[m, exit],
                         "high": high[m, exit],
                         "n": n,
-                        "replicates": len(scaled.predictions(split)),
+                        "replicates": replicates,
                     }
                 )
     return pd.DataFrame(rows, columns=TEMPERATURES.split())
@@ -124,6 +122,11 @@ def _build_statistic(replicates: Sequence[Predictions]) -> WeightedStatistic:
         return np.stack([_weigh(each, weights) for each in replicates], axis=-2)
 
     return measure
+
+
+def _build_difference(first: WeightedStatistic, second: WeightedStatistic) -> WeightedStatistic:
+    """weights -> first less second, of each replicate."""
+    return lambda weights: first(weights) - second(weights)
 
 
 def _weigh(predictions: Predictions, weights: np.ndarray) -> np.ndarray:

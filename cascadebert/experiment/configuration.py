@@ -232,20 +232,20 @@ class Experiment:
 
     @cached_property
     def full_model(self) -> str | None:
-        """The first system that is the fine-tuned reference model, whatever its training."""
+        """The first system that is `full_run`, else the first that differs in its training alone.
+
+        None if there is neither.
+        """
 
         def forget_training(run: Run) -> Run:
             return replace(run, training=(), tuned=())
 
-        full = [forget_training(self.full_run)]
-        return next(
-            (
-                key
-                for key, system in self.systems.items()
-                if any(list(map(forget_training, each.runs)) == full for each in system.candidates)
-            ),
-            None,
-        )
+        for see in (lambda run: run, forget_training):
+            full = [see(self.full_run)]
+            for key, system in self.systems.items():
+                if any(list(map(see, each.runs)) == full for each in system.candidates):
+                    return key
+        return None
 
     def _all_labellers(self) -> dict[str, Run]:
         found: dict[str, Run] = {}

@@ -4,6 +4,8 @@ from typing import Any
 
 from transformers import BertConfig
 
+from cascadebert.pretraining.student import has_trained_pooler
+
 _MEANING = {
     "mlm": "masked language modelling, cross-entropy in nats",
     "sentence": "1 - cosine to the teacher's sentence vector, from the pooled [CLS] and the mean",
@@ -32,6 +34,7 @@ def compose_model_card(
     )
     before = _tell_earlier_depths(settings, config.num_hidden_layers)
     teacher = _describe_teacher(settings, is_stacked=bool(before))
+    pooler = "with pooler" if has_trained_pooler(settings) else "without pooler"
     return f"""---
 language: en
 license: {card["licence"]}
@@ -40,7 +43,7 @@ library_name: transformers
 
 # BERT, {config.num_hidden_layers} layers, width {config.hidden_size}
 
-A complete small encoder with pooler: {config.num_hidden_layers} layers, width \
+A complete small encoder {pooler}: {config.num_hidden_layers} layers, width \
 {config.hidden_size}, {config.num_attention_heads} attention heads, feed-forward width \
 {config.intermediate_size}, {config.vocab_size:,} word pieces, weights as float16. It takes up to \
 {config.max_position_embeddings} tokens, and was trained on sentences of at most \

@@ -21,6 +21,7 @@ from cascadebert.pretraining.loop import Lesson, Schedule
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
+    has_trained_pooler,
     make_encoder_config,
     start_from_shallower,
     start_from_teacher,
@@ -113,7 +114,8 @@ def make_encoder(
     trained = trained.cpu()
     with replacing(student) as draft:
         save_weights(trained, draft)
-    write_model(trained.encoder, tokenizer, model)
+    has_pooler = has_trained_pooler(job.settings)
+    write_model(trained.encoder, tokenizer, model, has_pooler=has_pooler)
     loop.write_curve(curve, progress.curve)
     shutil.rmtree(states, ignore_errors=True)  # those of other settings are out of date now
 
@@ -171,16 +173,23 @@ def _start_student(job: EncoderJob, lesson: Lesson, tokenizer: PreTrainedTokeniz
         teacher = load_encoder(settings["teacher"]["model"], settings["teacher"].get("layer"))
         start_from_teacher(student, cast(BertModel, teacher), Space.load(job.space))
     elif weights.words and outputs is not None:
-        count = min(len(lesson.tokens), WORD_SENTENCES)
-        start_words_from_teacher(student, lesson.tokens, outputs, count)
+        first = settings["held_out"]
+        sentences = range(first, min(len(lesson.tokens), first + WORD_SENTENCES))
+        start_words_from_teacher(student, lesson.tokens, outputs, sentences)
     return student
 
 
-def write_model(encoder: BertModel, tokenizer: PreTrainedTokenizerBase, out: File) -> None:
-    """Writes an encoder in Hugging Face layout, with float16 weights that load as float32."""
+def write_model(
+    encoder: BertModel, tokenizer: PreTrainedTokenizerBase, out: File, *, has_pooler: bool
+) -> None:
+    """Writes an encoder in Hugging Face layout, with float16 weights that load as float32.
+
+    has_pooler: whether to write its pooler
+    """
     with replacing(out) as draft:
-        halved = BertModel(encoder.config)
-        halved.load_state_dict(encoder.state_dict())
+        halved = BertModel(encoder.config, add_pooling_layer=has_pooler)
+        weights = encoder.state_dict()
+        halved.load_state_dict({name: weights[name] for name in halved.state_dict()})
         halved.half().save_pretrained(draft)
         tokenizer.save_pretrained(draft)
         path = draft / "config.json"

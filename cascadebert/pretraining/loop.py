@@ -2,12 +2,14 @@
 
 import csv
 import logging
+import math
 import time
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
 
+from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
 from cascadebert.pretraining import objectives
@@ -197,7 +199,9 @@ def _find_losses(
     if lesson.weights.mlm:
         generator = torch.Generator().manual_seed(mask_seed)
         maskable = batch["mask"].bool().clone()
-        maskable[:, 0] = False
+        last = batch["mask"].sum(dim=1) - 1
+        maskable[:, 0] = False  # [CLS]
+        maskable[torch.arange(len(last), device=where), last] = False  # [SEP]
         corrupted, chosen = objectives.mask_words(
             batch["ids"],
             maskable,
@@ -212,7 +216,10 @@ def _find_losses(
 def _evaluate(
     student: Student, lesson: Lesson, held_out: int, seed: int, progress: Progress
 ) -> None:
-    """Adds the mean losses on the first `held_out` sentences to the learning curve."""
+    """Adds the mean losses on the first `held_out` sentences to the learning curve.
+
+    Raises UserError if one is no number.
+    """
     student.eval()
     sums: dict[str, float] = {}
     with torch.no_grad():
@@ -223,6 +230,11 @@ def _evaluate(
                 sums[name] = sums.get(name, 0.0) + loss.item() * len(rows)
     student.train()
     means = {name: value / held_out for name, value in sums.items()}
+    if not all(map(math.isfinite, means.values())):
+        raise UserError(
+            f"the held-out loss is {_format_losses(means)} after {progress.tokens:,} tokens; the "
+            "learning rate is probably too high (pretraining.schedule.learning_rate)"
+        )
     progress.curve.append({"tokens": progress.tokens, **means})
     log.info(f"{progress.tokens:,} tokens: held-out loss {_format_losses(means)}")
 

@@ -92,11 +92,19 @@ def make_encoder_config(
     )
 
 
+def has_trained_pooler(settings: dict[str, Any]) -> bool:
+    """Whether the pooler is the teacher's, or is trained; else it is random.
+
+    settings: the section `pretraining` of the configuration
+    """
+    return "start" in settings or settings["objectives"].get("sentence", 0) > 0
+
+
 @torch.no_grad()
-def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs, sentences: int):
+def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs, sentences: range):
     """Starts each word embedding as the mean of the teacher's states of that token.
 
-    The mean is over the first `sentences` sentences. A token that does not occur in them keeps its
+    The mean is over the sentences of these numbers. A token that does not occur in them keeps its
     random start. The map from states to token targets starts as the identity: an encoder without
     layers would already predict the mean.
     """
@@ -105,7 +113,7 @@ def start_words_from_teacher(student: Student, tokens: Tokens, outputs: Outputs,
     shared = min(width, outputs.components)
     total = np.zeros((size, outputs.components))
     count = np.zeros(size)
-    for index in range(sentences):
+    for index in sentences:
         states = outputs.read_words(index).astype(np.float64)
         ids = tokens.ids[tokens.starts[index] : tokens.starts[index + 1]]
         known = np.abs(states).any(axis=1)

@@ -28,6 +28,7 @@ from cascadebert.training.probes import predict_with_probes, scale_exits
 from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
 from cascadebert.training.stacked import train_stack
 from cascadebert.training.store import Store, fingerprint, put
+from cascadebert.training.tokenizing import TOKENIZER
 
 TRAIN = "train"
 FOLDING = {"scikit-learn"}  # the packages on which `difficulty.assign_folds` rests
@@ -37,7 +38,7 @@ FOLDING = {"scikit-learn"}  # the packages on which `difficulty.assign_folds` re
 class Job:
     """A run on a task, and the files that its model is made from.
 
-    tokens:  the folder of the task's tokenized splits
+    tokens:  the folder of the task's tokenized splits, and of the tokenizer that made them
     encoder: the folder of the run's encoder
     parents: the folders of the run's trained parents, of the same replicate
     seed:    the experiment's seed
@@ -104,7 +105,8 @@ class TrainingJob(Job):
     def key(self) -> str:
         """The job's name in the store."""
         difficulty = [] if self.difficulty is None else [self.difficulty]
-        return _fingerprint("train", self, [self.replicate], [*self.parents, *difficulty])
+        files = [self.tokens / TOKENIZER, *self.parents, *difficulty]
+        return _fingerprint("train", self, [self.replicate], files)
 
 
 def _fingerprint(
@@ -237,7 +239,7 @@ def train_run(job: TrainingJob, store: Store, folder: File) -> None:
         epochs = pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores})
         epochs.to_csv(draft / "epochs.csv", index=False)
         (draft / MACHINE).write_text(json.dumps(describe_machine(job.settings.precision)) + "\n")
-        load_tokenizer(job.encoder).save_pretrained(draft)
+        load_tokenizer(job.tokens / TOKENIZER).save_pretrained(draft)
 
     store.once(job.key, folder, fit)
 

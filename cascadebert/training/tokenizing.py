@@ -16,12 +16,15 @@ log = logging.getLogger(__name__)
 
 
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")  # any of these files makes one
+TOKENIZER = "tokenizer"  # the folder, beside the tokens, of the tokenizer that made them
 
 
 def tokenize_task(
     task: Task, encoder: File, max_length: int, folder: File, sharers: Sequence[File] = ()
 ) -> None:
-    """Writes <folder>/<split>.npz for every split, and logs how many texts were cut.
+    """Writes <folder>/<split>.npz for every split, and the tokenizer to <folder>/tokenizer.
+
+    Logs how many texts were cut.
 
     sharers: the folders of other encoders that will read these tokens
 
@@ -44,6 +47,7 @@ def tokenize_task(
             f"training.max_length is {max_length}, but {encoder} reads {longest} tokens at most"
         )
     with replacing(folder) as draft:
+        tokenizer.save_pretrained(draft / TOKENIZER)  # before it is told to cut texts
         for split, table in task.splits.items():
             data = tokenize(table, tokenizer, max_length)
             if split == "train" and np.isin(data.tokens, tokenizer.all_special_ids).all():

@@ -177,13 +177,15 @@ def write_gains(claim: Claim, rival: str = "") -> str:
     parts = claims["statistic"].str.extract(r"(?P<pair>.*), at (?P<target>.*)×$")
     found = claims.join(parts)[claims["claim"] == claim.name].dropna(subset="pair")
     found = found[found["pair"].str.endswith(rival)]
+    targets = sorted(found["target"].unique(), key=float)
     rows = []
     for (task, pair), of_pair in found.groupby(["task", "pair"], sort=False):
         gains = [format_gain(*row) for row in of_pair[["value", "low", "high"]].values]
         decided = of_pair["verdict_holm"].isin(["holds", "does not hold"])
         gains = [f"**{gain}**" if sure else gain for gain, sure in zip(gains, decided, strict=True)]
-        rows.append([str(task), str(pair), *gains])
-    return write_table(["", "", *(f"{target}x" for target in found["target"].unique())], rows)
+        at = dict(zip(of_pair["target"], gains, strict=True))
+        rows.append([str(task), str(pair), *(at.get(target, "") for target in targets)])
+    return write_table(["", "", *(f"{target}x" for target in targets)], rows)
 
 
 def write_curves() -> str:

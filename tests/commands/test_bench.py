@@ -84,6 +84,7 @@ def test_quotes_may_be_ordinary_characters(model, table, capsys):
         (("--label", "text"), "line 2: superb film is no label of the cascade; it has negative,"),
         (("--label", "none"), "no column 'none'"),
         (("--rows", "0"), "--rows is 0; give a number above 0"),
+        (("--seconds", "inf"), "--seconds is inf; give a number above 0"),
         (("--runtime", "onnx"), "model.onnx is missing"),
         (("--speedup", "9"), "no speed-up on torch 9.0"),
     ],

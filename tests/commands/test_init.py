@@ -198,6 +198,11 @@ def test_a_configuration_is_not_replaced(tickets, capsys, folder):
     assert "a.yaml is there; name another --output" in capsys.readouterr().err
     assert (folder / "a.yaml").read_text() == "my own"
     init(capsys, "a.csv", "--force")
+    (folder / "mine").mkdir()
+    (folder / "mine/notes.txt").write_text("my own")
+    assert main(["init", "a.csv", "--output", "mine", "--force"]) == 1
+    assert "mine is a folder; name a file with --output" in capsys.readouterr().err
+    assert (folder / "mine/notes.txt").read_text() == "my own"
 
 
 WORDS = st.sampled_from(["good", "bad", "a film", "süß", '"', "a,b", "a\nb", "", "1", "x;y", "\t"])

@@ -191,6 +191,36 @@ def test_utf_16_and_latin_1_are_read(run):
     assert "line 2: bytes that are no utf-8; is --encoding right?" in said
 
 
+def test_the_mark_of_utf_8_is_no_part_of_a_name(run):
+    for options in ((), ("--encoding", "utf-8"), ("--encoding", "UTF8")):
+        status, rows, said = run("text\na film\n".encode("utf-8-sig"), *options, "--text", "text")
+        assert (status, len(rows or [])) == (0, 1), said
+
+
+def test_utf_8_is_not_garbled_by_the_encoding_of_the_training(run, model, tmp_path):
+    form = {"type": "csv", "header": True, "encoding": "cp1252", "quotes": True}
+    trained = ("--model", remember(model, tmp_path / "trained", {"text": "text"}, **form))
+    status, rows, said = run("text\na film\nsüß film\n".encode(), *trained)
+    assert (status, rows) == (1, None)
+    assert "line 3: looks like utf-8, which cp1252 would garble; give --encoding" in said
+    for encoding, options in (("utf-8", ("--encoding", "utf-8")), ("cp1252", ())):
+        status, rows, said = run("text\nsüß film\n".encode(encoding), *trained, *options)
+        assert (status, len(rows or [])) == (0, 1), said
+
+
+def test_too_little_memory_is_one_sentence(run, monkeypatch):
+    said_by_onnx = "[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer"
+
+    def fail(*arguments):
+        raise RuntimeError(said_by_onnx)
+
+    monkeypatch.setattr(Cascade, "__call__", fail)
+    status, rows, said = run(as_csv(TEXTS))
+    assert (status, rows) == (1, None)
+    expected = f"not enough memory ({said_by_onnx}); give a smaller --batch-size"
+    assert said == f"cascadebert: {expected}\n"
+
+
 def test_empty_and_endless_texts_are_answered(run):
     status, rows, said = run(as_csv(["", "film " * 100_000, "film"]))
     assert status == 0
@@ -218,6 +248,8 @@ def test_a_bad_row_is_fatal_or_skipped_as_asked(run):
     ("data", "options", "message"),
     [
         (b"", (), "is empty"),
+        (b"\n\n", (), "is empty"),
+        (b"\ntext\na\n", (), "line 1: the line is empty; delete it"),
         (b"a,b\n1,2\n", (), "which column has the texts? Name it with --text"),
         (b"a good film\n", (), "or say --no-header"),
         (b"id;text\n1;a\n", (), "its columns are: id;text"),

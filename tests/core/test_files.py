@@ -86,3 +86,11 @@ def test_what_fails_leaves_what_was_there(write, tmp_path):
         fail()
     assert [p.read_bytes() for p in sorted([path, *path.rglob("*")]) if p.is_file()] == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_file_takes_the_place_of_a_folder(tmp_path):
+    write_folder(tmp_path / "made")
+    with pytest.raises(IsADirectoryError, match="made"):
+        write_file(tmp_path / "made")
+    assert (tmp_path / "made/inside/numbers.npz").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,18 @@ def test_members_with_one_tokenizer_encode_a_text_once(trained, encoders):
     two = Cascade(models, [cascade.tokenizers[0], other], 0.9, 64)
     assert two.tokenizers[0] is not two.tokenizers[1]
     assert (two(TEXTS).probabilities == cascade(TEXTS).probabilities).all()
+
+
+def test_threads_may_ask_at_once(trained):
+    """Also of a member that averages the states of a text's tokens."""
+    cascade = Cascade.from_pretrained(trained[0], 1.0, max_length=64)  # all go on to the last
+    batches = [[" ".join([word] * length) for word in (*GOOD, *BAD)] for length in range(1, 41)]
+    alone = [cascade(texts).probabilities for texts in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            together = pool.map(lambda texts: cascade(texts).probabilities, batches)
+            for expected, found in zip(alone, together, strict=True):
+                np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_nobody_waits_when_everybody_left(trained):

@@ -99,6 +99,25 @@ def test_thresholds_and_length_are_saved(trained, saved, tmp_path):
     assert loaded.points == [OperatingPoint("torch", [0.5]), *again.points[1:]]
 
 
+def test_scores_and_promises_hold_for_one_length(trained, tmp_path):
+    one = Cascade.from_pretrained(trained[0], 0.9, max_length=12)
+    measured = {"test": {"n": 10, "score": 90.0, "speedup": 1.5}}
+    promise = {"max_loss": 0.02, "delta": 0.1}
+    one.points = [
+        OperatingPoint("torch", [0.9], 1.5, measured=measured),
+        OperatingPoint("torch", [0.95], promise=promise),
+    ]
+    one.save_pretrained(tmp_path / "one")
+    same = Cascade.from_pretrained(tmp_path / "one", max_length=12, max_loss=0.02)
+    assert (same.thresholds, same.points) == ([0.95], one.points)
+    with pytest.raises(UserError, match="one promises for texts of 12 tokens, and not of 8; call"):
+        Cascade.from_pretrained(tmp_path / "one", max_length=8, max_loss=0.02)
+    Cascade.from_pretrained(tmp_path / "one", max_length=8).save_pretrained(tmp_path / "short")
+    assert Description.load(tmp_path / "short").points == [OperatingPoint("torch", [0.9], 1.5)]
+    with pytest.raises(UserError, match="max_length is 0; give a whole number above"):
+        Cascade.from_pretrained(tmp_path / "one", max_length=0)
+
+
 def test_onnx_runtime_has_the_thresholds_of_torch_for_other_aims():
     points = [
         OperatingPoint("onnx", [0.6]),
@@ -131,6 +150,19 @@ def test_a_cascade_without_thresholds_says_so(cascade, tmp_path):
     for one in (bare, Cascade.from_pretrained(tmp_path / "bare")):
         with pytest.raises(UserError, match="no thresholds yet; call fit_thresholds, or give"):
             one(TEXTS)
+
+
+def test_a_cascade_is_not_saved_in_its_own_folder(copy, monkeypatch):
+    there = sorted(copy.rglob("*"))
+    loaded = Cascade.from_pretrained(copy)
+    with pytest.raises(UserError, match="is in the folder of the cascade; name one outside"):
+        loaded.save_pretrained(copy / "tuned")
+    monkeypatch.chdir(copy)
+    with pytest.raises(UserError, match="is the folder where you are, or the root; name another"):
+        loaded.save_pretrained(".")
+    assert sorted(copy.rglob("*")) == there
+    loaded.save_pretrained(copy)
+    assert sorted(copy.rglob("*")) == there
 
 
 def test_other_files_are_not_replaced(cascade, saved, tmp_path):

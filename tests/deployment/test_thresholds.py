@@ -61,6 +61,18 @@ def test_labels_may_be_numbers(cascade, dev, task):
     assert cascade.fit_thresholds(dev[0], numbers.to_numpy(dtype=int), speedup=1.2) == by_name
 
 
+def test_numbers_are_names_where_a_name_is_a_number(cascade, dev):
+    for member in cascade.members:
+        member.config.id2label = {0: "2", 1: "10"}
+    named = Cascade([m.model for m in cascade.members], cascade.tokenizers, None, 64)
+    stars = {"negative": "2", "positive": "10"}
+    words = [stars[name] for name in dev[1]]
+    by_name = named.fit_thresholds(dev[0], words, speedup=1.2)
+    assert named.fit_thresholds(dev[0], np.array(words, dtype=int), speedup=1.2) == by_name
+    with pytest.raises(UserError, match=r"labels\[0\] is 0, .* give one of 2, 10$"):
+        named.fit_thresholds(dev[0], [0, *words[1:]], speedup=1.2)
+
+
 @pytest.mark.parametrize("max_loss", [0.0, 0.05, 0.5])
 def test_the_fastest_thresholds_of_small_loss_are_taken(cascade, dev, max_loss):
     point = cascade.fit_thresholds(*dev, max_loss=max_loss)

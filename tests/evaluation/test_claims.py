@@ -457,6 +457,9 @@ def test_a_statistic_barely_decided_is_undecided_among_many():
     assert 0.03 < barely.p_value < 0.05
     [(p, verdict)] = claims.correct_verdicts([barely])
     assert (p, verdict) == (barely.p_value, "holds")
+    skewed = barely._replace(value=1.0)
+    assert skewed.p_value > 0.05
+    assert claims.correct_verdicts([skewed]) == [(skewed.p_value, "holds")]
     of_three = claims.correct_verdicts([barely, clearly, weak])
     assert [verdict for _, verdict in of_three] == ["undecided", "holds", claims.UNDERTRAINED]
 

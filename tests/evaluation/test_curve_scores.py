@@ -8,6 +8,7 @@ from cascadebert.evaluation.curve_scores import (
     CURVE_SCORES,
     NO_REFERENCE,
     REFERENCE,
+    SHORT_REFERENCE,
     TARGETS,
     TOO_SHORT,
     ReferenceCurve,
@@ -128,6 +129,13 @@ def test_without_a_reference_there_is_no_elue_score(systems):
     assert alone.loc[("cascade", "elue"), "note"] == NO_REFERENCE
     assert alone.loc[("cascade", "mean"), "score"] > 50
     assert REFERENCE not in alone.index
+    # Models of one depth are no curve, nor are those that leave a part of the range out.
+    for short in ({"again": systems["bert-12l"]}, {"bert-6l": systems["bert-6l"]}):
+        curve = ["bert-12l", *short]
+        table = measure_curves({**systems, **short}, curve, ["test"], RESAMPLING)
+        table = table.set_index(["system", "measure"])
+        assert table.loc[("cascade", "elue"), "note"] == SHORT_REFERENCE
+        assert table.loc[[("cascade", "elue"), (REFERENCE, "mean")], "score"].isna().all()
     # Those that were not run are left out of the curve.
     some = {key: each for key, each in systems.items() if key != "bert-6l"}
     table = measure_curves(some, list(SINGLE), ["test"], RESAMPLING)

@@ -97,6 +97,8 @@ def test_dis_and_ece_stand_beside_the_unscaled_ones(labels):
         )
     dis = table[table["measure"] == "dis"]
     assert (dis["difference"].abs() < 1e-9).all() == (labels == 2)
+    # What is the same in every replicate has no uncertainty.
+    assert np.allclose(dis[["low", "high"]], 0) == (labels == 2)
     _, display = table_temperature(table, {"cascade": "Cascade"})
     assert "Cost: in layers of the reference model." in display.caption
     assert "Cost: measured time" in table_temperature(table, {"cascade": "C"}, "seconds")[1].caption

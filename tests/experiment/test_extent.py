@@ -83,6 +83,14 @@ def test_a_full_model_may_have_a_training_of_its_own():
     assert Experiment(config).full_model is None
 
 
+def test_of_several_full_models_the_one_that_others_are_built_on_counts():
+    override = yaml.safe_load((ROOT / "config/replication_epochs.yaml").read_text())
+    experiment = Experiment(resolve(DEFAULT, override), override)
+    assert next(iter(experiment.systems)) == "full-2"
+    assert experiment.full_model == "full-10"
+    assert experiment.full_run in experiment.systems["dar-10"].runs
+
+
 def test_nothing_finished_is_an_error(experiment):
     with pytest.raises(UserError, match="of no task of movies are there predictions of Cascade"):
         keep_finished(experiment, lacking((None, "finetune-bert-12", 0)))

@@ -30,7 +30,7 @@ def trained(tmp_path) -> list[Path]:
     sentences = prose(300)
     tokenizer = train_wordpiece(sentences, 120, 64)
     encoder = BertModel(make_encoder_config(tokenizer, 1, 16, 2, 32, 64))
-    write_model(encoder, tokenizer, tmp_path / "model")
+    write_model(encoder, tokenizer, tmp_path / "model", has_pooler=True)
     (tmp_path / "model/.snakemake_timestamp").touch()
     (tmp_path / "curve.csv").write_text("tokens,mlm\n0,4.5\n500,3.25\n")
     Tokens.of(sentences, tokenizer, 32).save(tmp_path / "tokens.npz")

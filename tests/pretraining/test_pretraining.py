@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoModel, AutoTokenizer
 
 from cascadebert.core.errors import UserError
+from cascadebert.encoders.loading import list_untrained, load_encoder
 from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.pretraining import corpus, encoder, family, loop, objectives
 from cascadebert.pretraining.loop import Lesson, Schedule
@@ -18,6 +19,7 @@ from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import (
     Student,
     check_start,
+    has_trained_pooler,
     make_encoder_config,
     start_from_shallower,
     start_from_teacher,
@@ -384,10 +386,11 @@ def test_deeper_models_start_from_the_layers_of_shallower_ones(corpus_of_tokens)
 def test_words_start_as_the_teachers_mean_states(corpus_of_tokens):
     tokens, outputs, tokenizer = corpus_of_tokens
     model = student(corpus_of_tokens, 1, Weights(words=1.0))
-    start_words_from_teacher(model, tokens, outputs, 50)
+    start_words_from_teacher(model, tokens, outputs, range(10, 60))
     word = tokenizer.convert_tokens_to_ids("superb")
-    states = np.concatenate([outputs.read_words(i) for i in range(50)])
-    mean = states[tokens.ids[: tokens.starts[50]] == word].astype(float).mean(axis=0)
+    states = np.concatenate([outputs.read_words(i) for i in range(10, 60)])
+    there = tokens.ids[tokens.starts[10] : tokens.starts[60]] == word
+    mean = states[there].astype(float).mean(axis=0)
     vector = model.encoder.embeddings.word_embeddings.weight[word].detach().numpy()
     assert np.corrcoef(mean, vector)[0, 1] > 0.999
 
@@ -508,7 +511,7 @@ def test_only_a_student_of_the_teachers_vocabulary_can_start_as_it(encoders, tmp
 
 def test_written_models_load_as_float32_and_say_the_same(corpus_of_tokens, tmp_path):
     model = student(corpus_of_tokens, 2, Weights(words=1.0)).eval()
-    encoder.write_model(model.encoder, corpus_of_tokens[2], tmp_path / "model")
+    encoder.write_model(model.encoder, corpus_of_tokens[2], tmp_path / "model", has_pooler=True)
     loaded = AutoModel.from_pretrained(tmp_path / "model").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     batch = tokenizer(["The film is superb."], return_tensors="pt")
@@ -517,6 +520,43 @@ def test_written_models_load_as_float32_and_say_the_same(corpus_of_tokens, tmp_p
     with torch.no_grad():
         one, other = (m(**batch).pooler_output for m in (model.encoder, loaded))
     torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
+
+
+def test_a_pooler_that_was_not_trained_is_left_out(corpus_of_tokens, tmp_path):
+    for weights, start, has_pooler in [
+        ({"mlm": 1.0}, {}, False),
+        ({"mlm": 1.0, "sentence": 0.5}, {}, True),
+        ({"mlm": 1.0}, {"start": "teacher"}, True),
+    ]:
+        assert has_trained_pooler({"objectives": weights, **start}) == has_pooler
+    model = student(corpus_of_tokens, 2, Weights(mlm=1.0)).eval()
+    encoder.write_model(model.encoder, corpus_of_tokens[2], tmp_path / "model", has_pooler=False)
+    loaded = load_encoder(tmp_path / "model")
+    assert {name.partition(".")[0] for name in list_untrained(loaded)} == {"pooler"}
+    embeddings = model.encoder.embeddings.word_embeddings.weight
+    written = loaded.embeddings.word_embeddings.weight
+    torch.testing.assert_close(written, embeddings, atol=2e-3, rtol=0)
+
+
+def test_special_tokens_are_not_masked(corpus_of_tokens, tmp_path, monkeypatch):
+    *_, tokenizer = corpus_of_tokens
+    mask, hidden = objectives.mask_words, []
+
+    def watch(ids, *arguments):
+        corrupted, chosen = mask(ids, *arguments)
+        hidden.append(ids[chosen])
+        return corrupted, chosen
+
+    monkeypatch.setattr(objectives, "mask_words", watch)
+    trained(corpus_of_tokens, tmp_path / "state", Weights(mlm=1.0), tokens=2000)
+    found = torch.cat(hidden)
+    assert len(found) > 100
+    assert not np.isin(found, [tokenizer.cls_token_id, tokenizer.sep_token_id]).any()
+
+
+def test_a_loss_that_is_no_number_ends_the_training(corpus_of_tokens, tmp_path):
+    with pytest.raises(UserError, match=r"held-out loss is .*nan.* learning rate is probably too"):
+        trained(corpus_of_tokens, tmp_path / "state", learning_rate=1e30, evaluate_every=5)
 
 
 def test_heads_must_divide_the_width(corpus_of_tokens):

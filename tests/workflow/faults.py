@@ -34,7 +34,8 @@ TARGETS = [str(EVALUATION / "exits.csv")]
 # What may be damaged, and what is then made again, for which it is read.
 READ_FOR = {
     "data/words/*": "tokens/words/bert-4",
-    "tokens/words/bert-4/*": "predictions/words/{run}/seed0",
+    "tokens/words/bert-4/*.*": "predictions/words/{run}/seed0",
+    "tokens/words/bert-4/tokenizer/*": "predictions/words/{run}/seed0",
     "difficulty/words/finetune-bert-2/*.parquet": "difficulty/words/finetune-bert-2.parquet",
     "models/words/finetune-bert-4/*/*": "predictions/words/deebert-bert-4/seed0",
     "predictions/words/{run}/*/*.*": "evaluation/words/exits.csv",

@@ -147,6 +147,23 @@ def test_a_promise_is_loaded_by_its_loss(exported):
         Cascade.from_pretrained(exported, max_loss=0.01, speedup=2)
 
 
+def test_bench_leaves_out_a_runtime_without_the_promise(exported, tmp_path, capsys):
+    folder = shutil.copytree(exported, tmp_path / "cascade")
+    described = Description.load(folder)
+    kept = [p for p in described.points if not p.promise or p.runtime == "onnx-int8"]
+    replace(described, points=kept).save(folder)
+    (tmp_path / "texts.csv").write_text("text\n" + 16 * "a good film\n")
+    arguments = ["bench", "--model", str(folder), "--max-loss", "0.01", "--seconds", "0.1"]
+    assert main([*arguments, str(tmp_path / "texts.csv")]) == 0
+    said = capsys.readouterr()
+    table = [line.split() for line in said.out.splitlines()]
+    assert {line[0] for line in table if "cascade" in line} == {"onnx-int8"}
+    for runtime in ("torch", "onnx"):
+        assert f"{runtime} is left out: {folder} has no promise on {runtime} 0.01" in said.err
+    assert main([*arguments, str(tmp_path / "texts.csv"), "--runtime", "torch"]) == 1
+    assert f"cascadebert: {folder} has no promise on torch 0.01" in capsys.readouterr().err
+
+
 def test_its_model_card_says_what_was_measured(exported):
     card = (exported / "README.md").read_text()
     front = yaml.safe_load(card.split("---")[1])
@@ -233,6 +250,16 @@ def test_a_full_disk_is_one_sentence(finished, small_disk, capsys):
     assert said.splitlines()[-1].startswith("cascadebert: no space left to write to")
     assert "Traceback" not in said
     assert list(small_disk.iterdir()) == []
+
+
+def test_what_is_not_finished_is_told(change, tmp_path, capsys):
+    results = change(lambda config: None)
+    shutil.rmtree(results / "predictions")
+    assert main(["export", str(results), str(tmp_path / "out"), "--system", "cascadebert"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "predictions/words/" in said
+    assert "is missing: the experiment is not finished. Give its snakemake command again" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_exported_is_told(finished, exported, tmp_path):
