@@ -20,7 +20,7 @@ from cascadebert.deployment.export import export_member
 from cascadebert.deployment.given import choose
 from cascadebert.deployment.latency import time_texts
 from cascadebert.deployment.members import FILES, INT8, ONNX, RUNTIMES, TORCH, OnnxMember
-from cascadebert.encoders.loading import load_tokenizer
+from cascadebert.encoders.loading import find_shape, load_tokenizer
 from cascadebert.evaluation.choice import Choice, Sweep, sweep
 from cascadebert.evaluation.results import load_system
 from cascadebert.experiment.configuration import Experiment, System
@@ -236,7 +236,8 @@ class Bench:
 
         def exits():
             place = self.results / "predictions"
-            stored = load_system(self.experiment, place, self.task, system.key)
+            layers = find_shape(self.experiment.reference).num_hidden_layers
+            stored = load_system(self.experiment, place, self.task, system.key, layers)
             [replicates] = stored.candidates.values()
             return self.take(system, replicates[REPLICATE]["test"], knob)
 

@@ -1,4 +1,8 @@
 # Helpers shared by all stages: path patterns and input functions.
+#
+# A job is done again when one of its params changes, but only if wildcards alone make the param:
+# Snakemake keeps no record of a param whose function asks for `input`. Such functions therefore give
+# places of files, and never settings.
 
 import re
 from itertools import product
@@ -45,7 +49,7 @@ if asks_for(workflow, "gpu_slot"):
 
 def model_files(folder):
     """A model's files, or its folder where it comes from the hub."""
-    if folder.startswith(f"{EXPERIMENT.results}/encoders/"):
+    if folder in EXPERIMENT.encoders.on_hub:
         return [folder]
     files = sorted(map(str, [*Path(folder).glob("*.json"), *Path(folder).glob("*.safetensors")]))
     # These files come with the workflow, so no storage provider needs to hold them.
@@ -58,6 +62,10 @@ def staged_folder(folder, inputs):
         return folder  # it came with the workflow, see `model_files`
     places = [path.partition(folder)[0] for path in map(str, inputs) if folder in path]
     return f"{places[0]}{folder}" if places else folder
+
+
+def reference_folder(w, input):
+    return staged_folder(EXPERIMENT.reference, input.reference)
 
 
 def encoder_files(name):

@@ -46,7 +46,6 @@ rule prepare_task:
 rule tokenize_task:
     input:
         encoder=named_encoder,
-        sharers=sharing_encoders,
         data="<results>/data/{task}",
     output:
         tokens=directory("<results>/tokens/{task}/{encoder}"),
@@ -59,7 +58,6 @@ rule tokenize_task:
         "../environment.yml"
     params:
         encoder=named_encoder_folder,
-        sharers=sharing_encoder_folders,
         max_length=config["training"]["max_length"],
     message:
         "{wildcards.task}: token ids for {wildcards.encoder}"

@@ -45,6 +45,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             proposed=config["proposed"],
             systems={key: config["systems"][key] for key in systems},
             seed=config["seed"],
+            reference=reference_folder,
             predictions=predictions_folder,
             times=times_folder,
         message:

@@ -41,7 +41,8 @@ if "pretraining" in config:
         benchmark:
             "<benchmarks>/pretrain_vocabulary.tsv"
         params:
-            settings=vocabulary_settings,
+            settings=vocabulary_settings(),
+            models=model_places,
         message:
             "making the vocabulary, and the corpus as token ids"
         script:
@@ -58,7 +59,8 @@ if "pretraining" in config:
         benchmark:
             "<benchmarks>/pretrain_space.tsv"
         params:
-            settings=space_settings,
+            settings=select_settings("teacher", "encoder", "max_tokens", "precision"),
+            models=model_places,
         message:
             "finding the teacher's principal axes"
         script:
@@ -77,7 +79,8 @@ if "pretraining" in config:
         benchmark:
             "<benchmarks>/pretrain_teacher/{shard}.tsv"
         params:
-            settings=teacher_settings,
+            settings=select_settings("teacher", "max_tokens", "precision"),
+            models=model_places,
         message:
             "storing the teacher's outputs, shard {wildcards.shard}"
         script:
@@ -101,6 +104,7 @@ if "pretraining" in config:
             "<benchmarks>/pretrain_encoder/{layers}.tsv"
         params:
             settings=encoder_settings,
+            models=model_places,
             seed=config["seed"],
             # Not an output: Snakemake deletes the outputs of a job that was interrupted.
             states=f"{EXPERIMENT.results}/pretraining/states/{{layers}}",

@@ -8,35 +8,25 @@ def select_settings(*keys):
     return {key: PRETRAINING[key] for key in keys if key in PRETRAINING}
 
 
-def stage_models(settings, inputs):
-    """Settings with the folders of the models as a job with these inputs finds them."""
-    for section, key in (("teacher", "model"), ("vocabulary", "from")):
-        if key in settings.get(section, {}):
-            place = staged_folder(settings[section][key], inputs)
-            settings = {**settings, section: {**settings[section], key: place}}
-    return settings
+def model_places(w, input):
+    """Where the job finds the models that the settings name."""
+    named = {"teacher": "model", "vocabulary": "from"}
+    return {
+        section: {key: staged_folder(PRETRAINING[section][key], input)}
+        for section, key in named.items()
+        if key in PRETRAINING.get(section, {})
+    }
 
 
-def vocabulary_settings(w, input):
+def vocabulary_settings():
     """With the teacher, where its vocabulary has to be the student's."""
-    settings = select_settings("vocabulary", "encoder", "max_tokens", "held_out")
-    if "start" in PRETRAINING:
-        settings |= select_settings("start", "teacher")
-    return stage_models(settings, input)
+    also = ["start", "teacher"] if "start" in PRETRAINING else []
+    return select_settings("vocabulary", "encoder", "max_tokens", "held_out", *also)
 
 
 def vocabulary_files(w):
     vocabulary = PRETRAINING["vocabulary"]
     return model_files(vocabulary["from"]) if "from" in vocabulary else []
-
-
-def space_settings(w, input):
-    settings = select_settings("teacher", "encoder", "max_tokens", "precision")
-    return stage_models(settings, input)
-
-
-def teacher_settings(w, input):
-    return stage_models(select_settings("teacher", "max_tokens", "precision"), input)
 
 
 def teacher_files(w):
@@ -67,11 +57,10 @@ def start_space(w):
     return "<results>/pretraining/space.npz" if starts_as_teacher(w) else []
 
 
-def encoder_settings(w, input):
+def encoder_settings(w):
     layers = int(w.layers)
-    settings = select_settings("encoder", "teacher", "objectives", "start", "held_out", "precision")
     return {
-        **stage_models(settings, input),
+        **select_settings("encoder", "teacher", "objectives", "start", "held_out", "precision"),
         "layers": layers,
         "shallower": EXPERIMENT.encoders.next_shallower(layers),
         "schedule": PRETRAINING["schedule"] | EXPERIMENT.encoders.depths[layers],

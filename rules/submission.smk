@@ -5,7 +5,6 @@ if SUBMITTED:
 
     rule submission:
         input:
-            reference=encoder_files(config["reference"]),
             data=prepared(SUBMITTED.values()),
             predictions=system_predictions([submission["system"]], SUBMITTED.values()),
             choices=choices([submission["system"]], SUBMITTED.values()),

@@ -6,15 +6,9 @@ def task_files(w):
     return list_source_files(config["tasks"][w.task])
 
 
-def task_spec(w, input):
-    """A task's entry, with its files as the job finds them."""
-    spec = config["tasks"][w.task]
-    source = dict(spec["source"])
-    if "files" in source:
-        source["files"] = dict(zip(source["files"], map(str, input), strict=True))
-    elif source.get("archive"):
-        source["archive"] = str(input[0])
-    return {**spec, "source": source}
+def task_spec(w):
+    """A task's entry; the names of the paper's columns are not about the data."""
+    return {key: value for key, value in config["tasks"][w.task].items() if key != "published"}
 
 
 def tokens(task, encoder):
@@ -36,16 +30,6 @@ def named_encoder(w):
 
 def named_encoder_folder(w, input):
     return staged_folder(EXPERIMENT.encoders.locate(w.encoder), input.encoder)
-
-
-def sharing_encoders(w):
-    """The files of the other encoders that read an encoder's tokens."""
-    return [path for name in EXPERIMENT.list_sharers(w.encoder) for path in encoder_files(name)]
-
-
-def sharing_encoder_folders(w, input):
-    folders = map(EXPERIMENT.encoders.locate, EXPERIMENT.list_sharers(w.encoder))
-    return [staged_folder(folder, input.sharers) for folder in folders]
 
 
 def labeller_encoder(w):
@@ -79,10 +63,6 @@ def run_encoder(w):
 
 def run_encoder_folder(w, input):
     return staged_folder(EXPERIMENT.encoders.locate(EXPERIMENT.runs[w.run].encoder), input.encoder)
-
-
-def reference_folder(w, input):
-    return staged_folder(EXPERIMENT.reference, input.reference)
 
 
 def run_tokens(w):

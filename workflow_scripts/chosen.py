@@ -18,6 +18,6 @@ def load_chosen(snakemake, task: Task) -> dict[str, ChosenSystem]:
     """The systems of `load_choices` with their predictions, from `params.predictions`."""
     experiment, folder = Experiment(snakemake.config), snakemake.params.predictions
     return {
-        key: ChosenSystem(load_system(experiment, folder, task, key), choice)
+        key: ChosenSystem(load_system(experiment, folder, task, key, choice.full_cost), choice)
         for key, choice in load_choices(snakemake, task.name).items()
     }

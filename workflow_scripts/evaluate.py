@@ -4,6 +4,7 @@ from job import job
 from cascadebert.core.files import replacing
 from cascadebert.data.predictions import PROBES
 from cascadebert.data.task import Task
+from cascadebert.encoders.loading import find_shape
 from cascadebert.evaluation.choice import ChosenSystem, choose
 from cascadebert.evaluation.classes import measure_classes
 from cascadebert.evaluation.comparison import compare_exits, compare_systems
@@ -27,12 +28,13 @@ with job(snakemake):
     task = Task.load(snakemake.input.data)
     splits = task.scored_splits
     resampling = Resampling(params.seed, params.resamples)
+    layers = find_shape(params.reference).num_hidden_layers
 
     chosen, unscaled, probes = {}, {}, {}
     for key, path in zip(params.systems, snakemake.output.choices, strict=True):
         as_it_is, of_probes = (
             load_unscaled(
-                experiment, params.predictions, task, key, place=place, times=params.times
+                experiment, params.predictions, task, key, layers, place=place, times=params.times
             )
             for place in ("", PROBES)
         )

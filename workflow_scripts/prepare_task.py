@@ -4,9 +4,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "0")  # jobs that fetch may reach the hu
 
 from job import job
 
-from cascadebert.data.load import load_task
+from cascadebert.data.load import load_task, place_source_files
 
 with job(snakemake):
-    name = snakemake.wildcards.task
-    task = load_task(name, snakemake.params.spec, snakemake.params.seed)
+    spec = place_source_files(snakemake.params.spec, list(snakemake.input))
+    task = load_task(snakemake.wildcards.task, spec, snakemake.params.seed)
     task.save(snakemake.output.data)

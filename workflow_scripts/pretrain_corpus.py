@@ -7,4 +7,8 @@ from job import job
 from cascadebert.pretraining.family import make_corpus
 
 with job(snakemake):
-    make_corpus(snakemake.params.settings, snakemake.params.seed, snakemake.output.sentences)
+    settings, files = snakemake.params.settings, iter(snakemake.input)
+    corpora = [
+        each | {"file": next(files)} if "file" in each else each for each in settings["corpora"]
+    ]
+    make_corpus(settings | {"corpora": corpora}, snakemake.params.seed, snakemake.output.sentences)

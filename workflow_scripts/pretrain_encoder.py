@@ -1,10 +1,11 @@
 from job import job
+from job_fields import read_settings
 
 from cascadebert.pretraining.encoder import EncoderJob, make_encoder
 
 with job(snakemake):
     encoder = EncoderJob(
-        settings=snakemake.params.settings,
+        settings=read_settings(snakemake),
         seed=snakemake.params.seed,
         tokenizer=snakemake.input.tokenizer,
         tokens=snakemake.input.tokens,

@@ -1,10 +1,11 @@
 from job import job
+from job_fields import read_settings
 
 from cascadebert.pretraining.family import make_vocabulary
 
 with job(snakemake):
     make_vocabulary(
-        snakemake.params.settings,
+        read_settings(snakemake),
         snakemake.input.sentences,
         snakemake.output.tokenizer,
         snakemake.output.tokens,

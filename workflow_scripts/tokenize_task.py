@@ -9,5 +9,4 @@ with job(snakemake):
         snakemake.params.encoder,
         snakemake.params.max_length,
         snakemake.output.tokens,
-        snakemake.params.sharers,
     )

@@ -1,7 +1,8 @@
 """Loads the task that an entry of the configuration describes."""
 
 import logging
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,28 @@ def list_source_files(spec: dict[str, Any]) -> list[str]:
         return list(source["files"].values())
     if "glue" in source:
         return sorted(str(path) for path in Path(source["folder"]).glob("*.tsv"))
+    if "hub" in source:  # perhaps a folder
+        folder = Path(source["hub"])
+        return sorted(
+            str(path)
+            for path in folder.rglob("*")
+            if path.is_file() and not re.search(r"(^|/)\.", str(path.relative_to(folder)))
+        )
     return [source["archive"]] if source.get("archive") else []
+
+
+def place_source_files(spec: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """Returns the entry with its local files elsewhere, in the order of `list_source_files`."""
+    source = dict(spec["source"])
+    if "files" in source:
+        source["files"] = dict(zip(source["files"], files, strict=True))
+    elif source.get("archive"):
+        source["archive"] = files[0]
+    elif files:
+        key = "folder" if "glue" in source else "hub"
+        folder = str(Path(source[key]))
+        source[key] = files[0].partition(f"{folder}/")[0] + folder
+    return {**spec, "source": source}
 
 
 def _tables(source: dict[str, Any], form: dict[str, Any], base: Path) -> dict[str, Table]:

@@ -25,6 +25,7 @@ class FinishedCascade:
     runs, folders: of the members, from the smallest to the largest
     thresholds:    target speed-up -> one threshold for each member but the last
     temperatures:  by which the logits of each member are divided
+    full_cost:     the cost of the reference model, in its layers
     """
 
     experiment: Experiment
@@ -36,6 +37,7 @@ class FinishedCascade:
     folders: list[Path]
     thresholds: dict[float, list[float]]
     temperatures: list[float]
+    full_cost: float
 
     @property
     def max_length(self) -> int:
@@ -99,6 +101,7 @@ def find_cascade(
         folders=folders,
         thresholds=thresholds,
         temperatures=scaled[replicate] if scaled else [1.0] * len(runs),
+        full_cost=choice.full_cost,
     )
 
 

@@ -24,7 +24,7 @@ from cascadebert.deployment.folder import Description, OperatingPoint
 from cascadebert.deployment.measuring import load_stored, measure, predict
 from cascadebert.deployment.members import FILES, INT8, RUNTIMES, TORCH
 from cascadebert.deployment.saving import refuse_other_files, save_tokenizers
-from cascadebert.encoders.loading import find_shape, load_tokenizer, read_shape
+from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.promises import DELTA, MAX_LOSSES, certify_threshold, measure_loss
@@ -63,6 +63,7 @@ def export_cascade(
             "anew"
         )
     data = Task.load(found.results / "data" / found.task)
+    stored = {split: load_stored(found, split) for split in (DEV, *data.scored_splits)}
     with replacing(out) as draft:
         draft.mkdir()
         _write_members(found, data, draft)
@@ -75,31 +76,12 @@ def export_cascade(
             about=describe_origin(found, data),
         )
         described.save(draft)
-        predicted = {runtime: _predict(found, data, draft, runtime) for runtime in RUNTIMES}
+        predicted = {runtime: _predict(data, stored, draft, runtime) for runtime in RUNTIMES}
         points = _choose_points(found, data, predicted) + _certify_points(found, data, predicted)
         described = replace(described, points=points)
         described.save(draft)
-        write_card(draft, described, data, predicted, full_cost=find_full_cost(found))
+        write_card(draft, described, data, predicted, full_cost=found.full_cost)
     return described
-
-
-def find_full_cost(found: FinishedCascade) -> float:
-    """The cost of the reference model, in its layers."""
-    return float(find_shape(_find_reference(found)).num_hidden_layers)
-
-
-def _find_reference(found: FinishedCascade) -> Path:
-    """The folder of the reference encoder, from whatever folder the cascade is exported."""
-    experiment = found.experiment
-    place, results = Path(experiment.reference), Path(experiment.results)
-    entry = experiment.config["encoders"][experiment.config["reference"]]
-    name = entry if isinstance(entry, str) else entry["model"]
-    candidates = [found.results.parent.parent / name]  # relative to where the experiment ran
-    if place.is_relative_to(results):  # of the hub, as far as can be seen from here
-        candidates.insert(0, found.results / place.relative_to(results))
-    elif place.is_absolute():
-        candidates.clear()
-    return next((folder for folder in candidates if read_shape(folder)), place)
 
 
 def _write_members(found: FinishedCascade, data: Task, draft: Path) -> None:
@@ -125,10 +107,9 @@ def _draw_samples(folder: Path, data: Task, max_length: int) -> list[Batch]:
 
 
 def _predict(
-    found: FinishedCascade, data: Task, draft: Path, runtime: str
+    data: Task, stored: dict[str, Predictions], draft: Path, runtime: str
 ) -> dict[str, Predictions]:
-    """The predictions on the development split and on the splits that are scored."""
-    stored = {split: load_stored(found, split) for split in {DEV, *data.scored_splits}}
+    """The predictions on these splits, of which torch has stored ones."""
     if runtime == TORCH:
         return stored
     cascade = Cascade.from_pretrained(draft, 1.0, runtime=runtime)
@@ -140,17 +121,16 @@ def _predict(
 def _choose_points(
     found: FinishedCascade, data: Task, predicted: Predicted
 ) -> list[OperatingPoint]:
-    full_cost = find_full_cost(found)
     config = found.experiment.config
     resampling = Resampling(config["seed"], config["evaluation"]["resamples"])
     points = []
     for runtime, splits in predicted.items():
         for target, thresholds in sorted(found.thresholds.items()):
             if runtime == INT8:  # its confidences are others
-                knob = choose_knob(splits[DEV], CONFIDENCES, data.metric, target, full_cost)
+                knob = choose_knob(splits[DEV], CONFIDENCES, data.metric, target, found.full_cost)
                 thresholds = np.atleast_1d(knob).tolist()
             measured = {
-                split: measure(splits[split], thresholds, data.metric, full_cost, resampling)
+                split: measure(splits[split], thresholds, data.metric, found.full_cost, resampling)
                 for split in (DEV, *(name for name in data.scored_splits if name != DEV))
             }
             points.append(OperatingPoint(runtime, thresholds, target, None, measured))
@@ -161,7 +141,6 @@ def _certify_points(
     found: FinishedCascade, data: Task, predicted: Predicted
 ) -> list[OperatingPoint]:
     """Thresholds that promise a loss of accuracy, and the loss on the splits that are scored."""
-    full_cost = find_full_cost(found)
     config = found.experiment.config
     resampling = Resampling(config["seed"], config["evaluation"]["resamples"])
     points = []
@@ -169,7 +148,7 @@ def _certify_points(
         for most in MAX_LOSSES:
             threshold = certify_threshold(splits[DEV], most, DELTA)
             measured = {
-                split: measure_loss([splits[split]], [threshold], full_cost, resampling)
+                split: measure_loss([splits[split]], [threshold], found.full_cost, resampling)
                 for split in (DEV, *(name for name in data.scored_splits if name != DEV))
             }
             promise = {"max_loss": most, "delta": DELTA}

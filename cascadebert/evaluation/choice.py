@@ -184,6 +184,7 @@ class Choice:
     """The development split's choice for one system.
 
     candidate:        name of the chosen candidate
+    full_cost:        that of the system (`SystemPredictions`)
     candidate_scores: candidate -> its mean development score, which decided
     knobs:            target speed-up -> the nearest knob of each replicate, as a deployed system
                       uses it; NaN if the rule has none
@@ -193,6 +194,7 @@ class Choice:
     """
 
     candidate: str
+    full_cost: float
     candidate_scores: dict[str, float]
     knobs: dict[float, list[Knob]]
     mixtures: dict[float, list[Mixture]]
@@ -293,6 +295,7 @@ def choose(system: SystemPredictions, targets: Sequence[float]) -> Choice:
     sweeps = system.sweeps[best]
     return Choice(
         best,
+        system.full_cost,
         scores,
         knobs={target: [swept.nearest(target).slower for swept in sweeps] for target in targets},
         mixtures=mixtures[best],

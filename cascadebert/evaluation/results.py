@@ -11,7 +11,6 @@ import pandas as pd
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
-from cascadebert.encoders.loading import find_shape
 from cascadebert.evaluation.choice import SystemPredictions
 from cascadebert.evaluation.evidence import Roles
 from cascadebert.evaluation.temperature import scale_system
@@ -24,10 +23,11 @@ def load_system(
     predictions: str | os.PathLike,
     task: Task,
     key: str,
+    full_cost: float,
     splits: Sequence[str] | None = None,
 ) -> SystemPredictions:
     """As `load_unscaled`, with temperatures if the experiment asks for them. Costs are layers."""
-    system = load_unscaled(experiment, predictions, task, key, splits)
+    system = load_unscaled(experiment, predictions, task, key, full_cost, splits)
     return scale_system(system) if experiment.config["evaluation"]["temperature"] else system
 
 
@@ -36,6 +36,7 @@ def load_unscaled(
     predictions: str | os.PathLike,
     task: Task,
     key: str,
+    full_cost: float,
     splits: Sequence[str] | None = None,
     place: str = "",
     times: str | os.PathLike | None = None,
@@ -43,13 +44,13 @@ def load_unscaled(
     """A system's candidates on the development split and on other splits of a task.
 
     predictions: the experiment's folder predictions/
+    full_cost:   the number of layers of the reference model
     splits:      default: the scored ones
     place:       subfolder of each run's folder; PROBES for the linear probes' logits
     times:       the experiment's folder times/, if costs are measured times: the cost of an exit is
                  then its time, in units of a layer of the full model
     """
     system = experiment.systems[key]
-    layers = find_shape(experiment.reference).num_hidden_layers
     wanted = {DEV, *(task.scored_splits if splits is None else splits)}
     full = np.nan if times is None else _read_times(times, task, experiment.full_run)[-1]
 
@@ -58,7 +59,7 @@ def load_unscaled(
         files = [folder / place / f"{split}.npz" for folder in folders]
         found = list(map(Predictions.load, files))
         if times is not None:
-            costs = [_read_times(times, task, run) / (full / layers) for run in runs]
+            costs = [_read_times(times, task, run) / (full / full_cost) for run in runs]
             found = [replace(each, costs=cost) for each, cost in zip(found, costs, strict=True)]
         return reduce(Predictions.followed_by, found)
 
@@ -67,7 +68,7 @@ def load_unscaled(
         system=key,
         rule=system.rule,
         metric=task.metric,
-        full_cost=layers,
+        full_cost=full_cost,
         candidates={
             candidate.name: [
                 {split: load(candidate.runs, replicate, split) for split in wanted}

@@ -191,13 +191,6 @@ class Experiment:
         of_all = self.config["training"]
         return run.trained_with({k: v for k, v in training.items() if v != of_all.get(k)})
 
-    def list_sharers(self, name: str) -> list[str]:
-        """Returns the other encoders that are trained on this one's tokens."""
-        trained = dict.fromkeys(run.encoder for run in self.runs.values())
-        return [
-            other for other in trained if other != name and self.encoders.tokenizer(other) == name
-        ]
-
     def _all_runs(self, mistakes: Mistakes) -> dict[str, Run]:
         found: dict[str, Run] = {}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from cascadebert.core.errors import Mistakes
 from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
-from cascadebert.data.load import list_entry_mistakes
+from cascadebert.data.load import list_entry_mistakes, list_source_files
 from cascadebert.data.task import ALL
 from cascadebert.encoders.loading import count_layer_flops, read_shape
 from cascadebert.experiment.configuration import RELATIONS, Experiment, System
@@ -30,6 +30,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
         *_find_equal_names(experiment),
         *_find_equal_titles(experiment),
         *_find_task_mistakes(experiment),
+        *_find_wildcards(experiment),
         *_find_pointless_comparisons(experiment),
     ]
     mistakes = Mistakes()
@@ -43,6 +44,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
             *_find_unreachable_targets(experiment),
             *_find_missing_full_model(experiment),
             *_find_layers_in_seconds(experiment),
+            *_find_absent_exits(experiment),
         ]
         with mistakes.collected():
             find_submitted_tasks(experiment)
@@ -74,6 +76,19 @@ def _find_task_mistakes(experiment: Experiment) -> Iterator[str]:
     for name, entry in experiment.config["tasks"].items():
         for sentence in list_entry_mistakes(entry):
             yield f"tasks.{name}: {sentence}"
+
+
+def _find_wildcards(experiment: Experiment) -> Iterator[str]:
+    """Snakemake reads braces and angle brackets in the name of an input as wildcards."""
+    tasks, encoders = experiment.config["tasks"], experiment.encoders
+    named = {f"tasks.{name}.source": list_source_files(entry) for name, entry in tasks.items()}
+    for name in experiment.config["encoders"]:
+        if (folder := encoders.locate(name)) not in encoders.on_hub:
+            named[f"encoders.{name}"] = [folder]
+    for place, paths in named.items():
+        for path in paths:
+            if re.search("[{}<>]", path):
+                yield f"{place}: {path} has one of {{}}<>, which stand for wildcards; rename it"
 
 
 def _find_missing_folders(experiment: Experiment) -> Iterator[str]:
@@ -238,6 +253,34 @@ def _find_layers_in_seconds(experiment: Experiment) -> Iterator[str]:
         )
 
 
+def _find_absent_exits(experiment: Experiment) -> Iterator[str]:
+    """Exits that figures need and systems lack, as far as the encoders' shapes tell."""
+    systems = experiment.systems
+    emits = experiment.config.get("layerwise", {}).get("emits")
+    if emits and not _has_exits_inside(systems[emits]):
+        yield (
+            f"layerwise.emits: {emits} has no exit after every layer; name a system that exits "
+            "early inside one model"
+        )
+    section = experiment.config.get("representations", {"systems": []})
+    for key in section["systems"]:
+        run = systems[key].candidates[0].runs[0]
+        shape = read_shape(experiment.encoders.locate(run.encoder))
+        if shape is None:
+            continue
+        layers, depth = section["layers"], run.option("layers", shape.num_hidden_layers)
+        if layers > depth or (layers < depth and not _has_exits_inside(systems[key])):
+            yield (
+                f"representations: {key} has no exit after {layers} layers (its first model has "
+                f"{depth}); leave it out, or set representations.layers: {depth}"
+            )
+
+
+def _has_exits_inside(system: System) -> bool:
+    """Whether it exits after each layer of one model."""
+    return bool(system.rule.knob) and len(system.candidates[0].runs) == 1
+
+
 def _find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
     """A target above the highest speed-up of all systems, as far as layers tell."""
     if experiment.config["evaluation"]["cost"] == "seconds":
@@ -304,8 +347,8 @@ def _find_highest_speedup(experiment: Experiment, key: str) -> float | None:
     costs: list[float] = []
     for candidate in system.candidates:
         first = candidate.runs[:-1] if system.rule.ensemble else candidate.runs[:1]
-        inside = system.rule.knob and len(candidate.runs) == 1  # exits after each layer
-        parts = [_compute_cost(experiment, run, layers=1 if inside else None) for run in first]
+        layers = 1 if _has_exits_inside(system) else None
+        parts = [_compute_cost(experiment, run, layers) for run in first]
         known = [cost for cost in parts if cost is not None]
         if len(known) < len(parts):
             return None

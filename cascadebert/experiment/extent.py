@@ -28,12 +28,16 @@ def find_extent(experiment: Experiment) -> Extent:
     if not experiment.config["only_finished"]:
         return plan_all(experiment)
     results = Path(experiment.results)
+    in_seconds = experiment.config["evaluation"]["cost"] == "seconds"
 
-    def is_predicted(task: str, run: str, replicate: int) -> bool:
+    def is_finished(task: str, run: str, replicate: int) -> bool:
         folder = results / "predictions" / task / run / f"seed{replicate}"
-        return folder.is_dir() and (results / "data" / task).is_dir()
+        timed = [run, experiment.full_run.name] if in_seconds else []
+        times = [results / "times" / task / f"{name}.csv" for name in timed]
+        data = results / "data" / task
+        return folder.is_dir() and data.is_dir() and all(path.is_file() for path in times)
 
-    return keep_finished(experiment, is_predicted)
+    return keep_finished(experiment, is_finished)
 
 
 def plan_all(experiment: Experiment) -> Extent:
@@ -44,10 +48,11 @@ def plan_all(experiment: Experiment) -> Extent:
     )
 
 
-def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int], bool]) -> Extent:
+def keep_finished(experiment: Experiment, is_finished: Callable[[str, str, int], bool]) -> Extent:
     """Returns the finished part of an experiment in which jobs failed or were never started.
 
-    is_predicted: tells whether there are predictions of a task, run and replicate
+    is_finished: tells whether there are predictions of a task, run and replicate and, if costs are
+                 seconds, measured times
 
     Tables and figures compare with the proposed system and with the full model. A task on which one
     of the two was not run is therefore left out. Raises UserError if that leaves no task.
@@ -60,7 +65,7 @@ def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int]
         there = [
             run
             for run in experiment.predicted
-            if all(is_predicted(task, run, replicate) for replicate in experiment.replicates)
+            if all(is_finished(task, run, replicate) for replicate in experiment.replicates)
         ]
         of_task = [
             key
@@ -75,8 +80,9 @@ def keep_finished(experiment: Experiment, is_predicted: Callable[[str, str, int]
             missing.append(f"Not run on {task}: {join_words([titles[key] for key in absent])}.")
         runs[task], systems[task] = there, of_task
     if not systems:
+        timed = " and times" if experiment.config["evaluation"]["cost"] == "seconds" else ""
         raise UserError(
-            f"only_finished: of no task of {experiment.name} are there predictions of "
+            f"only_finished: of no task of {experiment.name} are there predictions{timed} of "
             f"{join_words([titles[key] for key in needed])} with all {len(experiment.replicates)} "
             "replicates, so that there is nothing to show; run the experiment without only_finished"
         )

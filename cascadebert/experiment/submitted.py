@@ -9,8 +9,8 @@ from cascadebert.experiment.configuration import Experiment
 def find_submitted_tasks(experiment: Experiment) -> dict[str, str]:
     """GLUE task -> the experiment's name for it; {} without a section `submission`.
 
-    Raises UserError if no task is a GLUE task, if two are the same GLUE task, or if no threshold
-    is chosen for the speed-up.
+    Raises UserError if no task is a GLUE task, if two are the same GLUE task, if one has no whole
+    test split, or if no threshold is chosen for the speed-up.
     """
     section = experiment.config.get("submission")
     if section is None:
@@ -34,6 +34,13 @@ def find_submitted_tasks(experiment: Experiment) -> dict[str, str]:
                 "which the server takes one; leave one of them out"
             )
         found[glue] = task
+        limited = [split for split in spec.get("limit") or {} if split.startswith("test")]
+        if spec.get("hold_out") or limited:
+            what = "hold_out" if spec.get("hold_out") else f"limit.{limited[0]}"
+            raise UserError(
+                f"configuration, submission: the server takes predictions for the whole test split "
+                f"of {glue}, which {task} has not; leave {what} out"
+            )
     if not found:
         raise UserError(
             f"configuration, submission: the server takes predictions for {', '.join(GLUE)}, and "

@@ -89,7 +89,8 @@ def write_submission(
                 f"task {name}: its labels are {', '.join(task.labels)}, but those of GLUE's {glue} "
                 f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
             )
-        system = load_system(experiment, results / "predictions", task=task, key=key, splits=splits)
+        predictions = results / "predictions"
+        system = load_system(experiment, predictions, task, key, choice.full_cost, splits)
         chosen = ChosenSystem(system, choice)
         tolerance = experiment.config["evaluation"]["tolerance"]
         best = _pick_replicate(chosen, speedup, tolerance)

@@ -28,7 +28,7 @@ from cascadebert.training.probes import predict_with_probes, scale_exits
 from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
 from cascadebert.training.stacked import train_stack
 from cascadebert.training.store import Store, fingerprint, put
-from cascadebert.training.tokenizing import TOKENIZER
+from cascadebert.training.tokenizing import TOKENIZER, check_tokens
 
 TRAIN = "train"
 FOLDING = {"scikit-learn"}  # the packages on which `difficulty.assign_folds` rests
@@ -57,6 +57,10 @@ class Job:
     def derive_seed(self, *names: object) -> int:
         """The seed of a part of the job, the same whenever and wherever the job runs."""
         return derive_seed(self.seed, self.task.name, *names)
+
+    def check_tokens(self) -> None:
+        """Raises UserError unless the run's encoder can read the tokens."""
+        check_tokens(self.tokens, self.encoder, any(map(has_pairs, self.task.splits.values())))
 
     def new_model(self, seed: int) -> ExitModel:
         return new_model(self.run, self.encoder, self.task.labels, self.parents, seed)
@@ -183,6 +187,7 @@ def _split_fold(job: LabellingJob) -> tuple[Examples, TokenizedSplit]:
 
 
 def _new_labeller(job: LabellingJob) -> ExitModel:
+    job.check_tokens()
     model = job.new_model(job.own_seed)
     check_reads(model, job.encoder, job.load_split(TRAIN))
     return model
@@ -216,6 +221,7 @@ def train_run(job: TrainingJob, store: Store, folder: File) -> None:
         data, dev = job.load_split(TRAIN), job.load_split(DEV)
         seed = job.derive_seed(job.run.name, job.replicate)
         name = f"{job.task.name}/{job.run.name} replicate {job.replicate}"
+        job.check_tokens()
         model = job.new_model(seed)
         check_reads(model, job.encoder, data)
         # Whoever uses the model is told if they forget the pairs.

@@ -1,7 +1,6 @@
 """The texts of a task as token ids, one file a split."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.data.task import Task
-from cascadebert.data.tokens import has_pairs, tokenize
+from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import check_family, load_config, load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -19,26 +18,17 @@ TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")  # any of these files
 TOKENIZER = "tokenizer"  # the folder, beside the tokens, of the tokenizer that made them
 
 
-def tokenize_task(
-    task: Task, encoder: File, max_length: int, folder: File, sharers: Sequence[File] = ()
-) -> None:
+def tokenize_task(task: Task, encoder: File, max_length: int, folder: File) -> None:
     """Writes <folder>/<split>.npz for every split, and the tokenizer to <folder>/tokenizer.
 
-    Logs how many texts were cut.
-
-    sharers: the folders of other encoders that will read these tokens
-
-    Raises UserError if one of the encoders cannot read these texts, or none of `max_length` tokens.
+    Logs how many texts were cut. Raises UserError if the encoder cannot read these texts, or none
+    of `max_length` tokens.
     """
     config = load_config(encoder)
     check_family(encoder, config)
     tokenizer = load_tokenizer(encoder)
     if tokenizer.pad_token_id is None:
         raise UserError(f"the tokenizer of {encoder} has no padding token; name another encoder")
-    for sharer in sharers:
-        check_vocabulary(encoder, sharer)
-        if any(map(has_pairs, task.splits.values())):
-            _check_segments(encoder, sharer)
     longest = min(
         tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_length)
     )
@@ -65,40 +55,29 @@ def tokenize_task(
             data.save(draft / f"{split}.npz")
 
 
-def check_vocabulary(encoder: File, sharer: File) -> None:
-    """Raises UserError if an encoder that shares another one's tokens knows them by other numbers.
+def check_tokens(tokens: Path, encoder: File, has_pairs: bool) -> None:
+    """Raises UserError unless an encoder can read the tokens that another one's tokenizer made.
+
+    tokens: the folder that `tokenize_task` wrote
 
     A folder without a tokenizer cannot contradict.
     """
-    if not _has_tokenizer(sharer):
+    if not any(Path(encoder, name).exists() for name in TOKENIZERS):
         return
-    ours, theirs = (load_tokenizer(folder).get_vocab() for folder in (encoder, sharer))
-    for word in sorted({**ours, **theirs}):
-        if ours.get(word) != theirs.get(word):
-            said = [f"token {v[word]}" if word in v else "no token" for v in (ours, theirs)]
+    theirs, own = load_tokenizer(tokens / TOKENIZER), load_tokenizer(encoder)
+    ids, own_ids = theirs.get_vocab(), own.get_vocab()
+    for word in sorted({**ids, **own_ids}):
+        if ids.get(word) != own_ids.get(word):
+            said = [f"token {v[word]}" if word in v else "no token" for v in (ids, own_ids)]
             raise UserError(
-                f"{sharer} shares the tokens of {encoder}, but has another vocabulary: {word!r} is "
-                f"{said[0]} of {encoder} and {said[1]} of {sharer}. Delete `tokenizer` from its "
-                "entry in `encoders`; it then gets tokens of its own"
+                f"{encoder} shares the tokens of {tokens.name}, but has another vocabulary: "
+                f"{word!r} is {said[0]} of {tokens.name} and {said[1]} of {encoder}. Delete "
+                "`tokenizer` from its entry in `encoders`; it then gets tokens of its own"
             )
-
-
-def _check_segments(encoder: File, sharer: File) -> None:
-    """Raises UserError if the sharer tells the texts of a pair apart by numbers that are not there.
-
-    A folder without a tokenizer cannot contradict.
-    """
-    if _has_tokenizer(sharer) and _has_segments(sharer) and not _has_segments(encoder):
+    segments = "token_type_ids"
+    if has_pairs and segments in own.model_input_names and segments not in theirs.model_input_names:
         raise UserError(
-            f"{sharer} shares the tokens of {encoder}, whose tokenizer does not number the texts "
-            f"of a pair (token_type_ids), as {sharer} needs. Let {encoder} share the tokens of "
-            f"{sharer} instead: move `tokenizer` to its entry in `encoders`"
+            f"{encoder} shares the tokens of {tokens.name}, whose tokenizer does not number the "
+            f"texts of a pair ({segments}), as {encoder} needs. Let {tokens.name} share the tokens "
+            "of the other instead: move `tokenizer` to its entry in `encoders`"
         )
-
-
-def _has_segments(encoder: File) -> bool:
-    return "token_type_ids" in load_tokenizer(encoder).model_input_names
-
-
-def _has_tokenizer(encoder: File) -> bool:
-    return any(Path(encoder, name).exists() for name in TOKENIZERS)

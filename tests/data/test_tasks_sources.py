@@ -14,7 +14,7 @@ import datasets
 import pytest
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.load import list_source_files
+from cascadebert.data.load import list_source_files, place_source_files
 from cascadebert.data.package import fetch, unpack
 from tests.data.test_tasks import load
 
@@ -524,3 +524,32 @@ def test_local_files_are_named_for_the_workflow(tmp_path):
     assert found == [str(tmp_path / "dev.tsv"), str(tmp_path / "train.tsv")]
     assert list_source_files({"source": {"package": "x==1", "archive": "x.tar.gz"}}) == ["x.tar.gz"]
     assert list_source_files({"source": {"hub": "nyu-mll/glue"}}) == []
+
+
+def test_a_folder_of_a_data_set_is_its_files(tmp_path):
+    (tmp_path / "films/.cache").mkdir(parents=True)
+    for name in ("train.csv", "more/test.csv", ".gitattributes", ".cache/lock"):
+        (tmp_path / "films" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "films" / name).touch()
+    found = list_source_files({"source": {"hub": str(tmp_path / "films")}})
+    assert found == [str(tmp_path / "films" / name) for name in ("more/test.csv", "train.csv")]
+
+
+@pytest.mark.parametrize(
+    ("source", "files", "placed"),
+    [
+        ({"files": {"train": "a.csv", "dev": "b.csv"}}, ["s/a.csv", "s/b.csv"], None),
+        ({"glue": "RTE", "folder": "./glue/RTE"}, ["s/glue/RTE/dev.tsv"], "s/glue/RTE"),
+        ({"hub": "films"}, ["s/films/more/a.csv", "s/films/b.csv"], "s/films"),
+        ({"hub": "nyu-mll/glue"}, [], "nyu-mll/glue"),
+        ({"package": "x==1", "archive": "x.tar.gz"}, ["s/x.tar.gz"], "s/x.tar.gz"),
+        ({"package": "x==1"}, [], None),
+    ],
+)
+def test_files_may_be_elsewhere(source, files, placed):
+    """As a storage provider puts them."""
+    spec = {"source": source, "labels": ["a", "b"]}
+    found = place_source_files(spec, files)
+    key = {"glue": "folder", "hub": "hub", "package": "archive", "files": ""}[next(iter(source))]
+    expected = {"files": dict(zip(source["files"], files, strict=True))} if key == "" else source
+    assert found == spec | {"source": expected | ({key: placed} if placed else {})}

@@ -1,5 +1,6 @@
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,26 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
             700,
             "training.max_length: 700 tokens, but bert-12 reads 512 at most",
         ),
+        (
+            "tasks.movies.source",
+            {"files": {"train": "a<b>.csv", "dev": "dev.csv"}},
+            "tasks.movies.source: a<b>.csv has one of {}<>, which stand for wildcards",
+        ),
+        (
+            "layerwise",
+            {"emits": "bert-12l", "series": {"a": ["pabee"]}},
+            "layerwise.emits: bert-12l",
+        ),
+        (
+            "representations",
+            {"layers": 3, "systems": ["pabee", "cascadebert"]},
+            "representations: cascadebert has no exit after 3 layers (its first model has 2)",
+        ),
+        (
+            "representations",
+            {"layers": 13, "systems": ["pabee"]},
+            "representations: pabee has no exit after 13 layers (its first model has 12)",
+        ),
         ("tasks.movies.unlabelled_test", True, "tasks.movies: unlabelled_test concerns labels"),
         (
             "tasks.movies.columns",
@@ -122,6 +143,13 @@ def test_what_contradicts_itself_is_refused(path, value, message, monkeypatch):
     with pytest.raises(UserError) as refused:
         refuse_contradictions(experiment)
     assert message in str(refused.value)
+
+
+def test_a_folder_with_braces_is_no_encoder(tmp_path):
+    shutil.copytree(ROOT / "models/bert-2x128", tmp_path / "a{b}")
+    experiment = Experiment(changed("encoders.bert-2.model", str(tmp_path / "a{b}")))
+    with pytest.raises(UserError, match=r"encoders\.bert-2: .*a\{b\} has one of \{\}<>, which"):
+        refuse_contradictions(experiment)
 
 
 def test_an_ensemble_is_as_fast_as_all_its_members_together():

@@ -5,7 +5,7 @@ import yaml
 
 from cascadebert.core.errors import UserError
 from cascadebert.experiment.configuration import Experiment, resolve
-from cascadebert.experiment.extent import keep_finished, plan_all
+from cascadebert.experiment.extent import find_extent, keep_finished, plan_all
 from tests.experiment.test_experiment import DEFAULT, ROOT
 
 
@@ -89,6 +89,26 @@ def test_of_several_full_models_the_one_that_others_are_built_on_counts():
     assert next(iter(experiment.systems)) == "full-2"
     assert experiment.full_model == "full-10"
     assert experiment.full_run in experiment.systems["dar-10"].runs
+
+
+def test_in_seconds_a_run_without_times_is_not_finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = copy.deepcopy(DEFAULT) | {"only_finished": True}
+    config["evaluation"] = {**config["evaluation"], "cost": "seconds"}
+    experiment = Experiment(config)
+    results = tmp_path / experiment.results
+    (results / "data/movies").mkdir(parents=True)
+    for run in experiment.runs:
+        for replicate in experiment.replicates:
+            (results / f"predictions/movies/{run}/seed{replicate}").mkdir(parents=True)
+    with pytest.raises(UserError, match="are there predictions and times of CascadeBERT and BERT"):
+        find_extent(experiment)
+    (results / "times/movies").mkdir(parents=True)
+    for run in experiment.runs:
+        if not run.startswith("deebert"):
+            (results / f"times/movies/{run}.csv").touch()
+    said = "Not run on movies: DeeBERT and DeeBERT (mean)."
+    assert find_extent(experiment).missing == [said]
 
 
 def test_nothing_finished_is_an_error(experiment):

@@ -77,7 +77,7 @@ def finished(folder, config: dict, sizes: dict, labels=(), left_out=()) -> Exper
                         folder / "predictions" / name / run / f"seed{replicate}" / f"{split}.npz"
                     )
         key = config["submission"]["system"]
-        system = load_system(experiment, folder / "predictions", task, key, [])
+        system = load_system(experiment, folder / "predictions", task, key, 12, [])
         choose(system, config["evaluation"]["targets"]).save(
             folder / "evaluation" / name / "choices" / f"{key}.json"
         )
@@ -145,7 +145,7 @@ def test_thresholds_are_those_of_dev_and_the_replicate_the_best_on_dev(written):
     ):
         task = Task.load(folder / "data" / name)
         key = "cascadebert-without-dar"
-        system = load_system(experiment, folder / "predictions", task, key, [split])
+        system = load_system(experiment, folder / "predictions", task, key, 12, [split])
         mixtures = choose(system, [2, 3, 4]).mixtures[2]
         replicates = system.candidates[""]
 
@@ -252,13 +252,19 @@ def test_questions_of_qqp_without_a_text_are_filled(tmp_path, encoder):
     assert said[5] == said[7] == "0"
     task = Task.load(tmp_path / "data" / "qqp")
     key = "cascadebert-without-dar"
-    system = load_system(experiment, tmp_path / "predictions", task, key, ["test"])
+    system = load_system(experiment, tmp_path / "predictions", task, key, 12, ["test"])
     mixtures = choose(system, [2, 3, 4]).mixtures[2]
     slower, faster = system.emit("", "test", mixtures).answers[:, 1]
     answered = said[:5] + said[6:7] + said[8:]
     same = slower == faster
     assert same.mean() > 0.9
     assert (np.array(answered)[same] == slower[same].astype(str)).all()
+
+
+def changed(task: str, **entry) -> dict:
+    config = configuration(task)
+    config["tasks"][task] |= entry
+    return config
 
 
 def test_which_task_is_which():
@@ -273,6 +279,8 @@ def test_which_task_is_which():
         (configuration("movies"), r"none of the tasks \(movies\) is one of these"),
         (configuration("rte", speedup=5), r"speedup: .* for 5x; say one of 2, 3, 4, or add"),
         (configuration("rte", speedup=1), r"say one of 2, 3, 4"),
+        (changed("rte", hold_out=0.1), r"whole test split of RTE, .* leave hold_out out"),
+        (changed("rte", limit={"train": 9, "test": 9}), r"which rte has not; leave limit.test out"),
         (configuration("rte", speedup=5, system="bert-12l"), r"say one of 1, 2, 3, 4"),
     ],
 )

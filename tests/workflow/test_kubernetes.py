@@ -50,16 +50,20 @@ def storage(monkeypatch):
 
 @pytest.fixture
 def clone(tmp_path, config, task, storage):
-    """A git repository with the workflow and an experiment, whose data is in the bucket only."""
+    """A git repository with the workflow and an experiment.
+
+    Its data is in the bucket only, and so is an encoder that was fetched from the hub.
+    """
     folder = tmp_path / "clone"
     folder.mkdir()
     for source in SOURCES.split():
         copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
         copy(ROOT / source, folder / source)
-    for name in ("bert-2", "bert-4"):
-        entry = config["encoders"][name]
-        shutil.copytree(entry if isinstance(entry, str) else entry["model"], folder / "enc" / name)
-    encoders = {"bert-2": {"model": "enc/bert-2", "tokenizer": "bert-4"}, "bert-4": "enc/bert-4"}
+    shutil.copytree(config["encoders"]["bert-2"]["model"], folder / "enc/bert-2")
+    encoders = {"bert-2": {"model": "enc/bert-2", "tokenizer": "bert-4"}, "bert-4": "some/bert-4"}
+    for path in Path(config["encoders"]["bert-4"]).iterdir():
+        place = f"cascadebert/results/small/encoders/some--bert-4/{path.name}"
+        storage.upload_file(str(path), place)
     systems = {"cascadebert": config["systems"]["cascadebert"]}
     write(folder, {**config, "encoders": encoders, "systems": systems}, task)
     for split in task.splits:

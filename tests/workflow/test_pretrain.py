@@ -15,7 +15,7 @@ import yaml
 from transformers import AutoModel, AutoTokenizer
 
 from tests.pretraining.test_pretraining import prose
-from tests.workflow.command import snakemake
+from tests.workflow.command import planned, snakemake
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -81,6 +81,26 @@ def whole(encoders, tmp_path_factory) -> Path:
     result = run(folder)
     assert result.returncode == 0, result.stderr
     return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("schedule", {"batch_tokens": 512, "learning_rate": 0.001}, {"pretrain_encoder": 2}),
+        ("objectives", {"mlm": 1.0, "sentence": 1.0, "words": 1.0}, {"pretrain_encoder": 2}),
+        ("vocabulary", {"size": 110}, {"pretrain_vocabulary": 1, "pretrain_encoder": 2}),
+        ("characters", [12, 150], {"pretrain_corpus": 1, "pretrain_encoder": 2}),
+    ],
+)
+def test_other_settings_train_anew(whole, encoders, key, value, expected, tmp_path):
+    config = yaml.safe_load((whole / "config.yaml").read_text())
+    path = tmp_path / "config.yaml"
+    jobs = planned(whole, "pretrain", "--configfile", str(whole / "config.yaml"))
+    assert jobs == {}
+    config["pretraining"][key] = value
+    path.write_text(yaml.safe_dump(config))
+    jobs = planned(whole, "pretrain", "--configfile", str(path))
+    assert expected.items() <= jobs.items()
 
 
 def test_it_makes_complete_encoders_with_cards(whole):

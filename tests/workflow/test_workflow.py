@@ -151,7 +151,7 @@ def test_reading_predictions_loads_no_torch(finished):
         results = sys.argv[1]
         experiment = Experiment(yaml.safe_load(open(f"{results}/config.yaml")))
         task = Task.load(f"{results}/data/words")
-        assert load_system(experiment, f"{results}/predictions", task, "cascadebert").sweeps
+        assert load_system(experiment, f"{results}/predictions", task, "cascadebert", 4).sweeps
         print("torch" in sys.modules)
     """
     command = [sys.executable, "-c", code, str(finished / "results/small")]
@@ -238,6 +238,46 @@ def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, co
     more = {**config, "replicates": 3}
     (finished / "changed.yaml").write_text(yaml.safe_dump(more))
     assert "label_runs" not in planned(finished, "--configfile", str(finished / "changed.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reads_again"),
+    [
+        ({"limit": {"train": 100}}, True),
+        ({"labels": ["positive", "negative"]}, True),
+        ({"metric": "f1"}, True),
+        ({"columns": {"text": "text", "label": "label"}}, True),
+        ({"published": {"test": "sst2"}}, False),
+    ],
+)
+def test_a_changed_task_is_read_again(finished, config, changed, reads_again):
+    entry = {**config["tasks"]["words"], **changed}
+    path = finished / "changed.yaml"
+    path.write_text(yaml.safe_dump({**config, "tasks": {"words": entry}}))
+    jobs = planned(finished, "--configfile", str(path))
+    assert ("prepare_task" in jobs) == ("train" in jobs) == reads_again
+
+
+def test_a_new_encoder_on_old_tokens_leaves_the_other_trainings_alone(
+    finished, config, tmp_path, encoders
+):
+    small = shutil.copytree(encoders["bert-2"], tmp_path / "other")
+    more = {**config["encoders"], "other": {"model": str(small), "tokenizer": "bert-4"}}
+    system = {"method": "finetune", "title": "Other", "encoder": "other"}
+    path = finished / "changed.yaml"
+    systems = {**config["systems"], "other": system}
+    path.write_text(yaml.safe_dump({**config, "encoders": more, "systems": systems}))
+    jobs = planned(finished, "--configfile", str(path))
+    assert "tokenize_task" not in jobs
+    assert jobs["train"] == 1
+
+
+def test_settings_are_params_that_snakemake_compares():
+    """Of a param whose function asks for `input` Snakemake keeps no record: those give places."""
+    code = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    names = re.findall(r"def (\w+)\(w, input\)", code)
+    assert len(names) > 5
+    assert all(name.endswith(("_folder", "_folders", "_places")) for name in names)
 
 
 def test_what_is_trained_is_not_trained_again(finished, config):
