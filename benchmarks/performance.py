@@ -61,20 +61,20 @@ def list_served(bench: Bench, wanted: list[str] | None) -> list[Served]:
 
 
 def measure_answers(bench: Bench, served: Served, texts: Texts) -> Answered:
-    """The score on the whole test split, the layers saved, and whether exits are as computed.
+    """The score on the whole scored split, the layers saved, and whether exits are as computed.
 
     wrong_exits:      texts that execute other layers than the logits say
     near_threshold:   texts within 1e-5 of a threshold, where rounding decides; not in wrong_exits
     changed_by_batch: texts with another label or exit when they share no batch
     """
-    predicted, layers = served.answer(*bench.texts("test"), 32)
+    predicted, layers = served.answer(*bench.texts(bench.split), 32)
     depth = bench.cascade((bench.full,), TORCH).layers[0]
     computed, distance = served.exits()
     near = distance < 1e-5
     together = np.stack(served.answer(*texts, 32))
     alone = [served.answer([t], texts[1] and [texts[1][i]], 1) for i, t in enumerate(texts[0])]
     return {
-        "score": score(bench.task.metric, predicted, bench.labels("test")),
+        "score": score(bench.task.metric, predicted, bench.labels(bench.split)),
         "layers_speedup": float(depth / layers.mean()),
         "wrong_exits": int((layers != computed)[~near].sum()),
         "near_threshold": int(near.sum()),
@@ -109,12 +109,12 @@ def make_table(
 
     known: what was measured of the answers with another number of threads, and is added to
     """
-    texts = bench.texts("test", arguments.texts)
+    texts = bench.texts(bench.split, arguments.texts)
     rows = []
     for each in served:
         said = f"{each.title}, {each.runtime}, {each.target:g}"
         if said not in known or each.kind == CHOSEN:  # its thresholds follow from its times
-            print(f"test split: {said}", flush=True)
+            print(f"{bench.split} split: {said}", flush=True)
             known[said] = measure_answers(bench, each, texts)
         rows.append(
             {
@@ -170,7 +170,7 @@ def print_peak(bench: Bench, runtime: str, name: str) -> None:
     """What `measure_memory` asks a process of its own for, in KiB."""
     runs = (bench.full,) if name == "full model" else bench.proposed_runs()
     cascade = bench.cascade(runs, runtime, [0.9] * (len(runs) - 1))
-    for text in bench.texts("test", 64)[0]:
+    for text in bench.texts(bench.split, 64)[0]:
         cascade([text])
     # getrusage would count the process that started this one.
     status = Path("/proc/self/status").read_text()
@@ -291,7 +291,7 @@ def main() -> None:
 def write_page(bench: Bench, table: pd.DataFrame, arguments: argparse.Namespace) -> str:
     wrong = int(table["wrong_exits"].sum() / len(BATCHES))
     changed = table.groupby("runtime")["changed_by_batch"].max().to_dict()
-    scored = len(bench.labels("test"))
+    scored = len(bench.labels(bench.split))
     return f"""{name_processor()}, {bench.threads} thread(s). {scored} test texts of
 {bench.task.name} are scored; {arguments.texts} of them are timed, in {arguments.rounds} rounds.
 

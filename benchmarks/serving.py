@@ -98,6 +98,7 @@ class Bench:
         first = next(iter(self.experiment.tasks))
         name = choose(results, "task", task or first, self.experiment.tasks)
         self.task = Task.load(results / "data" / name)
+        self.split = self.task.scored_splits[0]
         self.max_length = self.experiment.config["training"]["max_length"]
         # The models of another task have the same names.
         self.folder = results / "performance" / ("" if name == first else name)
@@ -210,7 +211,7 @@ class Bench:
             return found.probabilities.argmax(axis=1), found.layers
 
         def exits():
-            computed = self.predict(runs, runtime, "test")
+            computed = self.predict(runs, runtime, self.split)
             return self.take(system, computed, knob)
 
         kind = "cascade" if len(runs) > 1 else "smaller model"
@@ -239,7 +240,7 @@ class Bench:
             layers = find_shape(self.experiment.reference).num_hidden_layers
             stored = load_system(self.experiment, place, self.task, system.key, layers)
             [replicates] = stored.candidates.values()
-            return self.take(system, replicates[REPLICATE]["test"], knob)
+            return self.take(system, replicates[REPLICATE][self.split], knob)
 
         return Served(system.key, system.title, "early exits", TORCH, target, answer, exits)
 

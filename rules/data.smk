@@ -36,6 +36,7 @@ rule prepare_task:
         "../environment.yml"
     params:
         spec=task_spec,
+        files=task_files,
         seed=config["seed"],
     message:
         "{wildcards.task}: reading the data"

@@ -49,7 +49,8 @@ def starts_as_teacher(w):
 
 
 def start_files(w):
-    return teacher_files(w) if starts_as_teacher(w) else []
+    """Of the teacher that the encoder, or a shallower one, starts as."""
+    return teacher_files(w) if "start" in PRETRAINING else []
 
 
 def start_space(w):

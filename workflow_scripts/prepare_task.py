@@ -7,6 +7,7 @@ from job import job
 from cascadebert.data.load import load_task, place_source_files
 
 with job(snakemake):
-    spec = place_source_files(snakemake.params.spec, list(snakemake.input))
-    task = load_task(snakemake.wildcards.task, spec, snakemake.params.seed)
+    params = snakemake.params
+    spec = place_source_files(params.spec, params.files, list(snakemake.input))
+    task = load_task(snakemake.wildcards.task, spec, params.seed)
     task.save(snakemake.output.data)

@@ -193,8 +193,14 @@ def list_source_files(spec: dict[str, Any]) -> list[str]:
     return [source["archive"]] if source.get("archive") else []
 
 
-def place_source_files(spec: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    """Returns the entry with its local files elsewhere, in the order of `list_source_files`."""
+def place_source_files(
+    spec: dict[str, Any], named: Sequence[str], files: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the entry with its local files elsewhere.
+
+    named: what `list_source_files` returned where the files were
+    files: where they are now, in the same order
+    """
     source = dict(spec["source"])
     if "files" in source:
         source["files"] = dict(zip(source["files"], files, strict=True))
@@ -202,8 +208,7 @@ def place_source_files(spec: dict[str, Any], files: Sequence[str]) -> dict[str, 
         source["archive"] = files[0]
     elif files:
         key = "folder" if "glue" in source else "hub"
-        folder = str(Path(source[key]))
-        source[key] = files[0].partition(f"{folder}/")[0] + folder
+        source[key] = files[0].removesuffix(named[0]) + source[key]
     return {**spec, "source": source}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -63,13 +62,12 @@ class TorchMember:
         self.words, self.positions = count_words(model), count_positions(model)
         # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
         self.model = model.to(choose_device()).eval()
-        self.lock = Lock()  # a model that averages tokens keeps the mask of its batch
 
     def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         import torch
 
         device = self.model.device
-        with self.lock, torch.inference_mode():
+        with torch.inference_mode():
             batch = {name: torch.from_numpy(values).to(device) for name, values in inputs.items()}
             return self.model(**batch).logits.float().cpu().numpy()
 

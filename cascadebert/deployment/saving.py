@@ -13,6 +13,8 @@ from cascadebert.deployment.fitting import describe_tokenizer
 from cascadebert.deployment.folder import Description, OperatingPoint, SavedMember, is_saved
 from cascadebert.deployment.members import TorchMember
 
+CARD = "README.md"
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -28,6 +30,7 @@ def save_cascade(cascade: "Cascade", out: File) -> None:
         if cascade.saved:
             shutil.copytree(cascade.saved, draft)
             described = Description.load(draft)
+            _note_length(draft / CARD, described.max_length, cascade.max_length)
         else:
             draft.mkdir()
             for number, member in enumerate(cascade.members, 1):
@@ -45,6 +48,18 @@ def save_cascade(cascade: "Cascade", out: File) -> None:
             )
         described = replace(described, max_length=cascade.max_length, points=cascade.points)
         replace(described, points=_put_first(cascade, described)).save(draft)
+
+
+def _note_length(card: Path, measured: int, length: int) -> None:
+    """Says in a model card that its numbers are those of another length, if it is another one."""
+    if length == measured or not card.is_file():
+        return
+    front, end, text = card.read_text(encoding="utf-8").partition("\n---\n")
+    note = (
+        f"\n> This copy reads texts of at most {length} tokens. The scores and promises below were "
+        f"measured with {measured}, and do not hold for it.\n"
+    )
+    card.write_text(front + end + note + text, encoding="utf-8")
 
 
 def _put_first(cascade: "Cascade", described: Description) -> list[OperatingPoint]:

@@ -1,5 +1,6 @@
 """One state for each text: the first token's, or the mean of all tokens'."""
 
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from cascadebert.encoders.layers import find_owner
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 FIRST, MEAN = "first", "mean"
 POOLING = "pooling"  # in the config.json of a classifier: what its head reads
+
+# The mask of the batch that each thread computes: several may ask one model at a time.
+_computed = threading.local()
 
 
 def pool(states: "torch.Tensor", attention_mask: "torch.Tensor", pooling: str) -> "torch.Tensor":
@@ -34,15 +38,22 @@ class TokenAverage:
     The classification heads of transformers read the first token's state. With this on the encoder
     they read the mean, whatever the family.
 
-    attention_mask: of the batch that is computed, `[batch, tokens]`; whoever takes texts out of the
-                    batch on the way also takes them out of the mask
+    Whoever takes texts out of the batch on the way also takes them out of the `attention_mask`.
     """
 
     def __init__(self, classifier: "PreTrainedModel"):
-        self.attention_mask: torch.Tensor | None = None
         base = cast("PreTrainedModel", classifier.base_model)
         base.register_forward_pre_hook(self._keep_mask, with_kwargs=True)
         find_owner(base).register_forward_hook(self._average)
+
+    @property
+    def attention_mask(self) -> "torch.Tensor":
+        """Of the batch that this thread computes, `[batch, tokens]`."""
+        return _computed.mask
+
+    @attention_mask.setter
+    def attention_mask(self, mask: "torch.Tensor") -> None:
+        _computed.mask = mask
 
     def _keep_mask(self, module: "nn.Module", given: tuple[Any, ...], named: Any) -> None:
         mask = named["attention_mask"]
@@ -52,7 +63,6 @@ class TokenAverage:
 
     def _average(self, module: "nn.Module", given: tuple[Any, ...], outputs: Any) -> None:
         states = outputs.last_hidden_state
-        assert self.attention_mask is not None  # the encoder is part of the base model
         mean = pool(states, self.attention_mask, MEAN)
         outputs.last_hidden_state = mean[:, None].expand_as(states)
 

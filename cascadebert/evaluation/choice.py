@@ -231,7 +231,8 @@ class Choice:
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{path} is damaged or no choice file ({error}); delete it and run again"
+                f"{path} is damaged or of another version ({error}); delete it and give the "
+                "experiment's snakemake command again, which makes it anew"
             ) from error
 
 

@@ -4,8 +4,6 @@ from typing import Any
 
 from transformers import BertConfig
 
-from cascadebert.pretraining.student import has_trained_pooler
-
 _MEANING = {
     "mlm": "masked language modelling, cross-entropy in nats",
     "sentence": "1 - cosine to the teacher's sentence vector, from the pooled [CLS] and the mean",
@@ -14,7 +12,11 @@ _MEANING = {
 
 
 def compose_model_card(
-    settings: dict[str, Any], config: BertConfig, end: dict[str, float], sentences: int
+    settings: dict[str, Any],
+    config: BertConfig,
+    end: dict[str, float],
+    sentences: int,
+    has_pooler: bool,
 ) -> str:
     """Returns Markdown with the header that the Hugging Face hub reads.
 
@@ -34,7 +36,7 @@ def compose_model_card(
     )
     before = _tell_earlier_depths(settings, config.num_hidden_layers)
     teacher = _describe_teacher(settings, is_stacked=bool(before))
-    pooler = "with pooler" if has_trained_pooler(settings) else "without pooler"
+    pooler = "with pooler" if has_pooler else "without pooler"
     return f"""---
 language: en
 license: {card["licence"]}

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+from safetensors import safe_open
 from transformers import BertConfig
 
 from cascadebert.core.checksums import list_visible
@@ -111,7 +112,9 @@ def publish(settings: Settings, model: File, curve: File, tokens_path: File, out
     count = len(Tokens.load(tokens_path))
     if "teacher" in settings:
         count, _ = count_taught(settings, count)
-    card = compose_model_card(settings, config, rows[-1], count)
+    with safe_open(Path(model, "model.safetensors"), "pt") as weights:
+        has_pooler = any(name.startswith("pooler.") for name in weights)
+    card = compose_model_card(settings, config, rows[-1], count, has_pooler)
     for source in list_visible(Path(model)):
         with replacing(Path(out, source.relative_to(model))) as draft:
             shutil.copyfile(source, draft)

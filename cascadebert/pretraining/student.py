@@ -8,7 +8,12 @@ from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 from cascadebert.core.errors import UserError
-from cascadebert.encoders.loading import load_config, load_tokenizer
+from cascadebert.encoders.loading import (
+    list_untrained,
+    load_config,
+    load_encoder,
+    load_tokenizer,
+)
 from cascadebert.pretraining.teacher import Outputs, Space
 from cascadebert.pretraining.vocabulary import Tokens
 
@@ -93,11 +98,16 @@ def make_encoder_config(
 
 
 def has_trained_pooler(settings: dict[str, Any]) -> bool:
-    """Whether the pooler is the teacher's, or is trained; else it is random.
+    """Whether the pooler is trained, or is a teacher's that has one; else it is random.
 
     settings: the section `pretraining` of the configuration
     """
-    return "start" in settings or settings["objectives"].get("sentence", 0) > 0
+    if settings["objectives"].get("sentence", 0) > 0:
+        return True
+    if "start" not in settings:
+        return False
+    teacher = load_encoder(settings["teacher"]["model"], settings["teacher"].get("layer"))
+    return not any(name.startswith("pooler.") for name in list_untrained(teacher))
 
 
 @torch.no_grad()

@@ -101,14 +101,23 @@ class Findings:
     def contest(self) -> pd.DataFrame:
         """The points among which the highest score is looked for."""
         fair = (self.points["unfair"] == "") & self.points["score"].notna()
-        return self.points[fair & self.points["target_speedup"].isin(self.rivals["target_speedup"])]
+        return _keep_places(self.points[fair], self.rivals)
 
     @property
-    def left_out(self) -> dict[str, list[str]]:
-        """OFF and WEAK -> the systems that are left out of `rivals` or `contest` for it."""
+    def left_out(self) -> dict[str, dict[str, list[str]]]:
+        """OFF and WEAK -> the systems that are left out of `rivals` or `contest` for it -> tasks.
+
+        [] stands for all tasks.
+        """
         points = self.points[self.points["score"].notna()]
-        at = points[points["target_speedup"].isin(self._others["target_speedup"])]
-        return {why: list(dict.fromkeys(at["system"][at["unfair"] == why])) for why in (OFF, WEAK)}
+        at = _keep_places(points, self._others)
+        found: dict[str, dict[str, list[str]]] = {OFF: {}, WEAK: {}}
+        for (system, why), of_why in at.groupby(["system", "unfair"], sort=False):
+            if why:
+                tasks = of_why["task"].unique().tolist()
+                others = set(at["task"][at["system"] == system]) - set(tasks)
+                found[str(why)][str(system)] = tasks if others else []
+        return found
 
     @property
     def _others(self) -> pd.DataFrame:
@@ -116,6 +125,12 @@ class Findings:
         same_speed = self.pairs["their_target"] == self.pairs["target_speedup"]
         apart = self.pairs["against"].isin([self.subject.full, self.subject.plain])
         return self.pairs[same_speed & ~apart]
+
+
+def _keep_places(points: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The points of the tasks, splits and targets at which there are pairs."""
+    keys = ["task", "split", "target_speedup"]
+    return points.merge(pairs[keys].drop_duplicates(), on=keys)
 
 
 def collect_findings(frames: Frames, subject: Subject) -> Findings:

@@ -130,11 +130,14 @@ def _count_comparisons(findings: Findings) -> str:
 def _name_left_out(findings: Findings) -> str:
     """A sentence that names the systems that are not compared at some targets, and says why."""
     titles = findings.subject.titles
-    told = [
-        f"{rst_escape(join_words([titles[key] for key in systems]))} ({why})"
-        for why, systems in findings.left_out.items()
-        if systems
-    ]
+    told = []
+    for why, systems in findings.left_out.items():
+        named = [
+            f"{titles[key]} on {join_words(tasks)}" if tasks else titles[key]
+            for key, tasks in systems.items()
+        ]
+        if named:
+            told.append(f"{rst_escape(join_words(named))} ({why})")
     return f" Not counted here: {'; '.join(told)}." if told else ""
 
 

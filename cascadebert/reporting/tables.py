@@ -106,11 +106,11 @@ def table1_data(
     sizes = [f"{split} rows" for split in splits]
     header = ["Task", "Metric", "Labels", *sizes, "Majority class", *margin_columns]
     header += ["Settings"] if tuned else []
-    caption = (
-        "Tasks: number of examples in each split, metric, the score of always answering the most "
-        "frequent label of train, and the difficulty margin ε that gave the best mean score on the "
-        "development split."
-    )
+    shown = ["number of examples in each split", "metric"]
+    shown += ["the score of always answering the most frequent label of train"]
+    if ablations:
+        shown += ["the difficulty margin ε with the best mean score on the development split"]
+    caption = f"Tasks: {join_words(shown)}."
     if tuned:
         caption += describe_budget(candidates, titles)
     if published:

@@ -126,6 +126,7 @@ LATEX = str.maketrans(
         "≈": r"$\approx$",
         "–": "--",
         "—": "---",
+        "→": r"$\rightarrow$",
         "↑": r"$\uparrow$",
         "↓": r"$\downarrow$",
         "ε": r"$\varepsilon$",

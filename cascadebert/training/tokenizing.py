@@ -60,8 +60,13 @@ def check_tokens(tokens: Path, encoder: File, has_pairs: bool) -> None:
 
     tokens: the folder that `tokenize_task` wrote
 
-    A folder without a tokenizer cannot contradict.
+    An encoder's folder without a tokenizer cannot contradict.
     """
+    if not (tokens / TOKENIZER).is_dir():
+        raise UserError(
+            f"{tokens} was made by an earlier version; delete it and give the same command again: "
+            "what was trained on it is trained anew"
+        )
     if not any(Path(encoder, name).exists() for name in TOKENIZERS):
         return
     theirs, own = load_tokenizer(tokens / TOKENIZER), load_tokenizer(encoder)

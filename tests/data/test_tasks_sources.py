@@ -536,20 +536,31 @@ def test_a_folder_of_a_data_set_is_its_files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "files", "placed"),
+    ("source", "named", "placed"),
     [
-        ({"files": {"train": "a.csv", "dev": "b.csv"}}, ["s/a.csv", "s/b.csv"], None),
-        ({"glue": "RTE", "folder": "./glue/RTE"}, ["s/glue/RTE/dev.tsv"], "s/glue/RTE"),
-        ({"hub": "films"}, ["s/films/more/a.csv", "s/films/b.csv"], "s/films"),
-        ({"hub": "nyu-mll/glue"}, [], "nyu-mll/glue"),
-        ({"package": "x==1", "archive": "x.tar.gz"}, ["s/x.tar.gz"], "s/x.tar.gz"),
-        ({"package": "x==1"}, [], None),
+        ({"glue": "RTE", "folder": "./glue/RTE"}, ["glue/RTE/dev.tsv"], {"folder": "glue/RTE"}),
+        ({"glue": "RTE", "folder": "."}, ["dev.tsv", "train.tsv"], {"folder": ""}),
+        ({"hub": "data"}, ["data/more/a.csv", "data/b.csv"], {"hub": "data"}),
+        ({"package": "x==1", "archive": "x.tar.gz"}, ["x.tar.gz"], {"archive": "x.tar.gz"}),
+        (
+            {"files": {"train": "a.csv", "dev": "b.csv"}},
+            ["a.csv", "b.csv"],
+            {"train": "a.csv", "dev": "b.csv"},
+        ),
     ],
 )
-def test_files_may_be_elsewhere(source, files, placed):
+def test_files_may_be_elsewhere(source, named, placed):
     """As a storage provider puts them."""
     spec = {"source": source, "labels": ["a", "b"]}
-    found = place_source_files(spec, files)
-    key = {"glue": "folder", "hub": "hub", "package": "archive", "files": ""}[next(iter(source))]
-    expected = {"files": dict(zip(source["files"], files, strict=True))} if key == "" else source
-    assert found == spec | {"source": expected | ({key: placed} if placed else {})}
+    assert place_source_files(spec, named, named) == spec
+    place = "storage/my-data"
+    found = place_source_files(spec, named, [f"{place}/{name}" for name in named])
+    assert found["labels"] == ["a", "b"]
+    there = found["source"].get("files", found["source"])
+    for key, path in placed.items():
+        assert Path(there[key]) == Path(place, path)
+
+
+@pytest.mark.parametrize("source", [{"hub": "nyu-mll/glue"}, {"package": "x==1"}])
+def test_what_is_fetched_has_no_place(source):
+    assert place_source_files({"source": source}, [], []) == {"source": source}

@@ -1,7 +1,9 @@
 """What the deployed cascade executes is what the stored logits say, example by example."""
 
+import copy
 import json
 import math
+import pickle
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +72,15 @@ def test_threads_may_ask_at_once(trained):
             together = pool.map(lambda texts: cascade(texts).probabilities, batches)
             for expected, found in zip(alone, together, strict=True):
                 np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_cascade_can_be_copied_and_sent_to_other_processes(trained, again):
+    cascade = Cascade.from_pretrained(trained[0], 0.8, max_length=64)
+    texts = [f"a {word} film" for word in (*GOOD, *BAD)]
+    expected, found = cascade(texts), again(cascade)(texts)
+    assert (found.exits == expected.exits).all()
+    assert (found.probabilities == expected.probabilities).all()
 
 
 def test_nobody_waits_when_everybody_left(trained):

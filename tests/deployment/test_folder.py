@@ -112,7 +112,13 @@ def test_scores_and_promises_hold_for_one_length(trained, tmp_path):
     assert (same.thresholds, same.points) == ([0.95], one.points)
     with pytest.raises(UserError, match="one promises for texts of 12 tokens, and not of 8; call"):
         Cascade.from_pretrained(tmp_path / "one", max_length=8, max_loss=0.02)
+    (tmp_path / "one/README.md").write_text("---\nlicense: mit\n---\n\n# A cascade\n")
+    same.save_pretrained(tmp_path / "same")
+    assert (tmp_path / "same/README.md").read_text() == (tmp_path / "one/README.md").read_text()
     Cascade.from_pretrained(tmp_path / "one", max_length=8).save_pretrained(tmp_path / "short")
+    front, note, title = (tmp_path / "short/README.md").read_text().split("\n\n")
+    assert (front, title) == ("---\nlicense: mit\n---", "# A cascade\n")
+    assert "at most 8 tokens. The scores and promises below were measured with 12" in note
     assert Description.load(tmp_path / "short").points == [OperatingPoint("torch", [0.9], 1.5)]
     with pytest.raises(UserError, match="max_length is 0; give a whole number above"):
         Cascade.from_pretrained(tmp_path / "one", max_length=0)

@@ -1,6 +1,7 @@
 import gzip
 import json
 import lzma
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
 from cascadebert.core.errors import UserError
@@ -522,13 +524,20 @@ def test_written_models_load_as_float32_and_say_the_same(corpus_of_tokens, tmp_p
     torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
 
 
-def test_a_pooler_that_was_not_trained_is_left_out(corpus_of_tokens, tmp_path):
-    for weights, start, has_pooler in [
-        ({"mlm": 1.0}, {}, False),
-        ({"mlm": 1.0, "sentence": 0.5}, {}, True),
-        ({"mlm": 1.0}, {"start": "teacher"}, True),
+def test_a_pooler_that_was_not_trained_is_left_out(corpus_of_tokens, encoders, tmp_path):
+    bare = shutil.copytree(encoders["bert-4"], tmp_path / "bare")
+    weights = load_file(bare / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("pooler.")}
+    assert len(kept) == len(weights) - 2
+    save_file(kept, bare / "model.safetensors", {"format": "pt"})
+    for objective, teacher, has_pooler in [
+        ("mlm", None, False),
+        ("sentence", None, True),
+        ("mlm", encoders["bert-4"], True),
+        ("mlm", str(bare), False),
     ]:
-        assert has_trained_pooler({"objectives": weights, **start}) == has_pooler
+        start = {"start": "teacher", "teacher": {"model": teacher}} if teacher else {}
+        assert has_trained_pooler({"objectives": {objective: 1.0}, **start}) == has_pooler
     model = student(corpus_of_tokens, 2, Weights(mlm=1.0)).eval()
     encoder.write_model(model.encoder, corpus_of_tokens[2], tmp_path / "model", has_pooler=False)
     loaded = load_encoder(tmp_path / "model")

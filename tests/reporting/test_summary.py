@@ -307,6 +307,16 @@ def test_wins_over_undertrained_rivals_and_at_another_speed_do_not_count():
     assert f"no other system to compare with at equal speed. Not counted here: {said}" in text
 
 
+def test_a_task_without_a_fair_rival_counts_for_nothing():
+    one, other = made_up(), made_up(score=60.0)
+    other["points"].loc[other["points"]["system"] == "rival", "undertrained"] = True
+    both = {name: pd.concat([one[name], other[name].assign(task="u")]) for name in one}
+    text = as_report(page(both, NAMES, {"cascade": "plain"}, "cascade"))
+    assert "better than another system in 1 of 1 comparisons" in text
+    assert "the highest, alone or shared, at 1 of 1 target speed-ups" in text
+    assert "Not counted here: Rival on u (undertrained)." in text
+
+
 def test_the_highest_score_is_the_one_that_the_tables_print():
     """They print 86.35 as 86.3, where NumPy rounds to 86.4."""
     f = dict(frames(("movies",)))

@@ -122,6 +122,28 @@ def test_a_mark_tells_its_numbers_under_the_pointer(page, results):
     assert any(all(part in told for part in line) for line in lines), told
 
 
+def test_another_address_shows_something_else_at_once(page):
+    page.evaluate("document.getElementById('down').click()")  # to the examples
+    assert page.evaluate("location.hash").startswith("#task=words&split=test&speedup=")
+    page.evaluate("location.hash = '#task=words&split=test&speedup=1.85'")
+    page.wait("document.getElementById('shown').innerText.startsWith('1.85')")
+
+
+def test_the_legend_fits_a_window_that_gets_narrower(page):
+    inside = """(() => {
+        const box = document.querySelector('#chart svg').getBoundingClientRect();
+        const names = [...document.querySelectorAll('#chart .role-legend-label text')];
+        return names.filter(name => name.getBoundingClientRect().right <= box.right + 1).length;
+    })()"""
+    assert page.evaluate(inside) == len(TITLES)
+    try:
+        page.resize(500, 1600)
+        page.wait("document.querySelector('#chart svg').getBoundingClientRect().width < 500")
+        page.wait(f"{inside} == {len(TITLES)}")
+    finally:
+        page.resize(1280, 1600)
+
+
 def test_an_address_names_what_is_shown(page, results):
     address = (results / "explorer/index.html").as_uri()
     page.open(f"{address}#task=words&split=test&speedup=1.75", DRAWN)

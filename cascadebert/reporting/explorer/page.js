@@ -235,12 +235,19 @@ async function start() {
   slider.addEventListener("input", drawSpeedup);
   for (const id of ["search", "wrong"])
     find(id).addEventListener("input", () => { shownRows = PAGE; drawExamples(); });
+  addEventListener("hashchange", () => {
+    if (location.hash.includes("task=")) { recall(); drawPlace(); }
+  });
+  find("down").addEventListener("click", (event) => {
+    event.preventDefault(); // the address keeps the choice
+    find("examples").scrollIntoView();
+  });
   find("more").addEventListener("click", () => { shownRows += PAGE; drawExamples(); });
   for (const form of document.forms)
     form.addEventListener("submit", (event) => event.preventDefault());
   drawPlace();
   document.head.append(make("script", await unpack("library"))); // it sets vegaEmbed
-  const columns = Math.max(1, Math.floor(find("chart").clientWidth / 200));
+  const columns = { expr: "max(1, floor(width / 200))" };
   chart.config = { ...chart.config, legend: { columns, labelFontSize: 12 } };
   const embedded = await vegaEmbed("#chart", chart, {
     renderer: "svg",
