@@ -27,6 +27,14 @@ def test_a_task_is_served_by_its_name(monkeypatch, tmp_path, task):
     second = Bench(tmp_path, 1, "second")
     assert second.task.name == "second"
     assert second.folder == tmp_path / "performance/second"  # has other models of the same names
+    assert second.split == "test"
+    secret = task.splits["test"].assign(label=None)
+    replace(task, name="second", splits={**task.splits, "test": secret}).save(
+        tmp_path / "data/second"
+    )
+    second = Bench(tmp_path, 1, "second")
+    assert second.split == "dev"  # the one that tables score
+    assert len(second.labels(second.split)) == len(task.splits["dev"])
     with pytest.raises(UserError, match="has no task 'third'; choose from: first, second"):
         Bench(tmp_path, 1, "third")
 
