@@ -13,6 +13,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,9 +28,10 @@ interrupted = threading.Event()
 def pass_on_interrupt(thread: int) -> None:
     """Waits for SIGINT, which all threads block, and sends SIGUSR1 to the thread until it heeds."""
     signal.sigwait({signal.SIGINT})
-    while not interrupted.is_set():
-        signal.pthread_kill(thread, signal.SIGUSR1)
-        interrupted.wait(REPEAT_SECONDS)
+    while True:
+        if not interrupted.is_set():
+            signal.pthread_kill(thread, signal.SIGUSR1)
+        time.sleep(REPEAT_SECONDS)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -40,9 +42,18 @@ def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
+def heed_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Forgets an interrupt that was lost: a weak reference's callback lets no exception through."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        interrupted.clear()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     signal.signal(signal.SIGUSR1, interrupt)
+    sys.unraisablehook = heed_again
     main = threading.get_ident()
     threading.Thread(target=pass_on_interrupt, args=[main], daemon=True).start()
     if sys.path[0] == str(Path(__file__).parent):

@@ -113,7 +113,8 @@ def publish(settings: Settings, model: File, curve: File, tokens_path: File, out
     if "teacher" in settings:
         count, _ = count_taught(settings, count)
     with safe_open(Path(model, "model.safetensors"), "pt") as weights:
-        has_pooler = any(name.startswith("pooler.") for name in weights)
+        names = list(weights.keys())
+    has_pooler = any(name.startswith("pooler.") for name in names)
     card = compose_model_card(settings, config, rows[-1], count, has_pooler)
     for source in list_visible(Path(model)):
         with replacing(Path(out, source.relative_to(model))) as draft:

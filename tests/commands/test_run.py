@@ -119,6 +119,29 @@ finally:
     assert done.returncode == interruptible.INTERRUPTED
 
 
+def test_ctrl_c_is_not_lost_in_a_callback(tmp_path):
+    """Python drops the exceptions of a weak reference's callback."""
+    (tmp_path / "callback.py").write_text(
+        "import os, signal, time, weakref\n"
+        "def forget(reference):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.5)\n"
+        "thing = type('Thing', (), {})()\n"
+        "reference = weakref.ref(thing, forget)\n"
+        "del thing\n"
+        "time.sleep(30)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, interruptible.__file__, "callback"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (interruptible.INTERRUPTED, "")
+
+
 @pytest.mark.parametrize("when", ["Building DAG", "prepare_task"])
 def test_ctrl_c_says_how_to_go_on(configured, when):
     """At any time, and where it is pressed again while the run is ending."""
