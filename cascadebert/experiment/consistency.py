@@ -5,7 +5,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 from cascadebert.core.errors import Mistakes
@@ -13,12 +12,16 @@ from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.data.load import list_entry_mistakes, list_source_files
 from cascadebert.data.task import ALL
-from cascadebert.encoders.loading import count_layer_flops, read_shape
+from cascadebert.encoders.loading import read_shape
 from cascadebert.experiment.configuration import RELATIONS, Experiment, System
+from cascadebert.experiment.reach import (
+    find_absent_exits,
+    find_models_above_reference,
+    find_shrinking_cascades,
+    find_targets_out_of_reach,
+    find_unreachable_targets,
+)
 from cascadebert.experiment.submitted import find_submitted_tasks
-from cascadebert.systems.method import Run
-
-ROUNDING = 1e-6  # of a speed-up that is computed from numbers of operations
 
 # The names that huggingface_hub accepts: `model` or `owner/model`.
 HUB_NAME = re.compile(r"(?!.{97})[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -40,11 +43,11 @@ def refuse_contradictions(experiment: Experiment) -> None:
             *_find_ambiguous_folders(experiment),
             *_find_local_revisions(experiment),
             *_find_short_encoders(experiment),
-            *_find_shrinking_cascades(experiment),
-            *_find_unreachable_targets(experiment),
+            *find_shrinking_cascades(experiment),
+            *find_unreachable_targets(experiment),
             *_find_missing_full_model(experiment),
             *_find_layers_in_seconds(experiment),
-            *_find_absent_exits(experiment),
+            *find_absent_exits(experiment),
         ]
         with mistakes.collected():
             find_submitted_tasks(experiment)
@@ -54,7 +57,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
 
 def list_doubts(experiment: Experiment) -> list[str]:
     """Returns what is probably not meant: a sentence each."""
-    found = [*_find_models_above_reference(experiment), *_find_targets_out_of_reach(experiment)]
+    found = [*find_models_above_reference(experiment), *find_targets_out_of_reach(experiment)]
     return [f"configuration, {sentence}" for sentence in found]
 
 
@@ -216,18 +219,6 @@ def _has_dar(system: System) -> bool:
     return any(run.labeller for run in system.runs)
 
 
-def _find_shrinking_cascades(experiment: Experiment) -> Iterator[str]:
-    for key, system in experiment.systems.items():
-        runs = system.candidates[0].runs
-        for run, following in pairwise(runs):
-            cost, next_cost = (_compute_cost(experiment, each) for each in (run, following))
-            if cost is not None and next_cost is not None and cost > next_cost:
-                yield (
-                    f"systems.{key}: {run.encoder} costs more than {following.encoder}, which "
-                    "comes after it; order the members from the smallest to the largest"
-                )
-
-
 def _find_missing_full_model(experiment: Experiment) -> Iterator[str]:
     """Seconds are compared with those of the full model, which must be there to be timed."""
     costs = experiment.config["evaluation"]["cost"]
@@ -251,118 +242,3 @@ def _find_layers_in_seconds(experiment: Experiment) -> Iterator[str]:
             f"systems.{key}.extends: Appendix C counts layers; leave `extends` out, or set "
             "evaluation.cost: layers"
         )
-
-
-def _find_absent_exits(experiment: Experiment) -> Iterator[str]:
-    """Exits that figures need and systems lack, as far as the encoders' shapes tell."""
-    systems = experiment.systems
-    emits = experiment.config.get("layerwise", {}).get("emits")
-    if emits and not _has_exits_inside(systems[emits]):
-        yield (
-            f"layerwise.emits: {emits} has no exit after every layer; name a system that exits "
-            "early inside one model"
-        )
-    section = experiment.config.get("representations", {"systems": []})
-    for key in section["systems"]:
-        run = systems[key].candidates[0].runs[0]
-        shape = read_shape(experiment.encoders.locate(run.encoder))
-        if shape is None:
-            continue
-        layers, depth = section["layers"], run.option("layers", shape.num_hidden_layers)
-        if layers > depth or (layers < depth and not _has_exits_inside(systems[key])):
-            yield (
-                f"representations: {key} has no exit after {layers} layers (its first model has "
-                f"{depth}); leave it out, or set representations.layers: {depth}"
-            )
-
-
-def _has_exits_inside(system: System) -> bool:
-    """Whether it exits after each layer of one model."""
-    return bool(system.rule.knob) and len(system.candidates[0].runs) == 1
-
-
-def _find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
-    """A target above the highest speed-up of all systems, as far as layers tell."""
-    if experiment.config["evaluation"]["cost"] == "seconds":
-        return
-    fastest = {key: _find_highest_speedup(experiment, key) for key in experiment.systems}
-    known = {key: speedup for key, speedup in fastest.items() if speedup is not None}
-    if len(known) < len(fastest):
-        return
-    best = max(known, key=lambda key: known[key])
-    for target in _list_missed(experiment, best, known[best]):
-        yield (
-            f"evaluation.targets: no system has a speed-up of {target}x; the highest is "
-            f"{known[best]:.2f}x, of {best} where all inputs leave at its first exit. Lower the "
-            "target, or add a smaller model"
-        )
-
-
-def _find_targets_out_of_reach(experiment: Experiment) -> Iterator[str]:
-    if experiment.config["evaluation"]["cost"] == "seconds":
-        return
-    proposed = experiment.config["proposed"]
-    highest = _find_highest_speedup(experiment, proposed)
-    if highest is not None and (missed := _list_missed(experiment, proposed, highest)):
-        yield (
-            f"{proposed} cannot be {join_words([f'{target}x' for target in missed], last='or')} as "
-            f"fast as {experiment.config['reference']}: where all inputs leave at its first exit, "
-            f"its speed-up is {highest:.2f}x. Tables have no row of it there"
-        )
-
-
-def _find_models_above_reference(experiment: Experiment) -> Iterator[str]:
-    reference = experiment.config["reference"]
-    full = _compute_cost(experiment, experiment.full_run)
-    if full is None:
-        return
-    encoders = dict.fromkeys(run.encoder for run in experiment.runs_of(experiment.systems))
-    costs = {name: _compute_cost(experiment, Run("finetune", name)) for name in encoders}
-    if larger := [name for name, cost in costs.items() if cost is not None and cost > full]:
-        yield (
-            f"the reference, {reference}, is smaller than {join_words(larger)}: the larger model "
-            "has a speed-up below 1x. Speed-ups usually refer to the largest model"
-        )
-
-
-def _list_missed(experiment: Experiment, key: str, highest: float) -> list[float]:
-    """Returns the targets that a system of this highest speed-up does not reach.
-
-    A system without a knob may miss a target by the tolerance.
-    """
-    settings = experiment.config["evaluation"]
-    allowed = ROUNDING if experiment.systems[key].rule.knob else settings["tolerance"]
-    return [target for target in settings["targets"] if highest < target * (1 - allowed)]
-
-
-def _find_highest_speedup(experiment: Experiment, key: str) -> float | None:
-    """Returns the speed-up of a system where all inputs leave at its first exit.
-
-    None if an encoder's shape is not known yet, as before it is fetched from the hub.
-    """
-    system = experiment.systems[key]
-    full = _compute_cost(experiment, experiment.full_run)
-    if full is None:
-        return None
-    costs: list[float] = []
-    for candidate in system.candidates:
-        first = candidate.runs[:-1] if system.rule.ensemble else candidate.runs[:1]
-        layers = 1 if _has_exits_inside(system) else None
-        parts = [_compute_cost(experiment, run, layers) for run in first]
-        known = [cost for cost in parts if cost is not None]
-        if len(known) < len(parts):
-            return None
-        costs.append(sum(known))
-    return full / min(costs)
-
-
-def _compute_cost(experiment: Experiment, run: Run, layers: int | None = None) -> float | None:
-    """Returns the operations of a run's first `layers` layers (all, if None).
-
-    None if the encoder's shape is not known.
-    """
-    shape = read_shape(experiment.encoders.locate(run.encoder))
-    if shape is None:
-        return None
-    layers = layers or run.option("layers", shape.num_hidden_layers)
-    return layers * count_layer_flops(shape, experiment.config["training"]["max_length"])

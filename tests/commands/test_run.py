@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -84,6 +85,18 @@ def test_a_wrong_configuration_starts_nothing(configured, capfd):
     assert not (configured.parent / ".snakemake").exists()
 
 
+def run_interruptible(folder: Path, module: str) -> subprocess.CompletedProcess:
+    """Runs a module of a folder, for Ctrl-C to end."""
+    return subprocess.run(
+        [sys.executable, interruptible.__file__, module],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+
+
 def test_ctrl_c_does_not_meet_a_pool_that_starts_a_thread(tmp_path):
     """Its shutdown would not wait for the thread, and the workflow would end under a job."""
     (tmp_path / "pool.py").write_text("""
@@ -107,14 +120,7 @@ finally:
     pool.shutdown()
     print("waited" if time.monotonic() - before > 0.3 else "did not wait")
 """)
-    done = subprocess.run(
-        [sys.executable, interruptible.__file__, "pool"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    done = run_interruptible(tmp_path, "pool")
     assert done.stdout == "waited\n", done.stderr
     assert done.returncode == interruptible.INTERRUPTED
 
@@ -131,14 +137,7 @@ def test_ctrl_c_is_not_lost_in_a_callback(tmp_path):
         "del thing\n"
         "time.sleep(30)\n"
     )
-    done = subprocess.run(
-        [sys.executable, interruptible.__file__, "callback"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
+    done = run_interruptible(tmp_path, "callback")
     assert (done.returncode, done.stderr) == (interruptible.INTERRUPTED, "")
 
 
