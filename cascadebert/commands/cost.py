@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cascadebert.encoders.loading import Shape, count_layer_flops
+from cascadebert.encoders.shape import Shape, count_layer_flops
 
 FOLDS, SEEDS, MARGINS = 8, 5, 3  # of the default configuration
 # On two cores, a training got this share of what numpy's matrix product gets.

@@ -21,7 +21,7 @@ from cascadebert.core.text import show
 from cascadebert.data.load import load_task
 from cascadebert.data.splitting import same_text
 from cascadebert.data.task import Task, list_doubts
-from cascadebert.encoders.loading import read_shape
+from cascadebert.encoders.shape import read_shape
 from cascadebert.training.gpus import list_gpus
 
 SEED = 2021

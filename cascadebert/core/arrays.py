@@ -6,26 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cascadebert.core.errors import UserError
+from cascadebert.core.errors import explaining_damage
 from cascadebert.core.files import File
-
-
-@contextmanager
-def explaining_damage(path: File, what: str) -> Iterator[None]:
-    """Raises UserError for an error in the block, which reads a file or folder that a job made.
-
-    what: what `path` should be, such as "predictions file"
-
-    A missing file stays a FileNotFoundError, which `core.errors` explains.
-    """
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{path} is damaged or no {what} ({error}); delete it and run again"
-        ) from error
 
 
 @contextmanager

@@ -23,26 +23,26 @@ def list_visible(path: Path) -> list[Path]:
     return [file for file in inside if file.is_file() and not file.name.startswith(".")]
 
 
-def write_checksums(path: File, target: File, base: File) -> None:
-    """Writes the checksums of a file, or of all files in a folder, to `target`.
+def write_checksums(path: File, checksums: File, base: File) -> None:
+    """Writes the checksums of a file, or of all files in a folder, to the file `checksums`.
 
-    base: the folder that the names in `target` are relative to
+    base: the folder that the names in `checksums` are relative to
     """
     lines = [f"{hash_file(file)}  {file.relative_to(base)}" for file in list_visible(Path(path))]
-    with replacing(target) as draft:
+    with replacing(checksums) as draft:
         # The count tells whether the list itself is whole. To sha256sum it is a comment.
         draft.write_text("\n".join([f"# {len(lines)} files", *lines, ""]))
 
 
-def find_damage(path: File, target: File, base: File) -> str | None:
-    """Checks a file or folder by the checksums in `target`; returns the first damage, or None."""
+def find_damage(path: File, checksums: File, base: File) -> str | None:
+    """Checks a file or folder by its file of checksums; returns the first damage, or None."""
     try:
-        count, *lines = Path(target).read_text().splitlines()
-        expected = {name: found for found, name in (line.split("  ", 1) for line in lines)}
+        count, *lines = Path(checksums).read_text().splitlines()
+        expected = {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
         if count != f"# {len(expected)} files":
             raise ValueError(count)
     except (FileNotFoundError, ValueError):
-        return f"{target} is missing or damaged"
+        return f"{checksums} is missing or damaged"
     present = {str(file.relative_to(base)): file for file in list_visible(Path(path))}
     for name in expected:
         if name not in present:

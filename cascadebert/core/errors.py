@@ -26,6 +26,24 @@ class UserError(Exception):
     """
 
 
+@contextmanager
+def explaining_damage(path: File, what: str) -> Iterator[None]:
+    """Raises UserError for an error in the block, which reads a file or folder that a job made.
+
+    what: what `path` should be, such as "predictions file"
+
+    A missing file stays a FileNotFoundError, which `explain_error` explains.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{path} is damaged or no {what} ({error}); delete it and run again"
+        ) from error
+
+
 class Mistakes:
     """The mistakes of an input, collected so that the user is told all of them at once."""
 

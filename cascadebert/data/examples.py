@@ -21,7 +21,7 @@ def make_examples(
     labels: list[str],
     neutral: float = 0.0,
     incomplete: int = 0,
-    unlabelled_test: bool = False,
+    optional_labels: bool = False,
 ) -> pd.DataFrame:
     """Returns the columns id, text, text_pair and label, as in `Task`.
 
@@ -29,7 +29,7 @@ def make_examples(
              <split>-0, <split>-1...
     neutral: with a rating, rows nearer to 0 than this are left out
     incomplete: at most how many rows with an empty text are left out; more are an error
-    unlabelled_test: whether test splits may lack labels
+    optional_labels: whether all rows may lack labels
 
     Raises UserError, with file and row, for an empty text, a label that is not the task's, a
     missing label, a bad rating, a repeated id, a NUL character, a first row that was taken for the
@@ -57,13 +57,7 @@ def make_examples(
             "text_pair": texts.get("text_pair"),
             "label": _signs(table, columns["rating"], neutral)
             if "rating" in columns
-            else _labels(
-                table,
-                columns["label"],
-                labels,
-                split=split,
-                optional=unlabelled_test and split.startswith("test"),
-            ),
+            else _labels(table, columns["label"], labels, split=split, optional=optional_labels),
         },
         index=table.cells.index,
     )

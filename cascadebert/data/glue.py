@@ -62,6 +62,19 @@ MNLI_SPLITS = {
 }
 
 
+def identify_glue_task(source: dict[str, Any]) -> str | None:
+    """Returns the GLUE task of a source; None for other data.
+
+    The source may be the GLUE download, nyu-mll/glue on the hub, or a copy of it.
+    """
+    if "glue" in source:
+        return source["glue"]
+    if Path(source.get("hub", "")).name != "glue":
+        return None
+    config = (source.get("config") or "").lower()
+    return {glue.lower().replace("-", ""): glue for glue in GLUE}.get(config)
+
+
 def name_glue_columns(columns: tuple[str, ...]) -> dict[str, str]:
     """Returns role -> column, in the form of a task's `columns`."""
     roles = ("text", "text_pair", "label") if len(columns) == 3 else ("text", "label")

@@ -8,21 +8,8 @@ import pandas as pd
 
 from cascadebert.core.errors import UserError, explain_error
 from cascadebert.core.hub import limit_waiting, shorten_error
-from cascadebert.data.glue import GLUE, list_glue_splits
+from cascadebert.data.glue import identify_glue_task, list_glue_splits
 from cascadebert.data.tables import Table
-
-
-def identify_glue_task(source: dict[str, Any]) -> str | None:
-    """Returns the GLUE task of a source; None for other data.
-
-    The source may be the GLUE download, nyu-mll/glue on the hub, or a copy of it.
-    """
-    if "glue" in source:
-        return source["glue"]
-    if Path(source.get("hub", "")).name != "glue":
-        return None
-    config = (source.get("config") or "").lower()
-    return {glue.lower().replace("-", ""): glue for glue in GLUE}.get(config)
 
 
 def load_dataset(name: str, config: str | None, base: Path = Path("."), **arguments: Any) -> Any:

@@ -12,8 +12,13 @@ import pandas as pd
 from cascadebert.core.errors import UserError
 from cascadebert.core.seeds import derive_seed
 from cascadebert.data.examples import check_labels, make_examples, skip_unlabelled
-from cascadebert.data.glue import GLUE, name_glue_columns, read_glue_tables
-from cascadebert.data.hub import identify_glue_task, read_hub_tables
+from cascadebert.data.glue import (
+    GLUE,
+    identify_glue_task,
+    name_glue_columns,
+    read_glue_tables,
+)
+from cascadebert.data.hub import read_hub_tables
 from cascadebert.data.package import read_package_table
 from cascadebert.data.splitting import draw_rows, draw_splits
 from cascadebert.data.tables import Table, find_kind, is_encoding, parse, read_file
@@ -142,7 +147,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
             labels,
             neutral=spec.get("neutral", 0.0),
             incomplete=incomplete,
-            unlabelled_test=optional,
+            optional_labels=may_lack,
         )
         splits[split], sources[split] = frame, table.phrase
         rows = len(table.cells) + table.broken

@@ -1,5 +1,7 @@
 """Draws random splits with no text in two of them, and finds texts that a user's splits share."""
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +73,14 @@ def same_text(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _bare(texts: pd.Series) -> pd.Series:
-    words = texts.str.casefold().str.replace(r"[\W_]+", " ", regex=True).str.strip()
+    words = texts.str.casefold().str.replace(r"[\W_]+", _separator, regex=True).str.strip()
     # Texts of punctuation alone, such as ":)", keep it: it is all that tells them apart.
     return words.where(words != "", texts)
+
+
+def _separator(between: re.Match[str]) -> str:
+    """Returns a space, or what is neither space nor punctuation: vowel signs and emoji."""
+    if between[0].isascii():
+        return " "
+    kept = [sign for sign in between[0] if unicodedata.category(sign) in ("Mc", "Mn", "So")]
+    return "".join(kept) or " "

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cascadebert.core.errors import UserError
+from cascadebert.core.errors import explaining_damage
 from cascadebert.core.files import File, replacing
 from cascadebert.data.splitting import compare_splits
 
 DEV = "dev"
-ALL = "all"  # in the table of claims: all tasks, or all statistics of a claim
 SPLITS = ("train", DEV, "test", "dev_mismatched", "test_mismatched")
 MANY_CUT = 0.05  # a larger share of cut texts is a reason to doubt
 COLUMN_TYPES = {"id": "string", "text": "string", "text_pair": "string", "label": "Int64"}
@@ -86,7 +85,7 @@ class Task:
     def load(cls, folder: File) -> "Task":
         """Reads a folder that `save` wrote. Raises UserError if it is damaged or holds no task."""
         folder = Path(folder)
-        try:
+        with explaining_damage(folder, "task folder"):
             described = json.loads((folder / "task.json").read_text(encoding="utf-8"))
             return cls(
                 described["name"],
@@ -98,12 +97,6 @@ class Task:
                 },
                 {split: about["source"] for split, about in described["splits"].items()},
             )
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise UserError(
-                f"{folder} is damaged or no task folder ({error}); delete it and run again"
-            ) from error
 
 
 def read_descriptions(folders: Sequence[File], tokens: Sequence[File] = ()) -> list[dict[str, Any]]:

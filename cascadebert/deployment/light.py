@@ -7,7 +7,8 @@ from typing import Any
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
-from cascadebert.encoders.loading import READS_PAIRS, Shape, read_shape
+from cascadebert.encoders.loading import READS_PAIRS
+from cascadebert.encoders.shape import Shape, read_shape
 
 TOKENIZER = "tokenizer.json"
 

@@ -11,7 +11,7 @@ from cascadebert.data.labels import number_words
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.folder import OperatingPoint
 from cascadebert.deployment.given import is_count
-from cascadebert.encoders.loading import count_layer_flops
+from cascadebert.encoders.shape import count_layer_flops
 from cascadebert.evaluation.choice import sweep
 from cascadebert.evaluation.promises import certify_threshold
 from cascadebert.systems.exits import CONFIDENCES

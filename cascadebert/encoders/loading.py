@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +10,7 @@ from cascadebert.core.errors import UserError, explain_error
 from cascadebert.core.files import File, replacing
 from cascadebert.core.hub import limit_waiting, shorten_error
 from cascadebert.encoders.pooling import FIRST, MEAN, POOLING, average_tokens
+from cascadebert.encoders.shape import Shape, count_layer_flops, read_shape
 
 if TYPE_CHECKING:
     import torch
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
 READS_PAIRS = "reads_pairs"  # in the config.json of a trained classifier: whether texts are pairs
 
-# Functions import torch and transformers: both take seconds, and planning a workflow imports this
-# module.
-
-
-# `revision` is a branch, tag or commit of a model on the hub.
+# Functions import torch and transformers: both take seconds, and serving and the report import this
+# module without them. `revision` is a branch, tag or commit of a model on the hub.
 
 
 def load_config(encoder: File, revision: str = "main") -> "PreTrainedConfig":
@@ -54,40 +51,6 @@ def check_family(encoder: File, config: "PreTrainedConfig") -> None:
         )
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The part of an encoder's configuration that its cost follows from, and its family."""
-
-    model_type: str
-    num_hidden_layers: int
-    hidden_size: int
-    intermediate_size: int | None
-    max_position_embeddings: int | None
-
-
-def read_shape(encoder: File) -> Shape | None:
-    """Returns the shape that a local folder's config.json tells; None if it tells none.
-
-    Planning a workflow uses this function, since it cannot wait for transformers.
-    """
-    try:
-        config = json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8"))
-        # DistilBERT has names of its own.
-        layers = config.get("num_hidden_layers") or config["n_layers"]
-        width = config.get("hidden_size") or config["dim"]
-        inner = config.get("intermediate_size") or config.get("hidden_dim")
-        positions = config.get("max_position_embeddings")
-        return Shape(
-            model_type=str(config.get("model_type")),
-            num_hidden_layers=int(layers),
-            hidden_size=int(width),
-            intermediate_size=int(inner) if inner else None,
-            max_position_embeddings=int(positions) if positions else None,
-        )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
-
-
 def find_shape(encoder: File) -> "Shape | PreTrainedConfig":
     """Returns the encoder's shape; loads transformers only where config.json does not tell it."""
     return read_shape(encoder) or load_config(encoder)
@@ -107,8 +70,8 @@ def load_classifier(
 ) -> "PreTrainedModel":
     """Returns the encoder with a classification head: its fine-tuned head, or else a new one.
 
-    pooling: what the head reads, FIRST or MEAN (`pooling`); None for what the encoder's config.json
-             says of a trained head, which is FIRST unless this function was asked for MEAN
+    pooling: what the head reads, FIRST or MEAN; None for the value in the encoder's config.json, or
+             FIRST where it has none
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -119,7 +82,7 @@ def load_classifier(
         setattr(config, POOLING, pooling)
     model = _load_weights(AutoModelForSequenceClassification, encoder, config)
     if getattr(config, POOLING, FIRST) == MEAN:
-        average_tokens(model, set(list_untrained(model)))
+        average_tokens(model, list_untrained(model))
     return model
 
 
@@ -211,23 +174,6 @@ def label_names(config: "PreTrainedConfig") -> list[str]:
             "logits"
         )
     return [name for _, name in sorted(names.items())]
-
-
-def count_layer_flops(config: "PreTrainedConfig | Shape", tokens: int) -> float:
-    """Returns the floating-point operations of one encoder layer for a text of `tokens` tokens.
-
-    A multiply-add counts as two. Every token needs four projections and two feed-forward matrices.
-    Every pair of tokens needs an attention score and a term of the weighted sum.
-    """
-    width = config.hidden_size
-    # DistilBERT calls the feed-forward width hidden_dim. A family without either name has BERT's
-    # ratio, 4 * width.
-    inner = (
-        getattr(config, "intermediate_size", None)
-        or getattr(config, "hidden_dim", None)
-        or 4 * width
-    )
-    return 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
 
 
 def compute_layer_cost(encoder: File, reference: File, tokens: int) -> float:

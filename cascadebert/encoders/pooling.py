@@ -67,7 +67,7 @@ class TokenAverage:
         outputs.last_hidden_state = mean[:, None].expand_as(states)
 
 
-def average_tokens(classifier: "PreTrainedModel", new: set[str]) -> None:
+def average_tokens(classifier: "PreTrainedModel", new: list[str]) -> None:
     """Lets the classification head read the mean of all tokens' states.
 
     new: the names of weights that were drawn at random. A new pooler starts as the identity: it

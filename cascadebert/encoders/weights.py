@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 from torch import nn
 
 from cascadebert.core.errors import UserError
@@ -15,16 +15,14 @@ FILE = "model.safetensors"
 def save_weights(module: nn.Module, folder: File) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # Cloned, since safetensors refuses tensors that share memory.
-    weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
-    save_file(weights, folder / FILE)
+    save_model(module, str(folder / FILE))
 
 
 def load_weights(module: nn.Module, folder: File) -> None:
     """Reads the weights. Raises UserError if the file is damaged or of another model."""
     path = Path(folder) / FILE
     try:
-        module.load_state_dict(load_file(path))
+        load_model(module, path)
     except (SafetensorError, RuntimeError) as error:
         raise UserError(
             f"{path} is damaged or of another model ({error}); delete it and run again"

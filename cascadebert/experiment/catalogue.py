@@ -13,6 +13,8 @@ from cascadebert.experiment.extent import Extent
 from cascadebert.systems.exits import CONFIDENCES
 from cascadebert.systems.method import Run
 
+ALL = "all"  # in the table of claims: all tasks, or all statistics of a claim
+
 # In the order of the report.
 TABLES = {
     "table1_data": "1: data and margins",

@@ -13,8 +13,7 @@ from cascadebert.core.errors import Mistakes, UserError
 from cascadebert.core.files import File
 from cascadebert.core.text import join_words
 from cascadebert.data.load import list_labels
-from cascadebert.encoders.loading import read_shape
-from cascadebert.encoders.pooling import FIRST
+from cascadebert.encoders.shape import read_shape
 from cascadebert.experiment.encoders import Encoders
 from cascadebert.experiment.validation import check_configuration, refuse_repeated_keys
 from cascadebert.systems import load_method
@@ -98,7 +97,7 @@ class System:
     @property
     def pooling(self) -> str:
         """The states that the first run's classifiers read, see `encoders.pooling`."""
-        return self.runs[0].option("pooling", FIRST)
+        return self.runs[0].pooling
 
 
 class Experiment:
@@ -309,14 +308,12 @@ class Experiment:
 
         Their classifiers read what that of the full model reads.
         """
-        pooling = self.full_run.option("pooling")
-        alike = (self.config["reference"], (), pooling)
+        alike = (self.config["reference"], (), self.full_run.pooling)
         return [
             key
             for key, system in self.systems.items()
             if not system.rule.knob
-            and {(run.encoder, run.parents, run.option("pooling")) for run in system.runs}
-            == {alike}
+            and {(run.encoder, run.parents, run.pooling) for run in system.runs} == {alike}
         ]
 
     @cached_property

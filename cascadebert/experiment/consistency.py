@@ -11,8 +11,8 @@ from cascadebert.core.errors import Mistakes
 from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.core.text import join_words
 from cascadebert.data.load import list_entry_mistakes, list_source_files
-from cascadebert.data.task import ALL
-from cascadebert.encoders.loading import read_shape
+from cascadebert.encoders.shape import read_shape
+from cascadebert.experiment.catalogue import ALL
 from cascadebert.experiment.configuration import RELATIONS, Experiment, System
 from cascadebert.experiment.reach import (
     find_absent_exits,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from cascadebert.core.text import join_words
-from cascadebert.encoders.loading import count_layer_flops, read_shape
+from cascadebert.encoders.shape import count_layer_flops, read_shape
 from cascadebert.experiment.configuration import Experiment, System
 from cascadebert.systems.method import Run
 

@@ -7,7 +7,7 @@ The work of a training is counted in layers times epochs, since all trainings fo
 as many examples.
 """
 
-from cascadebert.encoders.loading import read_shape
+from cascadebert.encoders.shape import read_shape
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.systems.method import Run
 

@@ -1,8 +1,7 @@
 """The tasks of the section `submission`."""
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.glue import GLUE
-from cascadebert.data.hub import identify_glue_task
+from cascadebert.data.glue import GLUE, identify_glue_task
 from cascadebert.experiment.configuration import Experiment
 
 

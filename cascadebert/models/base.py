@@ -2,14 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from cascadebert.core.files import File
 from cascadebert.encoders.weights import load_weights, save_weights
-from cascadebert.systems.method import Run
 
 Inputs = dict[str, torch.Tensor]  # a batch as the encoder reads it
 
@@ -17,9 +15,13 @@ Inputs = dict[str, torch.Tensor]  # a batch as the encoder reads it
 class ExitModel(nn.Module, ABC):
     """A model with one or more exits.
 
+    `Model(run, encoder, labels, parents)` in a method's file makes one, ready to be trained.
+    encoder, parents: the folders of the encoder and of the run's trained parents. Where the run is
+    frozen, the model is a `heads.FrozenExits`.
+
     depths:  the number of layers executed up to each exit
     pooling: what its classifiers read, see `pooling.pool`; `exit_pooling` tells of one exit
-    fewest_exits: that the method's training needs
+    fewest_exits: the smallest number of exits that the method can train
     """
 
     depths: list[int]
@@ -77,13 +79,3 @@ class EarlyExitModel(ExitModel):
     @abstractmethod
     def run_encoder(self, inputs: Inputs) -> torch.Tensor | None:
         """Runs all layers; logits `[batch, labels]` of the last exit, or None for `exit_logits`."""
-
-
-class BuildModel(Protocol):
-    """Makes a run's model, ready to be trained; a `heads.FrozenExits` where the run is frozen."""
-
-    def __call__(
-        self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]
-    ) -> ExitModel:
-        """encoder, parents: the folders of the encoder and of the run's trained parents"""
-        ...

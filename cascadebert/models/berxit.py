@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
-from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.base import Inputs
 from cascadebert.models.heads import (
     JointExits,
@@ -21,16 +20,15 @@ class Model(JointExits):
     """An off-ramp after every layer but the last, where the model's own classifier is."""
 
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
-        classifier = load_classifier(encoder, labels, pooling=run.option("pooling", FIRST))
+        classifier = load_classifier(encoder, labels, pooling=run.pooling)
         super().__init__(run, classifier, added=classifier.config.num_hidden_layers - 1)
         self.classifier = classifier
         self.ramps = make_off_ramps(classifier, len(labels))
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         outputs = self.classifier(**inputs, output_hidden_states=True)
-        layers = outputs.hidden_states[1:-1]  # the first are the embeddings
-        states = self.exit_states(layers, inputs["attention_mask"])
-        logits = [ramp(state) for ramp, state in zip(self.ramps, states, strict=True)]
+        layers, mask = outputs.hidden_states[1:-1], inputs["attention_mask"]  # 0: the embeddings
+        logits = [self.exit_logits(exit, states, mask) for exit, states in enumerate(layers)]
         return torch.stack([*logits, outputs.logits], dim=1).float()
 
     def exit_logits(

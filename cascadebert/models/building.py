@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from transformers import PreTrainedModel
@@ -12,7 +11,7 @@ from cascadebert.core.files import File
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.loading import check_family, count_positions, count_words, load_config
 from cascadebert.models import model_module
-from cascadebert.models.base import BuildModel, ExitModel
+from cascadebert.models.base import ExitModel
 from cascadebert.systems.method import Run
 
 
@@ -25,8 +24,8 @@ def new_model(
     """
     check_family(encoder, load_config(encoder))
     torch.manual_seed(seed)
-    build = cast(BuildModel, importlib.import_module(model_module(run.method)).Model)
-    model = build(run, encoder, labels, parents)
+    module = importlib.import_module(model_module(run.method))
+    model: ExitModel = module.Model(run, encoder, labels, parents)
     trained = any(parameter.requires_grad for parameter in model.parameters())
     if not trained or len(model.depths) < model.fewest_exits:
         raise UserError(

@@ -49,12 +49,10 @@ def weigh_exits(exits: int, sharpness: float) -> torch.Tensor:
     return (-sharpness * distance).softmax(dim=-1)
 
 
-def calibration_loss(
-    energies: torch.Tensor, correct: torch.Tensor, epsilon: float = EPSILON
-) -> torch.Tensor:
+def calibration_loss(energies: torch.Tensor, correct: torch.Tensor) -> torch.Tensor:
     """Asks that the energy of wrong answers lie above that of right ones, on average.
 
-        mean over exits of max(0, mean energy of right - mean energy of wrong + epsilon)
+        mean over exits of max(0, mean energy of right - mean energy of wrong + EPSILON)
 
     energies: `[batch, exits]`
     correct:  bool `[batch, exits]`
@@ -67,7 +65,7 @@ def calibration_loss(
         return energies.sum() * 0.0  # still part of the graph, so that backward() works
     of_right = (energies * correct).sum(dim=0)[both] / right[both]
     of_wrong = (energies * ~correct).sum(dim=0)[both] / wrong[both]
-    return (of_right - of_wrong + epsilon).clamp(min=0).mean()
+    return (of_right - of_wrong + EPSILON).clamp(min=0).mean()
 
 
 class Model(pabee.Model):

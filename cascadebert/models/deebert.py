@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
-from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.heads import (
     FrozenExits,
     make_off_ramps,
@@ -22,8 +21,7 @@ class Model(FrozenExits):
 
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         backbone = load_classifier(parents[0], labels)
-        pooling = run.option("pooling", FIRST)
         from_encoder = run.option("poolers") == "pre-trained"
         start = load_classifier(encoder, labels) if from_encoder else backbone
         ramps = make_off_ramps(start, len(labels))
-        super().__init__(backbone, ramps, backbone.config.num_hidden_layers, pooling)
+        super().__init__(backbone, ramps, backbone.config.num_hidden_layers, run.pooling)

@@ -66,7 +66,7 @@ class Teacher(ExitModel):
     def __init__(self, run: Run, encoder: File, labels: list[str]):
         super().__init__()
         self.encoder = load_encoder(encoder)
-        self.head = Head(self.encoder.config, len(labels), run.option("pooling", FIRST))
+        self.head = Head(self.encoder.config, len(labels), run.pooling)
         self.pooling = MEAN  # of a probe: the head attends to all tokens
         self.depths = [self.encoder.config.num_hidden_layers]
 
@@ -96,9 +96,9 @@ class Students(FrozenExits):
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         teacher = Teacher(run, encoder, labels)
         teacher.load(parents[0])
-        config, pooling = teacher.encoder.config, run.option("pooling", FIRST)
+        config = teacher.encoder.config
         students = nn.ModuleList(
-            Head(config, len(labels), pooling) for _ in range(config.num_hidden_layers - 1)
+            Head(config, len(labels), run.pooling) for _ in range(config.num_hidden_layers - 1)
         )
         super().__init__(teacher, students, config.num_hidden_layers, teacher.pooling)
 
@@ -114,11 +114,6 @@ class Students(FrozenExits):
         last = teacher.head(states[-1], mask)
         between = torch.stack(states[1:-1], dim=2)  # the first are the embeddings
         return {"states": between.float(), "attention_mask": mask, "last": last.float()}
-
-    def answer(
-        self, head: nn.Module, states: torch.Tensor, attention_mask: torch.Tensor
-    ) -> torch.Tensor:
-        return head(states, attention_mask)
 
     def exit_logits(
         self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor

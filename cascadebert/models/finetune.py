@@ -7,7 +7,6 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import label_names, load_classifier
-from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.base import ExitModel, Inputs
 from cascadebert.systems.method import Run
 
@@ -17,7 +16,7 @@ class Model(ExitModel):
 
     def __init__(self, run: Run, encoder: File, labels: list[str], parents: Sequence[File]):
         super().__init__()
-        self.pooling = run.option("pooling", FIRST)
+        self.pooling = run.pooling
         self.classifier = load_classifier(encoder, labels, run.option("layers"), self.pooling)
         self.depths = [self.classifier.config.num_hidden_layers]
 

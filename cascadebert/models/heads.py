@@ -1,6 +1,5 @@
 """What methods add to an encoder: off-ramps, and exits on a tuned or a frozen model."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -102,18 +101,9 @@ class JointExits(EarlyExitModel):
         super().__init__()
         config = encoder.config
         self.depths = list(range(1, config.num_hidden_layers + 1))
-        self.pooling = run.option("pooling", FIRST)
+        self.pooling = run.pooling
         self.scales = nn.ModuleList(Scaling(config.hidden_size) for _ in range(added))
         self.needs_scales = find_pooler(encoder) is None
-
-    def exit_states(
-        self, layers: Sequence[torch.Tensor], attention_mask: torch.Tensor
-    ) -> list[torch.Tensor]:
-        """The pooled and scaled state `[batch, width]` that each added exit reads.
-
-        layers: the states `[batch, tokens, width]` after each of the added exits' layers
-        """
-        return [self.exit_state(exit, states, attention_mask) for exit, states in enumerate(layers)]
 
     def exit_state(
         self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
@@ -179,7 +169,7 @@ class FrozenExits(EarlyExitModel):
         self, head: nn.Module, states: torch.Tensor, attention_mask: torch.Tensor
     ) -> torch.Tensor:
         """Logits of one head, `[batch, labels]`, of its states `[batch, tokens, width]`."""
-        return head(states[:, 0])
+        return head(states, attention_mask) if self.reads_tokens else head(states[:, 0])
 
     def exit_logits(
         self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor

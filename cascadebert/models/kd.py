@@ -1,7 +1,6 @@
 """Knowledge distillation (Hinton et al. 2015): a small model learns a fine-tuned one's answers.
 
-The student is the first k layers of an encoder (vanilla KD) or a whole smaller one. If that one was
-pre-trained as such, this is BERT-PD, "pre-trained distillation" (Turc et al. 2019).
+See `systems.kd`.
 """
 
 from collections.abc import Sequence
@@ -13,12 +12,8 @@ from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.models import finetune
 from cascadebert.models.base import Inputs
+from cascadebert.systems.kd import TEMPERATURE, WEIGHT
 from cascadebert.systems.method import Run
-
-# Within what Sun et al. (2019, Section 4.2) search for vanilla KD and BERT-PKD, and what their
-# public code sets for BERT-PKD.
-TEMPERATURE = 10
-WEIGHT = 0.7
 
 
 def distillation_loss(

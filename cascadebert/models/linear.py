@@ -1,8 +1,6 @@
 """Linear exits: a logistic regression on the states after every layer of a fine-tuned model.
 
-A linear probe (Alain and Bengio 2016, "Understanding intermediate layers using linear classifier
-probes") is the first early exit that one would try. The model is fine-tuned as usual and frozen;
-training is a convex problem, which is solved exactly and takes a second.
+See `systems.linear`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +9,6 @@ from torch import nn
 
 from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
-from cascadebert.encoders.pooling import FIRST
 from cascadebert.models.heads import FrozenExits
 from cascadebert.systems.method import Run
 
@@ -27,5 +24,4 @@ class Model(FrozenExits):
         exits = nn.ModuleList(
             nn.Linear(config.hidden_size, len(labels)) for _ in range(config.num_hidden_layers - 1)
         )
-        pooling = run.option("pooling", FIRST)
-        super().__init__(backbone, exits, config.num_hidden_layers, pooling)
+        super().__init__(backbone, exits, config.num_hidden_layers, run.pooling)

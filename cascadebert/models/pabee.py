@@ -34,17 +34,15 @@ class Model(JointExits):
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         layers = self.encoder(**inputs, output_hidden_states=True).hidden_states[1:]
-        states = self.exit_states(layers, inputs["attention_mask"])
-        logits = [self.classify(exit, state) for exit, state in enumerate(states)]
+        mask = inputs["attention_mask"]
+        logits = [self.exit_logits(exit, states, mask) for exit, states in enumerate(layers)]
         return torch.stack(logits, dim=1).float()
-
-    def classify(self, exit: int, state: torch.Tensor) -> torch.Tensor:
-        return self.classifiers[exit](self.dropout(self.pooler(state)))
 
     def exit_logits(
         self, exit: int, states: torch.Tensor, attention_mask: torch.Tensor
     ) -> torch.Tensor:
-        return self.classify(exit, self.exit_state(exit, states, attention_mask))
+        state = self.exit_state(exit, states, attention_mask)
+        return self.classifiers[exit](self.dropout(self.pooler(state)))
 
     def run_encoder(self, inputs: Inputs) -> None:
         self.encoder(**inputs)

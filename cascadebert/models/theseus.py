@@ -1,8 +1,6 @@
 """BERT-of-Theseus (Xu et al., EMNLP 2020): a model's parts are replaced by smaller ones at random.
 
-The fine-tuned model (the predecessor) is cut into k modules of L / k layers. In every step each of
-them is replaced by its successor, which is one layer, with a probability that rises. Once it is 1,
-the successors are fine-tuned on their own.
+See `systems.theseus`.
 """
 
 from collections.abc import Sequence

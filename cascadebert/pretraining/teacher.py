@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from cascadebert.core.arrays import explaining_damage, load_arrays
-from cascadebert.core.errors import UserError
+from cascadebert.core.arrays import load_arrays
+from cascadebert.core.errors import UserError, explaining_damage
 from cascadebert.core.files import File, replacing
 from cascadebert.encoders.loading import load_encoder, load_tokenizer
 from cascadebert.pretraining.vocabulary import check_tokenizer

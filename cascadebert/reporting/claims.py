@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from cascadebert.data.task import ALL
 from cascadebert.evaluation.claims import (
     CLAIMS,
     LITTLE,
@@ -16,6 +15,7 @@ from cascadebert.evaluation.claims import (
 )
 from cascadebert.evaluation.measures import BELOW
 from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.experiment.catalogue import ALL
 from cascadebert.reporting.grid import (
     NOTHING,
     ONE_EXAMPLE,

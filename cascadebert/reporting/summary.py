@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from cascadebert.core.text import join_words
-from cascadebert.data.task import ALL
 from cascadebert.evaluation.claims import UNDERTRAINED, VERDICTS
 from cascadebert.evaluation.intervals import judge_interval
 from cascadebert.evaluation.measures import BELOW
 from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.experiment.catalogue import ALL
 from cascadebert.reporting.findings import (
     CALIBRATION,
     Findings,

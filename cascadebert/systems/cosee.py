@@ -12,7 +12,7 @@ from scipy.special import expit, logsumexp
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.systems.exits import ExitRule, first_certain, list_uncertainties
-from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, pooling_option
+from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, run_options
 
 
 def energy(predictions: Predictions) -> np.ndarray:
@@ -34,5 +34,5 @@ OPTIONS = EXIT_OPTIONS
 
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
-    run = Run("cosee", options["encoder"], pooling_option(options))
+    run = Run("cosee", options["encoder"], run_options(options))
     return [Candidate(label="", runs=(run,))]

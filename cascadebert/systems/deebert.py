@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cascadebert.systems.exits import ENTROPY
-from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, pooling_option
+from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, run_options
 
 EXIT_RULE = ENTROPY
 OPTIONS = {
@@ -24,6 +24,6 @@ def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     backbone = Run("finetune", options["encoder"])
     poolers = options.get("poolers", "fine-tuned")
     start = () if poolers == "fine-tuned" else (("poolers", poolers),)
-    details = (*pooling_option(options), *start)
+    details = (*run_options(options, "poolers"), *start)
     run = Run("deebert", options["encoder"], details, (backbone,), frozen=True)
     return [Candidate(label="", runs=(run,))]

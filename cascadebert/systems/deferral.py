@@ -57,7 +57,7 @@ class GainEstimator:
                 fold, np.arange(len(fold))
             ]
             if (error := np.square(held_out - gain).mean()) < best:
-                best, self.models, self.decay = error, models, decay
+                best, self.models = error, models
 
     def estimate(self, predictions: Predictions) -> np.ndarray:
         """`[examples]`, in [-1, 1]."""
@@ -131,4 +131,4 @@ OPTIONS = {
 
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
-    return cascade.candidates({"members": options["members"]}, margins=())
+    return cascade.candidates(options, margins=())

@@ -98,7 +98,8 @@ class ExitRule:
     fit:     the predictions of the development split -> this rule, fitted on them; None for a rule
              that learns nothing
     ensemble: whether all models but the last answer together, so that all of them are computed
-    sums:    a faster way than `first` to `sum_taken`, of which it takes signal, knobs and values
+    sums:    (signal, knobs, values) -> what `sum_taken` returns, faster than by `first`; None for a
+             rule that needs no function of its own
     """
 
     name: str

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cascadebert.systems.exits import NORMALISED_ENTROPY
-from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, pooling_option
+from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, run_options
 
 EXIT_RULE = NORMALISED_ENTROPY
 OPTIONS = EXIT_OPTIONS
@@ -11,7 +11,7 @@ OPTIONS = EXIT_OPTIONS
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     # Its own stage one and not the full model's run, since the teacher's head is another one.
-    encoder, pooling = options["encoder"], pooling_option(options)
+    encoder, pooling = options["encoder"], run_options(options)
     teacher = Run("fastbert", encoder, (("stage", "teacher"), *pooling))
     students = Run("fastbert", encoder, pooling, (teacher,), frozen=True)
     return [Candidate(label="", runs=(students,))]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cascadebert.systems.exits import LAST
-from cascadebert.systems.method import ENCODER, POOLING, Candidate, Options, Run, pooling_option
+from cascadebert.systems.method import ENCODER, POOLING, Candidate, Options, Run, run_options
 
 EXIT_RULE = LAST
 OPTIONS = {
@@ -17,6 +17,5 @@ OPTIONS = {
 
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
-    layers = (("layers", options["layers"]),) if "layers" in options else ()
-    run = Run("finetune", options["encoder"], (*layers, *pooling_option(options)))
+    run = Run("finetune", options["encoder"], run_options(options))
     return [Candidate(label="", runs=(run,))]

@@ -31,7 +31,7 @@ OPTIONS = {
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     """One alternative for each alpha; the last member always emits and is fine-tuned as usual."""
-    [plain] = cascade.candidates({"members": options["members"]}, margins=())
+    [plain] = cascade.candidates(options, margins=())
     *early, last = plain.runs
     return [
         Candidate(label=str(alpha), runs=(*(_tuned(run, alpha) for run in early), last))

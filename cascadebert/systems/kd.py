@@ -8,7 +8,12 @@ from collections.abc import Sequence
 
 from cascadebert.systems import finetune
 from cascadebert.systems.exits import LAST
-from cascadebert.systems.method import ENCODER, Candidate, Options, Run
+from cascadebert.systems.method import ENCODER, Candidate, Options, Run, run_options
+
+# Within what Sun et al. (2019, Section 4.2) search for vanilla KD and BERT-PKD, and what their
+# public code sets for BERT-PKD.
+TEMPERATURE = 10
+WEIGHT = 0.7
 
 EXIT_RULE = LAST
 OPTIONS = {
@@ -19,20 +24,23 @@ OPTIONS = {
             **ENCODER,
             "description": "the encoder that is fine-tuned first and then teaches",
         },
-        "temperature": {"type": "number", "exclusiveMinimum": 0, "description": "default: 10"},
+        "temperature": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "description": f"default: {TEMPERATURE}",
+        },
         "weight": {
             "type": "number",
             "minimum": 0,
             "maximum": 1,
-            "description": "of the teacher's answers beside the gold labels; default: 0.7",
+            "description": f"of the teacher's answers beside the gold labels; default: {WEIGHT}",
         },
     },
 }
 
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
-    # All of them, so that students of different teachers are different runs.
-    given = tuple((name, value) for name, value in options.items() if name != "encoder")
     teacher = Run("finetune", options["teacher"])
-    run = Run("kd", options["encoder"], tuple(sorted(given)), (teacher,))
+    # `teacher` stays in the options, so that students of different teachers are different runs.
+    run = Run("kd", options["encoder"], run_options(options), (teacher,))
     return [Candidate(label="", runs=(run,))]

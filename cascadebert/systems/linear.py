@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from cascadebert.encoders.pooling import MEAN
 from cascadebert.systems.exits import ENTROPY
-from cascadebert.systems.method import ENCODER, POOLING, Candidate, Options, Run
+from cascadebert.systems.method import ENCODER, POOLING, Candidate, Options, Run, run_options
 
 EXIT_RULE = ENTROPY
 OPTIONS = {
@@ -23,6 +23,6 @@ OPTIONS = {
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     backbone = Run("finetune", options["encoder"])
-    pooling = (("pooling", options.get("pooling", MEAN)),)
-    run = Run("linear", options["encoder"], pooling, (backbone,), frozen=True)
+    given = run_options({"pooling": MEAN, **options})
+    run = Run("linear", options["encoder"], given, (backbone,), frozen=True)
     return [Candidate(label="", runs=(run,))]

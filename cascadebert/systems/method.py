@@ -1,4 +1,4 @@
-"""The interface of a method: the runs to train, and the model that every training ends in."""
+"""The interface of a method: its exit rule, its options, and the runs that it trains."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,8 +33,8 @@ class Run:
     parents:  runs that are trained before; this run starts from them or learns from them
     frozen:   the first parent's model stays as it is, and only heads on it are trained
     continues: the first parent's model is fine-tuned once more
-    training: (name, value) pairs that replace settings of the section `training`; a frozen run has
-              settings of its own (`head_training`), and carries those of its parents for its name
+    training: (name, value) pairs that replace settings of the section `training`. A frozen run is
+              trained with the settings of `head_training`, and has these for its name
     tuned:    (name, value) pairs of the section `tuning`, which replace settings as `training` does
     """
 
@@ -58,8 +58,13 @@ class Run:
         return dict(self.options).get(name, default)
 
     @property
+    def pooling(self) -> str:
+        """What the run's own classifiers read: FIRST or MEAN of `encoders.pooling`."""
+        return self.option("pooling", FIRST)
+
+    @property
     def settings(self) -> dict[str, Any]:
-        """What replaces settings of the section `training`."""
+        """The settings of the section `training` that this run replaces, by name."""
         return dict((*self.training, *self.tuned))
 
     @property
@@ -82,19 +87,15 @@ class Run:
         continues. A frozen run hands them to its parents of the same method; without such a parent
         it stays as it is.
         """
-        settings = tuple(sorted(training.items()))
-        if self.continues:
-            parents = tuple(parent.trained_with(training) for parent in self.parents)
-            return replace(self, parents=parents, training=settings)
-        if not self.frozen:
-            return replace(self, training=settings)
         parents = tuple(
-            parent.trained_with(training) if parent.method == self.method else parent
+            parent.trained_with(training)
+            if self.continues or (self.frozen and parent.method == self.method)
+            else parent
             for parent in self.parents
         )
-        if parents == self.parents:
+        if self.frozen and parents == self.parents:
             return self
-        return replace(self, parents=parents, training=settings)
+        return replace(self, parents=parents, training=tuple(sorted(training.items())))
 
     def pooled_as(self, encoders: Mapping[str, str]) -> "Run":
         """The run, and all that it starts from or learns from, with a pooling for each.
@@ -174,6 +175,10 @@ def describe_setting(setting: Pairs) -> str:
     return ", ".join(f"{name} {value}" for name, value in setting)
 
 
-def pooling_option(options: Options) -> Pairs:
-    """The option of a `Run` that says what its classifiers read, if the system has one."""
-    return (("pooling", options["pooling"]),) if "pooling" in options else ()
+def run_options(options: Options, *without: str) -> Pairs:
+    """The options of a `Run`: those of the entry, sorted by name.
+
+    without: names that are left out beside `encoder`
+    """
+    left_out = {"encoder", *without}
+    return tuple(sorted((name, value) for name, value in options.items() if name not in left_out))

@@ -19,7 +19,7 @@ from cascadebert.systems.exits import (
     normalised_entropy,
     sum_taken,
 )
-from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, pooling_option
+from cascadebert.systems.method import EXIT_OPTIONS, Candidate, Options, Run, run_options
 
 
 def find_least_certain(uncertainty: ArrayLike, patience: int) -> np.ndarray:
@@ -93,5 +93,5 @@ OPTIONS = {
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     method = options.get("trained_as", "pabee")
-    run = Run(method, options["encoder"], pooling_option(options))
+    run = Run(method, options["encoder"], run_options(options, "trained_as"))
     return [Candidate(label="", runs=(run,))]

@@ -8,7 +8,7 @@ the successors are fine-tuned on their own.
 from collections.abc import Sequence
 
 from cascadebert.systems.exits import LAST
-from cascadebert.systems.method import ENCODER, Candidate, Options, Run
+from cascadebert.systems.method import ENCODER, Candidate, Options, Run, run_options
 
 EXIT_RULE = LAST
 OPTIONS = {
@@ -22,5 +22,5 @@ OPTIONS = {
 
 def candidates(options: Options, margins: Sequence[float]) -> list[Candidate]:
     predecessor = Run("finetune", options["encoder"])
-    run = Run("theseus", options["encoder"], (("layers", options["layers"]),), (predecessor,))
+    run = Run("theseus", options["encoder"], run_options(options), (predecessor,))
     return [Candidate(label="", runs=(run,))]

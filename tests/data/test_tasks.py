@@ -250,9 +250,10 @@ def test_drawn_splits_share_no_text_and_lose_no_row(rows, seed):
 
 
 def test_same_text():
-    texts = ["A film!", "a  film", "a films", ":)", ":("]
-    frame = pd.DataFrame({"text": texts, "text_pair": [None] * 5}, dtype="string")
-    assert list(same_text(frame)) == [0, 0, 1, 2, 3]
+    texts = ["A film!", "a  film", "a films", ":)", ":(", "I see \N{GRINNING FACE}"]
+    texts += ["I see \N{POUTING FACE}", "वह गया", "वह गयी", "“a film”…"]
+    frame = pd.DataFrame({"text": texts, "text_pair": None}, dtype="string")
+    assert list(same_text(frame)) == [0, 0, 1, 2, 3, 4, 5, 6, 7, 0]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 3))

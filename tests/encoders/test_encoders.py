@@ -24,12 +24,12 @@ from transformers import (
 from cascadebert.core.errors import UserError
 from cascadebert.encoders.loading import (
     HUB,
-    count_layer_flops,
     load_classifier,
     load_config,
     load_encoder,
     load_tokenizer,
 )
+from cascadebert.encoders.shape import count_layer_flops
 
 ROOT = Path(__file__).parents[2]
 

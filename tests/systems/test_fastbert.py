@@ -7,11 +7,11 @@ from scipy.special import softmax
 
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
-    count_layer_flops,
     load_config,
     load_encoder,
     load_tokenizer,
 )
+from cascadebert.encoders.shape import count_layer_flops
 from cascadebert.models.fastbert import Head
 from cascadebert.systems.fastbert import candidates
 from cascadebert.systems.method import Run

@@ -17,12 +17,12 @@ from cascadebert.core.sources import WORKFLOW_FOLDER
 from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
     compute_layer_cost,
-    count_layer_flops,
     load_classifier,
     load_config,
     load_encoder,
     load_tokenizer,
 )
+from cascadebert.encoders.shape import count_layer_flops
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.models.base import ExitModel
 from cascadebert.models.building import new_model
