@@ -18,7 +18,7 @@ import yaml
 from cascadebert.core.seeds import derive_seed
 from cascadebert.data.load import load_task
 from cascadebert.data.scores import score
-from cascadebert.data.tokens import tokenize
+from cascadebert.data.tokens import has_pairs, tokenize
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.experiment.configuration import resolve
 from cascadebert.models.building import new_model
@@ -80,11 +80,11 @@ def main():
 def fine_tuned(task, encoder: str, random: bool, seed: int, config: dict) -> float:
     """The score in percent on the test split, or on dev where test has no labels."""
     longest = config["training"]["max_length"]
-    if task.splits["train"]["text_pair"].notna().any():
+    if has_pairs(task.splits["train"]):
         longest *= 2
     tokenizer = load_tokenizer(encoder)
     splits = {name: tokenize(table, tokenizer, longest) for name, table in task.splits.items()}
-    scored = "test" if "test" in splits and (splits["test"].labels >= 0).all() else "dev"
+    scored = task.scored_splits[0]
     seed = derive_seed(config["seed"], "benchmark", task.name, seed)
     model = new_model(Run("finetune", "encoder"), encoder, task.labels, [], seed)
     if random:

@@ -4,7 +4,7 @@
 
 Runs the full model, smaller models, early exits and cascades on one time axis: in torch, in ONNX
 Runtime, there with int8, and in OpenVINO if that is installed. All are timed in turn, round after
-round, on the same test texts, once one text at a time and once in batches of 32. Writes a table,
+round, on the same texts, once one text at a time and once in batches of 32. Writes a table,
 its data and a figure to results/<experiment>/performance; for another task than the first, to a
 folder of the task there.
 """
@@ -68,14 +68,13 @@ def measure_answers(bench: Bench, served: Served, texts: Texts) -> Answered:
     changed_by_batch: texts with another label or exit when they share no batch
     """
     predicted, layers = served.answer(*bench.texts(bench.split), 32)
-    depth = bench.cascade((bench.full,), TORCH).layers[0]
     computed, distance = served.exits()
     near = distance < 1e-5
     together = np.stack(served.answer(*texts, 32))
     alone = [served.answer([t], texts[1] and [texts[1][i]], 1) for i, t in enumerate(texts[0])]
     return {
         "score": score(bench.task.metric, predicted, bench.labels(bench.split)),
-        "layers_speedup": float(depth / layers.mean()),
+        "layers_speedup": float(bench.depth / layers.mean()),
         "wrong_exits": int((layers != computed)[~near].sum()),
         "near_threshold": int(near.sum()),
         "changed_by_batch": int((np.concatenate(alone, axis=1) != together).any(axis=0).sum()),
@@ -292,8 +291,9 @@ def write_page(bench: Bench, table: pd.DataFrame, arguments: argparse.Namespace)
     wrong = int(table["wrong_exits"].sum() / len(BATCHES))
     changed = table.groupby("runtime")["changed_by_batch"].max().to_dict()
     scored = len(bench.labels(bench.split))
-    return f"""{name_processor()}, {bench.threads} thread(s). {scored} test texts of
-{bench.task.name} are scored; {arguments.texts} of them are timed, in {arguments.rounds} rounds.
+    return f"""{name_processor()}, {bench.threads} thread(s). {scored} texts of
+the {bench.split} split of {bench.task.name} are scored; {table["texts"].max()} of them are timed,
+in {arguments.rounds} rounds.
 
 {judge_goals(table).to_markdown(index=False)}
 

@@ -20,6 +20,7 @@ from cascadebert.deployment.export import export_member
 from cascadebert.deployment.given import choose
 from cascadebert.deployment.latency import time_texts
 from cascadebert.deployment.members import FILES, INT8, ONNX, RUNTIMES, TORCH, OnnxMember
+from cascadebert.deployment.packing import draw_samples
 from cascadebert.encoders.loading import find_shape, load_tokenizer
 from cascadebert.evaluation.choice import Choice, Sweep, sweep
 from cascadebert.evaluation.results import load_system
@@ -30,13 +31,13 @@ from cascadebert.systems.method import Run
 
 REPLICATE = 0
 BATCHES = (1, 32)
-CALIBRATION, PROFILE = 256, 100  # texts
+PROFILE = 100  # texts
 # Points that the cascade chosen by time may lose on dev against the full model in int8. The best of
 # very many thresholds looks better on dev than it is, so it may lose nothing there.
 PROMISE = 0.0
 
 OPENVINO = "openvino-int8"  # a runtime of Intel's, on the int8 file of ONNX Runtime
-OWN_CONFIDENCES = (INT8, OPENVINO)
+OWN_CONFIDENCES = (INT8, OPENVINO)  # differ from torch's, and so need thresholds of their own
 
 CHOSEN = "cascade chosen by time"
 
@@ -51,7 +52,7 @@ class Served:
     kind:   what the systems of one colour have in common
     target: the speed-up for which its thresholds were chosen; NaN without thresholds
     answer: texts, pairs, batch size -> predicted labels and layers executed, `[texts]` each
-    exits:  what its stored logits say of the test split: the exits, and the distance of each text
+    exits:  what its stored logits say of the scored split: the exits, and the distance of each text
             to the nearest threshold, `[texts]` each
     """
 
@@ -106,6 +107,11 @@ class Bench:
         self.predicted: dict[tuple[Run, str, str], Predictions] = {}
         self.full = self.experiment.full_run
 
+    @functools.cached_property
+    def depth(self) -> int:
+        """The layers of the full model."""
+        return find_shape(self.trained(self.full)).num_hidden_layers
+
     def proposed_runs(self) -> tuple[Run, ...]:
         system = self.experiment.systems[self.experiment.config["proposed"]]
         return system.candidate(self.choice(system).candidate).runs
@@ -126,11 +132,7 @@ class Bench:
             return self.trained(run)
         place = self.folder / "exported" / run.name
         if not place.exists():
-            tokenizer = load_tokenizer(self.trained(run))
-            given = encode_texts(*self.texts("train", CALIBRATION), tokenizer, self.max_length)
-            rows = np.arange(len(given))
-            parts = np.array_split(rows, max(1, len(rows) // 32))
-            samples = [given.pad(part) for part in parts]
+            samples = draw_samples(self.trained(run), self.task, self.max_length)
             print(f"exporting {run.name}", flush=True)
             place.parent.mkdir(exist_ok=True)
             export_member(self.trained(run), samples, place)
@@ -178,12 +180,11 @@ class Bench:
         elif system.rule is CONFIDENCES:
             chosen = {target: knobs[REPLICATE] for target, knobs in choice.knobs.items()}
             for runtime in list_runtimes():
-                if (
-                    runtime in OWN_CONFIDENCES
-                ):  # its confidences are others, so it has thresholds of its own
+                knobs = chosen
+                if runtime in OWN_CONFIDENCES:
                     swept = self.sweep(runs, runtime)
-                    chosen = {target: swept.nearest(target).slower for target in chosen}
-                for target, knob in chosen.items():
+                    knobs = {target: swept.nearest(target).slower for target in chosen}
+                for target, knob in knobs.items():
                     yield self.as_cascade(system, runs, runtime, target, knob)
         elif len(runs) == 1:  # cascades with a rule of their own are not served
             for target, knobs in choice.knobs.items():
@@ -192,8 +193,7 @@ class Bench:
     def sweep(self, runs: tuple[Run, ...], runtime: str) -> Sweep:
         """Score and speed-up in layers of all thresholds on dev."""
         dev = self.predict(runs, runtime, "dev")
-        [depth] = self.predict_member(self.full, runtime, "dev").costs
-        return sweep(dev, CONFIDENCES, self.task.metric, float(depth))
+        return sweep(dev, CONFIDENCES, self.task.metric, self.depth)
 
     def as_cascade(
         self,
@@ -237,8 +237,7 @@ class Bench:
 
         def exits():
             place = self.results / "predictions"
-            layers = find_shape(self.experiment.reference).num_hidden_layers
-            stored = load_system(self.experiment, place, self.task, system.key, layers)
+            stored = load_system(self.experiment, place, self.task, system.key, self.depth)
             [replicates] = stored.candidates.values()
             return self.take(system, replicates[REPLICATE][self.split], knob)
 
@@ -269,7 +268,7 @@ class Bench:
                 continue
             runs = system.candidate(self.choice(system).candidate).runs
             for runtime in (ONNX, INT8):
-                seconds = [self.time_member(system, run, runtime, batch_size) for run in runs]
+                seconds = [self.time_member(run, runtime, batch_size) for run in runs]
                 dev = replace(self.predict(runs, runtime, "dev"), costs=np.cumsum(seconds))
                 swept = sweep(dev, CONFIDENCES, self.task.metric, full_cost=1.0)
                 took = np.where(swept.scores >= least, 1 / swept.speedups, np.inf)
@@ -283,9 +282,9 @@ class Bench:
         key, title = f"chosen_{batch_size}", f"{system.title}, chosen for batches of {batch_size}"
         yield replace(served, system=key, title=title, kind=CHOSEN)
 
-    def time_member(self, system: System, run: Run, runtime: str, batch_size: int) -> float:
+    def time_member(self, run: Run, runtime: str, batch_size: int) -> float:
         """Seconds a text, on development texts."""
-        alone = self.as_cascade(system, (run,), runtime).answer
+        alone = self.cascade((run,), runtime)
         texts = self.texts("dev", PROFILE)
         took = [time_texts(alone, *texts, batch_size).mean() for _ in range(7)]
         return float(np.median(took))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cascadebert.commands.model import load_for
+from cascadebert.commands.model import list_runtimes, load_for
 from cascadebert.commands.predict import choose_form, guess_format, open_input
 from cascadebert.commands.rows import RowReader
 from cascadebert.core.errors import UserError
@@ -21,7 +21,7 @@ from cascadebert.data.scores import score
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.folder import Description, find_folder
 from cascadebert.deployment.latency import time_in_turn
-from cascadebert.deployment.members import FILES, RUNTIMES, TORCH
+from cascadebert.deployment.members import TORCH
 
 BATCHES = (1, 32)
 ROUNDS = 3
@@ -59,11 +59,8 @@ def bench(parsed: argparse.Namespace) -> None:
     folder = find_folder(parsed.model)
     described = Description.load(folder)
     given = _read_texts(parsed, described)
-    timed = [
-        each
-        for runtime in _list_runtimes(folder, described, parsed.runtime)
-        for each in _load(folder, runtime, parsed)
-    ]
+    runtimes = [parsed.runtime] if parsed.runtime else list_runtimes(folder, described)
+    timed = [each for runtime in runtimes for each in _load(folder, runtime, parsed)]
     if not timed:
         raise UserError(f"no runtime of {folder} can be timed")
     metric = described.about.get("metric", "accuracy")
@@ -113,14 +110,6 @@ def _read_texts(parsed: argparse.Namespace, described: Description) -> Texts:
         pairs=[values[1] for _, values in found] if len(form.columns) > 1 else None,
         labels=np.array([numbers[values[-1]] for _, values in found]) if has_labels else None,
     )
-
-
-def _list_runtimes(folder: Path, described: Description, asked: str | None) -> Iterator[str]:
-    """Those for which every member has its file."""
-    for runtime in RUNTIMES if asked is None else (asked,):
-        pattern = FILES.get(runtime, "model*.safetensors")
-        if asked or all(any((folder / m.folder).glob(pattern)) for m in described.members):
-            yield runtime
 
 
 def _load(folder: Path, runtime: str, parsed: argparse.Namespace) -> Iterator[Timed]:

@@ -41,14 +41,15 @@ def read_table(path: Path, form: dict[str, Any] | None = None) -> tuple[Table, d
         form["encoding"] = found
     start = data[:100_000].decode(form.get("encoding", "utf-8"), errors="replace")
     line = next((line for line in start.splitlines() if line.strip()), "")
-    if find_kind(str(path), form) is None:
-        form["type"] = "jsonl" if line.startswith("{") else "tsv" if "\t" in line else "csv"
     kind = find_kind(str(path), form)
+    if kind is None:
+        kind = "jsonl" if line.startswith("{") else "tsv" if "\t" in line else "csv"
+        form["type"] = kind
     if kind == "csv" and "," not in line and "\t" in line:
         form["type"] = kind = "tsv"
     elif line and kind in ("csv", "tsv") and ("," if kind == "csv" else "\t") not in line:
         for delimiter, name in DELIMITERS.items():
-            if line.count(delimiter) > 0:
+            if delimiter in line:
                 raise UserError(
                     f"{path}: its fields seem to be separated by {name}; save it with commas (.csv)"
                     " or tabs (.tsv)"
@@ -111,7 +112,7 @@ def choose_columns(table: Table, text: str | None, label: str | None, pair: str 
                 f"{table.origin}: no column looks like labels, with 2 to {MOST_LABELS} different "
                 f"values that repeat; name it with --label. Different values of each: {told:.300}"
             )
-        label = (named or few)[-1 if not named else 0]
+        label = named[0] if named else few[-1]
     if text is None:
         rest = [name for name in cells.columns if name not in (label, pair)]
         if not rest:
@@ -143,11 +144,9 @@ def _is_row(words: dict[Any, pd.Series], label: Any) -> bool:
 def _find_text(length: dict[Any, float], taken: set[Any]) -> Any:
     """The column with the name of a text, else the longest that has not the name of a label."""
     free = [name for name in length if name not in taken]
-    for names, is_wanted in ((TEXT_NAMES, True), (LABEL_NAMES, False)):
-        if found := [name for name in free if (_fold(name) in names) == is_wanted]:
-            free = found
-            break
-    return max(free, key=lambda name: length[name], default=None)
+    named = [name for name in free if _fold(name) in TEXT_NAMES]
+    others = [name for name in free if _fold(name) not in LABEL_NAMES]
+    return max(named or others or free, key=lambda name: length[name], default=None)
 
 
 def _fold(name: object) -> str:

@@ -15,6 +15,5 @@ def export(parsed: argparse.Namespace) -> None:
         if point.target is None:  # a promise, which the model card shows
             continue
         split, of = list(point.measured.items())[-1]
-        score = f"{metric} {of['score']:.1f}" if "score" in of else "no labels"
-        print(f"{point.runtime:10} {of['speedup']:.2f}x on {split}, {score}")
+        print(f"{point.runtime:10} {of['speedup']:.2f}x on {split}, {metric} {of['score']:.1f}")
     print(f"{parsed.folder}/README.md is its model card")

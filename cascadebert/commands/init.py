@@ -21,7 +21,9 @@ from cascadebert.core.text import show
 from cascadebert.data.load import load_task
 from cascadebert.data.splitting import same_text
 from cascadebert.data.task import Task, list_doubts
-from cascadebert.encoders.shape import read_shape
+from cascadebert.data.tokens import has_pairs
+from cascadebert.encoders.loading import find_shape
+from cascadebert.encoders.shape import Shape
 from cascadebert.training.gpus import list_gpus
 
 SEED = 2021
@@ -30,7 +32,8 @@ FEW = 10  # rows of a class in the train split, with which it is hardly learnt
 LENGTHS = (32, 64, 128, 256, 512)
 EMBEDDED = ("models/bert-2x128", "models/bert-12x128")
 HUB = ("google/bert_uncased_L-2_H-768_A-12", "google-bert/bert-base-uncased")
-HUB_SHAPE = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072}
+HUB_SHAPE = Shape("bert", 12, 768, 3072, 512)  # of its large model, which need not be there yet
+EPOCHS = 3
 CONFIGURATION = """\
 # Written by `cascadebert init`. Run it with `cascadebert run {file}`. What is not said here is as
 # in the default configuration; config/README.md of the project explains all sections.
@@ -108,24 +111,22 @@ def init(parsed: argparse.Namespace) -> None:
     with _quiet():  # the doubts are told below
         task = load_task(name, entry, SEED)
         lengths = count_tokens(task)
-    gpus = list_gpus()
-    models = HUB if gpus else EMBEDDED
-    length = _choose_length(lengths, 512)
-    epochs, rate = (3, "2.0e-5") if gpus else (3, "2.0e-4")
-    shape = HUB_SHAPE if gpus else vars(read_shape(WORKFLOW_FOLDER / EMBEDDED[1]))
+    on_gpu = bool(list_gpus())
+    length = _choose_length(lengths)
+    shape = HUB_SHAPE if on_gpu else find_shape(WORKFLOW_FOLDER / EMBEDDED[1])
     rarest = int(task.splits["train"]["label"].value_counts().min())
     folds = min(FOLDS, rarest) if rarest > 1 else 0
-    seconds = estimate_seconds(shape, np.minimum(lengths, length), epochs, folds)
+    seconds = estimate_seconds(shape, np.minimum(lengths, length), EPOCHS, folds, on_gpu)
     text = CONFIGURATION.format(
         file=out,
         # In quotes where YAML would read a number, a date, or a word such as `on`.
         experiment=yaml.safe_dump({"experiment": name}).strip(),
         name=name,
         task=_indent(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True)),
-        encoders=_describe_encoders(models, bool(gpus)),
+        encoders=_describe_encoders(on_gpu),
         systems=_describe_systems(folds),
-        epochs=epochs,
-        rate=rate,
+        epochs=EPOCHS,
+        rate="2.0e-5" if on_gpu else "2.0e-4",
         length=length,
     )
     if "header" in form:
@@ -136,7 +137,7 @@ def init(parsed: argparse.Namespace) -> None:
     elif folds < FOLDS:
         why = "as many as the rarest class has rows in train"
         print(f"Note: DAR has {folds} folds instead of {FOLDS}, {why}")
-    print(f"Time: {describe_time(seconds, bool(gpus))}")
+    print(f"Time: {describe_time(seconds)}")
     with replacing(out) as draft:
         draft.write_text(text, encoding="utf-8")
     print(f"{out} is written. Next: cascadebert run {out}")
@@ -150,20 +151,19 @@ def count_tokens(task: Task) -> np.ndarray:
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     table = task.splits["train"]
-    pairs = table["text_pair"].notna().any()
+    pairs = has_pairs(table)
     texts = list(zip(table["text"], table["text_pair"], strict=True)) if pairs else table["text"]
     return np.array([len(found.ids) for found in tokenizer.encode_batch_fast(list(texts))])
 
 
-def _choose_length(lengths: np.ndarray, most: int) -> int:
-    """The shortest usual length that cuts at most 5% of the texts."""
+def _choose_length(lengths: np.ndarray) -> int:
+    """The shortest usual length that cuts at most 5% of the texts, else the longest."""
     wanted = np.quantile(lengths, 0.95)
-    return next((length for length in LENGTHS if length >= wanted), most)
+    return next((length for length in LENGTHS if length >= wanted), LENGTHS[-1])
 
 
-def _describe_encoders(models: tuple[str, str], on_gpu: bool) -> str:
-    small, large = models
-    other = EMBEDDED if on_gpu else HUB
+def _describe_encoders(on_gpu: bool) -> str:
+    (small, large), other = (HUB, EMBEDDED) if on_gpu else (EMBEDDED, HUB)
     why = (
         "these are BERT's own, since this machine has a GPU; without one, take those below"
         if on_gpu
@@ -196,12 +196,10 @@ def _describe(
     """Prints what was found."""
     named = ", ".join(f"{role}: {show(column)}" for role, column in columns.items())
     print(f"Columns: {named} (of {', '.join(map(show, cells.columns)):.200})")
-    for split, table in task.splits.items():
-        counts = [int((table["label"] == number).sum()) for number in range(len(task.labels))]
-        classes = ", ".join(
-            f"{show(label)} {count:,}" for label, count in zip(task.labels, counts, strict=True)
-        )
-        print(f"{split}: {len(table):,} rows ({classes:.300}); {task.sources[split]}")
+    for split, about in task.description["splits"].items():
+        counts = about["classes"].items()
+        classes = ", ".join(f"{show(label)} {count:,}" for label, count in counts)
+        print(f"{split}: {about['rows']:,} rows ({classes:.300}); {about['source']}")
     every = pd.concat(task.splits.values())
     repeated = len(every) - len(np.unique(same_text(every)))
     print(f"Rows with a text that another row has: {repeated:,}")
@@ -210,6 +208,6 @@ def _describe(
     print(f"Lengths: {middle:.0f} tokens, 95% below {high + 1:.0f}; {cut:.1%} cut at {length}")
     for doubt in list_doubts(task.description):
         print(f"Note: {doubt}")
-    train = task.splits["train"]["label"].value_counts()
-    for number, count in train[train < FEW].items():
-        print(f"Note: {show(task.labels[int(number)])} has {count} rows in train, which is few")
+    for label, count in task.description["splits"]["train"]["classes"].items():
+        if 0 < count < FEW:
+            print(f"Note: {show(label)} has {count} rows in train, which is few")

@@ -187,7 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A scheduler's warning ends a command as Ctrl-C does: nothing half written stays.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(parsed)
+        status = _run(parsed)
+        sys.stdout.flush()  # else Python would do it at its end, outside of this block
+        return status
     except BrokenPipeError:  # such as `| head`
         _drop_output()
         return 1

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -37,8 +37,8 @@ class Count:
     layers: int = 0
     cut: int = 0
     skipped: int = 0
-    long: list[Row] = field(default_factory=list)  # the longest row of several lines
-    several: int = 0
+    several: int = 0  # rows that span several lines
+    longest: Row | None = None  # of these
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ def _make_chunks(
             continue
         if row.last > row.line:
             count.several += 1
-            longest = count.long[0] if count.long else row
-            count.long = [max(longest, row, key=lambda each: each.last - each.line)]
+            rivals = (count.longest or row, row)
+            count.longest = max(rivals, key=lambda each: each.last - each.line)
         chunk.append(row)
         characters += sum(map(len, row.values))
         if len(chunk) >= ROWS or characters >= CHARACTERS:
@@ -233,8 +233,7 @@ def _tell(count: Count, cascade: Cascade, seconds: float) -> None:
         said += f"; {count.cut:,} cut at {cascade.max_length} tokens"
     if count.skipped:
         said += f"; {count.skipped:,} rows skipped"
-    if count.several:
-        row = count.long[0]
+    if row := count.longest:
         said += (
             f"; {count.several:,} rows span several lines, the longest lines {row.line} to "
             f"{row.last}: if these are several rows, correct the quotes"

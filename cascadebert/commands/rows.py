@@ -6,7 +6,8 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn
+from itertools import chain, count
+from typing import Any, BinaryIO
 
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import join_words, show
@@ -38,29 +39,36 @@ class Row:
 
 
 class RowReader:
-    """The rows of a CSV, TSV or JSONL file.
-
-    columns: names of the columns of the text and of its pair, or their places from 0
-    header:  whether the first line of a CSV or TSV file names the columns
-    quotes:  whether quotes enclose fields of a CSV or TSV file, or are characters like any other
-
-    label:   whether the last column has labels, which JSON files may write as other than strings
-    usual:   the encoding if none is given and the file has no byte-order mark
-
-    Raises UserError if the file has no such columns, is no text, or is damaged beyond a row.
-    """
+    """Reads the rows of a CSV, TSV or JSONL file."""
 
     def __init__(
         self, binary: BinaryIO, name: str, kind: str, encoding: str | None, usual: str = "utf-8"
     ):
+        """
+        name:     of the file, in messages
+        kind:     csv, tsv or jsonl
+        encoding: that the user names, or None
+        usual:    the encoding if none is named and the file has no byte-order mark
+
+        Raises UserError if there is no such encoding, or if the file is a known kind of archive.
+        """
         self.name, self.kind = name, kind
         self.stream = _decode(binary, name, encoding, usual)
-        self.encoding = encoding or usual
+        self.encoding = self.stream.encoding.removesuffix("-sig")  # a mark may say another one
         self.is_guess = encoding is None
 
     def read(
         self, columns: Columns, header: bool, quotes: bool, *, label: bool = False
     ) -> Iterator[Row]:
+        """Yields the rows in their order.
+
+        columns: names of the columns of the text and of its pair, or their places from 0
+        header:  whether the first line of a CSV or TSV file names the columns
+        quotes:  whether quotes enclose fields of a CSV or TSV file, or are ordinary characters
+        label:   whether the last column has labels, which JSON may have as other than strings
+
+        Raises UserError if the file has no such columns, is no text, or is damaged beyond a row.
+        """
         if self.kind == "jsonl":
             yield from self._read_objects(columns, label)
         else:
@@ -73,27 +81,25 @@ class RowReader:
         first = next(records, None)
         if first is None or (header and not any(first[2])):
             if any(fields for *_, fields in records):
-                self._fail(f"{self.name}, line 1: the line is empty; delete it")
-            self._fail(f"{self.name} is empty; give a file with a header and rows")
+                raise UserError(f"{self.name}, line 1: the line is empty; delete it")
+            raise UserError(f"{self.name} is empty; give a file with a header and rows")
         names = first[2]
         if isinstance(names, str):
-            self._fail(f"{self.name}, line 1: {names}")
+            raise UserError(f"{self.name}, line 1: {names}")
         places = _find_places(self.name, names, columns, header)
-        count = len(names)
+        width = len(names)
         blank: list[Row] = []  # at the end of a file, blank lines are no rows
-        pending = iter([first]) if not header else iter(())
-        while record := next(pending, None) or next(records, None):
-            line, last, fields = record
+        for line, last, fields in records if header else chain([first], records):
             if isinstance(fields, str):
                 row = Row(line, last, (), fields)
-            elif not fields and count > 1:
+            elif not fields and width > 1:
                 blank.append(Row(line, last, (), "the line is empty"))
                 continue
             elif not fields:
                 blank.append(Row(line, last, ("",) * len(places)))
                 continue
-            elif len(fields) != count:
-                row = Row(line, last, (), f"{len(fields)} fields, where there should be {count}")
+            elif len(fields) != width:
+                row = Row(line, last, (), f"{len(fields)} fields, where there should be {width}")
             else:
                 row = self._check(line, last, tuple(fields[place] for place in places))
             yield from blank
@@ -112,26 +118,26 @@ class RowReader:
                 fields = next(reader, None)
             except csv.Error as error:
                 if "unexpected end" in str(error) or "field limit" in str(error):
-                    self._fail(
+                    raise UserError(
                         f"{self.name}, line {start}: a quote opens a field that does not end; "
                         "correct the quotes, or say --quotes no if they are ordinary characters"
-                    )
+                    ) from error
                 fields = f"wrong quotes ({error})"
             if fields is None:
                 return
             yield start, reader.line_num, fields
 
     def _lines(self) -> Iterator[str]:
-        number = 0
-        while True:
-            number += 1
+        for number in count(1):
             try:
                 line = self.stream.readline(LONGEST + 1)
             except UnicodeError as error:
                 said = getattr(error, "reason", error)
-                self._fail(f"{self.name}, line {number}: no {self.encoding} text ({said})")
+                raise UserError(
+                    f"{self.name}, line {number}: no {self.encoding} text ({said})"
+                ) from error
             if len(line) > LONGEST:
-                self._fail(
+                raise UserError(
                     f"{self.name}, line {number}: longer than {LONGEST:,} characters; this is no "
                     "table of texts"
                 )
@@ -166,7 +172,7 @@ class RowReader:
             else:
                 yield self._check(number, number, values)
         if not names:
-            self._fail(f"{self.name} has no row; give one JSON object a line")
+            raise UserError(f"{self.name} has no row; give one JSON object a line")
 
     def _check(self, line: int, last: int, values: tuple[Any, ...]) -> Row:
         for value in values:
@@ -189,9 +195,6 @@ class RowReader:
         except UnicodeError:
             return False
 
-    def _fail(self, said: str) -> NoReturn:
-        raise UserError(said)
-
 
 def _decode(binary: BinaryIO, name: str, encoding: str | None, usual: str) -> io.TextIOWrapper:
     """A stream of text. Bytes that are none become halves of surrogate pairs, where they can."""
@@ -206,11 +209,8 @@ def _decode(binary: BinaryIO, name: str, encoding: str | None, usual: str) -> io
         raise UserError(f"--encoding {chosen!r} is no encoding; give one such as utf-8 or latin-1")
     if marked == "utf-8" and codecs.lookup(chosen).name == "utf-8":
         chosen = "utf-8-sig"
-    errors = (
-        "strict"
-        if chosen.replace("_", "-").startswith(("utf-16", "utf-32"))
-        else ("surrogateescape")
-    )
+    is_wide = chosen.replace("_", "-").startswith(("utf-16", "utf-32"))
+    errors = "strict" if is_wide else "surrogateescape"
     try:
         return io.TextIOWrapper(buffered, encoding=chosen, errors=errors, newline="")  # type: ignore
     except LookupError:  # such as base64, which is no encoding of text

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import os
 import signal
 import subprocess
 import sys
@@ -21,9 +20,9 @@ def run(parsed: argparse.Namespace) -> int:
     results = check([parsed.configuration])
     if importlib.util.find_spec("snakemake") is None:
         raise UserError("Snakemake is not installed; pip install 'cascadebert[workflow]'")
-    cores = os.cpu_count() or 1 if parsed.cores is None else parsed.cores
-    if cores < 1:
-        raise UserError(f"--cores is {cores}; give a number from 1 on")
+    if parsed.cores is not None and parsed.cores < 1:
+        raise UserError(f"--cores is {parsed.cores}; give a number from 1 on")
+    cores = parsed.cores or "all"  # as many as this process may use, which os.cpu_count is not
     snakemake = [sys.executable, interruptible.__file__, "snakemake"]
     snakemake += ["--snakefile", str(WORKFLOW_FOLDER / "Snakefile")]
     work = ["--cores", str(cores), *parsed.snakemake, "--configfile", parsed.configuration]

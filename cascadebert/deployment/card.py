@@ -32,11 +32,11 @@ experiment `{experiment}`, task `{task}`, system `{system}`.
 ```python
 from cascadebert import Cascade
 
-cascade = Cascade.from_pretrained("{folder}", speedup={speedup:g}, runtime="onnx-int8")
+cascade = Cascade.from_pretrained("FOLDER", speedup={speedup:g}, runtime="onnx-int8")
 cascade({texts}).as_pipeline()  # [{{"label": ..., "score": ...}}]
 ```
 
-For files: `cascadebert predict --model {folder} --speedup {speedup:g} --runtime onnx-int8 input.csv
+For files: `cascadebert predict --model FOLDER --speedup {speedup:g} --runtime onnx-int8 input.csv
 output.csv`. {members}
 
 ## Score and speed-up
@@ -60,7 +60,7 @@ split, the accuracy on new texts is at most the promised loss below that of the 
 (Learn then Test, Angelopoulos et al. 2021). A negative loss is a gain. The development split also
 chose {chosen}, which the theory does not allow for. For a promise on your own texts, call
 `cascade.fit_thresholds(texts, labels, max_loss=0.01, delta=0.1)` with texts that no member has
-seen. To use a threshold of this table: `Cascade.from_pretrained("{folder}",
+seen. To use a threshold of this table: `Cascade.from_pretrained("FOLDER",
 max_loss=0.01)`, or `cascadebert predict --max-loss 0.01`.
 
 ## Calibration
@@ -111,7 +111,6 @@ def write_card(
         experiment=about["experiment"],
         task=about["task"],
         system=about["system"],
-        folder="FOLDER",
         speedup=described.points[0].target or 1,
         texts='["a text"], ["its pair"]' if has_pairs(data.splits[DEV]) else '["a text"]',
         points=_table_points(described, split),
@@ -134,7 +133,8 @@ def write_card(
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    lines = [header, ["---"] * len(header), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -257,7 +257,7 @@ def _draw_tradeoff(
     for runtime, colour, style in ((TORCH, "black", "-"), (INT8, "0.55", "--")):
         swept = sweep(predicted[runtime][split], CONFIDENCES, metric, full_cost)
         order = np.argsort(swept.speedups)
-        if np.ndim(swept.knobs) == 1 or np.shape(swept.knobs)[1] == 1:  # else a cloud, no curve
+        if swept.knobs.shape[1] == 1:  # several thresholds would give a cloud, no curve
             axes.plot(swept.speedups[order], swept.scores[order], style, color=colour, linewidth=1)
         points = [
             point.measured[split]

@@ -108,16 +108,14 @@ class Cascade:
 
         Raises UserError if a member was never fine-tuned, or if members do not fit together.
         """
-        one = folders if isinstance(folders, (str, os.PathLike)) else None
-        saved = None if one is None else find_folder(one)
-        listed = [] if saved else list_folders(cast("Sequence[File]", folders))
         if runtime not in RUNTIMES:
             raise UserError(f"runtime is {runtime!r}; choose from: {', '.join(RUNTIMES)}")
-        if saved:
-            if sum(aim is not None for aim in (threshold, speedup, max_loss)) > 1:
-                raise UserError("give one of `threshold`, `speedup` and `max_loss`")
+        if isinstance(folders, (str, os.PathLike)):
             aims = {"threshold": threshold, "speedup": speedup, "max_loss": max_loss}
-            return cls._from_saved(saved, max_length, runtime, threads, **aims)
+            if sum(aim is not None for aim in aims.values()) > 1:
+                raise UserError("give one of `threshold`, `speedup` and `max_loss`")
+            return cls._from_saved(find_folder(folders), max_length, runtime, threads, **aims)
+        listed = list_folders(folders)
         if speedup is not None or max_loss is not None:
             raise UserError(
                 "members have thresholds for no speed-up and no loss; call fit_thresholds(..., "
@@ -224,9 +222,8 @@ class Cascade:
         from cascadebert.deployment.thresholds import fit_thresholds  # serving needs none of it
 
         texts, labels = list_texts(texts, "texts"), list(labels)
-        probabilities = self.compute_all(texts, pairs)
         aims = {"speedup": speedup, "max_loss": max_loss, "delta": delta}
-        point = fit_thresholds(self, probabilities, labels, **aims)
+        point = fit_thresholds(self, texts, labels, pairs, **aims)
         self.thresholds = point.thresholds
         self.points = [point, *(other for other in self.points if other.aim != point.aim)]
         return point

@@ -100,7 +100,8 @@ class Description:
 
     def save(self, folder: File) -> None:
         """Writes cascade.json."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        written = replace(self, version=cascadebert.__version__, format=FORMAT)
+        text = json.dumps(asdict(written), indent=2, ensure_ascii=False) + "\n"
         Path(folder, DESCRIPTION).write_text(text, encoding="utf-8")
 
     @classmethod

@@ -28,8 +28,6 @@ def spread(threshold: float | Sequence[float], count: int) -> list[float]:
 
 def list_folders(folders: Iterable[File]) -> list[File]:
     """The folders in their order. Raises UserError with the position of what is none."""
-    if isinstance(folders, (str, os.PathLike)):
-        raise UserError(f"{str(folders)!r} is one folder; give a list, the smallest model first")
     if not isinstance(folders, Iterable) or isinstance(folders, (Mapping, Set, bytes)):
         raise UserError(
             f"folders: a {type(folders).__name__} is no sequence of folders; give a list, the "

@@ -40,7 +40,7 @@ def predict(cascade: Cascade, table: pd.DataFrame, costs: np.ndarray) -> Predict
         logits=np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)),
         costs=costs,
         ids=table["id"].to_numpy(dtype=str),
-        labels=table["label"].fillna(-1).to_numpy(dtype=np.int64),
+        labels=table["label"].to_numpy(dtype=np.int64),
     )
 
 
@@ -55,24 +55,18 @@ def measure(
 
     full_cost:  of the reference model, in the unit of the predictions' costs
     resampling: the bootstrap is over examples; one training says nothing of others
-
-    The score and its interval are left out where there are no gold labels.
     """
     exits = CONFIDENCES.exit_index(predictions, thresholds)
     cost = predictions.costs[exits]
     examples = len(exits)
+    answers = predictions.predicted[np.arange(examples), exits]
+    above, below = compute_score_terms(metric, answers, predictions.labels)
 
-    def speedup(weights: np.ndarray) -> np.ndarray:
-        return (full_cost * weights.sum(axis=1) / (weights @ cost))[None]
+    def speedup_and_score(weights: np.ndarray) -> np.ndarray:
+        speedup = full_cost * weights.sum(axis=1) / (weights @ cost)
+        return np.stack([speedup, compute_percent(weights @ above, weights @ below)])[:, None]
 
-    def score(weights: np.ndarray) -> np.ndarray:
-        answers = predictions.predicted[np.arange(examples), exits]
-        above, below = compute_score_terms(metric, answers, predictions.labels)
-        return compute_percent(weights @ above, weights @ below)[None]
-
-    value, low, high = estimate([(speedup, 1)], examples, resampling)
-    measured = {"n": examples, "speedup": value, "speedup_low": low, "speedup_high": high}
-    if (predictions.labels >= 0).all():
-        value, low, high = estimate([(score, 1)], examples, resampling)
-        measured |= {"score": value, "low": low, "high": high}
-    return {name: round(float(number), 6) for name, number in measured.items()} | {"n": examples}
+    bounds = np.stack(estimate([(speedup_and_score, 1)], examples, resampling))
+    names = ("speedup", "speedup_low", "speedup_high", "score", "low", "high")
+    rounded = [round(value, 6) for value in bounds.T.ravel().tolist()]
+    return {"n": examples, **dict(zip(names, rounded, strict=True))}

@@ -77,7 +77,10 @@ def export_cascade(
         )
         described.save(draft)
         predicted = {runtime: _predict(data, stored, draft, runtime) for runtime in RUNTIMES}
-        points = _choose_points(found, data, predicted) + _certify_points(found, data, predicted)
+        config = found.experiment.config
+        resampling = Resampling(config["seed"], config["evaluation"]["resamples"])
+        points = _choose_points(found, data.metric, predicted, resampling)
+        points += _certify_points(found, predicted, resampling)
         described = replace(described, points=points)
         described.save(draft)
         write_card(draft, described, data, predicted, full_cost=found.full_cost)
@@ -87,7 +90,7 @@ def export_cascade(
 def _write_members(found: FinishedCascade, data: Task, draft: Path) -> None:
     for number, folder in enumerate(found.folders, 1):
         place = draft / f"member-{number}"
-        export_member(folder, _draw_samples(folder, data, found.max_length), place)
+        export_member(folder, draw_samples(folder, data, found.max_length), place)
         for path in place.iterdir():
             if path.name not in {"config.json", *FILES.values()}:
                 path.unlink()  # `save_tokenizers` writes the tokenizer
@@ -98,7 +101,8 @@ def _write_members(found: FinishedCascade, data: Task, draft: Path) -> None:
             shutil.copy(path, place)
 
 
-def _draw_samples(folder: Path, data: Task, max_length: int) -> list[Batch]:
+def draw_samples(folder: Path, data: Task, max_length: int) -> list[Batch]:
+    """Batches of training texts, as a classifier reads them, from which int8 takes its scales."""
     table = data.splits["train"].iloc[:SAMPLES]
     pairs = table["text_pair"].tolist() if has_pairs(table) else None
     given = encode_texts(table["text"].tolist(), pairs, load_tokenizer(folder), max_length)
@@ -119,37 +123,34 @@ def _predict(
 
 
 def _choose_points(
-    found: FinishedCascade, data: Task, predicted: Predicted
+    found: FinishedCascade, metric: str, predicted: Predicted, resampling: Resampling
 ) -> list[OperatingPoint]:
-    config = found.experiment.config
-    resampling = Resampling(config["seed"], config["evaluation"]["resamples"])
+    """Thresholds for the experiment's speed-ups, and what they give on every split."""
     points = []
     for runtime, splits in predicted.items():
         for target, thresholds in sorted(found.thresholds.items()):
             if runtime == INT8:  # its confidences are others
-                knob = choose_knob(splits[DEV], CONFIDENCES, data.metric, target, found.full_cost)
+                knob = choose_knob(splits[DEV], CONFIDENCES, metric, target, found.full_cost)
                 thresholds = np.atleast_1d(knob).tolist()
             measured = {
-                split: measure(splits[split], thresholds, data.metric, found.full_cost, resampling)
-                for split in (DEV, *(name for name in data.scored_splits if name != DEV))
+                split: measure(of_split, thresholds, metric, found.full_cost, resampling)
+                for split, of_split in splits.items()
             }
             points.append(OperatingPoint(runtime, thresholds, target, None, measured))
     return points
 
 
 def _certify_points(
-    found: FinishedCascade, data: Task, predicted: Predicted
+    found: FinishedCascade, predicted: Predicted, resampling: Resampling
 ) -> list[OperatingPoint]:
-    """Thresholds that promise a loss of accuracy, and the loss on the splits that are scored."""
-    config = found.experiment.config
-    resampling = Resampling(config["seed"], config["evaluation"]["resamples"])
+    """Thresholds that promise a loss of accuracy, and the loss on every split."""
     points = []
     for runtime, splits in predicted.items():
         for most in MAX_LOSSES:
             threshold = certify_threshold(splits[DEV], most, DELTA)
             measured = {
-                split: measure_loss([splits[split]], [threshold], found.full_cost, resampling)
-                for split in (DEV, *(name for name in data.scored_splits if name != DEV))
+                split: measure_loss([of_split], [threshold], found.full_cost, resampling)
+                for split, of_split in splits.items()
             }
             promise = {"max_loss": most, "delta": DELTA}
             thresholds = [threshold] * (len(found.runs) - 1)

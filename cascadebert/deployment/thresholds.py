@@ -1,6 +1,6 @@
 """Thresholds for a cascade from the predictions of its members on labelled texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -22,32 +22,34 @@ if TYPE_CHECKING:
 
 def fit_thresholds(
     cascade: "Cascade",
-    probabilities: np.ndarray,
+    texts: list[str],
     labels: Sequence[str | int],
+    pairs: Iterable[str] | None,
     speedup: float | None,
     max_loss: float | None,
     delta: float | None,
 ) -> OperatingPoint:
-    """Does what `Cascade.fit_thresholds` describes.
-
-    probabilities: of all members, `[texts, members, classes]`
-    """
+    """Does what `Cascade.fit_thresholds` describes."""
     _check_aims(speedup, max_loss, delta)
     if len(cascade.members) < 2:
         raise UserError("the cascade has one member, and so no threshold")
-    gold = _number_labels(labels, cascade.classes, len(probabilities))
-    # With what each member computes itself; a text that reaches the last has run all others.
-    costs = np.cumsum([_count_flops(cascade, index) for index in range(len(cascade.members))])
+    gold = _number_labels(labels, cascade.classes, len(texts))
+    probabilities = cascade.compute_all(texts, pairs)  # takes long, and so comes after the checks
+    configs = [member.config for member in cascade.members]
+    flops = [of.num_hidden_layers * count_layer_flops(of, cascade.max_length) for of in configs]
     dev = Predictions(
         logits=np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)),
-        costs=costs / (costs[-1] - costs[-2]),
+        # In units of the last member. A text that reaches it has run all others.
+        costs=np.cumsum(flops) / flops[-1],
         ids=np.arange(len(gold)).astype(str),
         labels=gold,
     )
+    promise = None
     if speedup is not None:
         thresholds = choose_for_speedup(dev, speedup)
     elif max_loss is not None and delta is not None:
         thresholds = [certify_threshold(dev, max_loss, delta)] * (len(cascade.members) - 1)
+        promise = {"max_loss": max_loss, "delta": delta}
     else:
         thresholds = choose_for_loss(dev, max_loss or 0.0)
     exits = CONFIDENCES.exit_index(dev, thresholds)
@@ -58,8 +60,6 @@ def fit_thresholds(
         "full_score": 100 * float(right[:, -1].mean()),
         "speedup": 1 / float(dev.costs[exits].mean()),
     }
-    certified = max_loss is not None and delta is not None
-    promise = {"max_loss": max_loss, "delta": delta} if certified else None
     return OperatingPoint(cascade.runtime, thresholds, speedup, promise, {"dev": measured})
 
 
@@ -99,17 +99,14 @@ def _number_labels(labels: Sequence[str | int], classes: list[str], texts: int) 
     return np.array(found, dtype=np.int64)
 
 
-def _count_flops(cascade: "Cascade", index: int) -> float:
-    config = cascade.members[index].config
-    return config.num_hidden_layers * count_layer_flops(config, cascade.max_length)
-
-
 def choose_for_speedup(dev: Predictions, speedup: float) -> list[float]:
     """The thresholds whose speed-up is nearest to `speedup`, see `choice.Sweep.nearest`.
 
+    dev: predictions whose costs are in units of the last member
+
     Raises UserError if no thresholds come within 20% of it.
     """
-    swept = sweep(dev, CONFIDENCES, "accuracy", _full_cost(dev))
+    swept = sweep(dev, CONFIDENCES, "accuracy", full_cost=1.0)
     nearest = swept.nearest(speedup)
     if abs(nearest.speedup / speedup - 1) > 0.2:
         raise UserError(
@@ -125,14 +122,9 @@ def choose_for_loss(dev: Predictions, max_loss: float) -> list[float]:
     max_loss: of accuracy, as a share, against the last member
     Promises nothing of other texts; `promises.certify_threshold` does.
     """
-    swept = sweep(dev, CONFIDENCES, "accuracy", _full_cost(dev))
+    swept = sweep(dev, CONFIDENCES, "accuracy", full_cost=1.0)
     full = 100 * np.mean(dev.predicted[:, -1] == dev.labels)
     kept = swept.scores >= full - 100 * max_loss - 1e-9
     # Where no text leaves early, nothing is lost: a threshold of 1 is among the knobs.
     best = int(np.where(kept, swept.speedups, 0).argmax())
     return np.atleast_1d(swept.knobs[best]).tolist()
-
-
-def _full_cost(dev: Predictions) -> float:
-    """The cost of the last member alone."""
-    return float(dev.costs[-1] - dev.costs[-2])

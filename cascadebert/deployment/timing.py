@@ -36,18 +36,19 @@ def time_exits(model: ExitModel, data: TokenizedSplit, batch_size: int) -> pd.Da
 
     batch_size: the number of texts that are answered together
     """
-    model.to(choose_device()).eval()
+    device = choose_device()
+    model.to(device).eval()
     groups = np.array_split(np.argsort(data.lengths, kind="stable"), min(LENGTHS, len(data)))
     exits = len(model.depths)
     answers = [_answer_at(model, exit) for exit in range(exits)]
     frames = []
     for rows in groups:
-        middle = rows[len(rows) // 2 - min(len(rows), max(TEXTS, batch_size)) // 2 :]
-        chosen = middle[: max(TEXTS, batch_size)]
+        count = min(len(rows), max(TEXTS, batch_size))
+        start = len(rows) // 2 - count // 2
+        chosen = rows[start : start + count]
         parts = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
         batches = [
-            {name: values.to(choose_device()) for name, values in data.batch(part).items()}
-            for part in parts
+            {name: values.to(device) for name, values in data.batch(part).items()} for part in parts
         ]
         took = np.array(
             [[_measure(answer, batches) for answer in answers] for _ in range(ROUNDS + 1)]

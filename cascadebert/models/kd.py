@@ -12,8 +12,12 @@ from cascadebert.core.files import File
 from cascadebert.encoders.loading import load_classifier
 from cascadebert.models import finetune
 from cascadebert.models.base import Inputs
-from cascadebert.systems.kd import TEMPERATURE, WEIGHT
 from cascadebert.systems.method import Run
+
+# Within what Sun et al. (2019, Section 4.2) search for vanilla KD and BERT-PKD, and what their
+# public code sets for BERT-PKD.
+TEMPERATURE = 10
+WEIGHT = 0.7
 
 
 def distillation_loss(

@@ -10,11 +10,6 @@ from cascadebert.systems import finetune
 from cascadebert.systems.exits import LAST
 from cascadebert.systems.method import ENCODER, Candidate, Options, Run, run_options
 
-# Within what Sun et al. (2019, Section 4.2) search for vanilla KD and BERT-PKD, and what their
-# public code sets for BERT-PKD.
-TEMPERATURE = 10
-WEIGHT = 0.7
-
 EXIT_RULE = LAST
 OPTIONS = {
     "required": ["encoder", "teacher"],
@@ -24,16 +19,12 @@ OPTIONS = {
             **ENCODER,
             "description": "the encoder that is fine-tuned first and then teaches",
         },
-        "temperature": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "description": f"default: {TEMPERATURE}",
-        },
+        "temperature": {"type": "number", "exclusiveMinimum": 0, "description": "default: 10"},
         "weight": {
             "type": "number",
             "minimum": 0,
             "maximum": 1,
-            "description": f"of the teacher's answers beside the gold labels; default: {WEIGHT}",
+            "description": "of the teacher's answers beside the gold labels; default: 0.7",
         },
     },
 }
