@@ -1,5 +1,7 @@
 # Input functions of pre-training.
 
+from cascadebert.experiment.encoders import PRETRAINED
+
 PRETRAINING = EXPERIMENT.encoders.pretraining if "pretraining" in config else {}
 
 
@@ -10,10 +12,9 @@ def select_settings(*keys):
 
 def model_places(w, input):
     """Where the job finds the models that the settings name."""
-    named = {"teacher": "model", "vocabulary": "from"}
     return {
         section: {key: staged_folder(PRETRAINING[section][key], input)}
-        for section, key in named.items()
+        for section, key in PRETRAINED.items()
         if key in PRETRAINING.get(section, {})
     }
 

@@ -249,7 +249,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.command == "check":
         from cascadebert.experiment.check import check
 
-        print(f"{parsed.configuration} is fine; results go to {check([parsed.configuration])}")
+        print(f"{parsed.configuration} is fine; results go to {check(parsed.configuration)}")
         return 0
     module = import_module(f"cascadebert.commands.{parsed.command}")
     command: Callable[[argparse.Namespace], int | None] = getattr(module, parsed.command)

@@ -17,7 +17,7 @@ from cascadebert.experiment.check import check
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the workflow, then makes its report. Returns the exit status: 130 after Ctrl-C."""
-    results = check([parsed.configuration])
+    results = check(parsed.configuration)
     if importlib.util.find_spec("snakemake") is None:
         raise UserError("Snakemake is not installed; pip install 'cascadebert[workflow]'")
     if parsed.cores is not None and parsed.cores < 1:

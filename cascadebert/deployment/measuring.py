@@ -66,7 +66,7 @@ def measure(
         speedup = full_cost * weights.sum(axis=1) / (weights @ cost)
         return np.stack([speedup, compute_percent(weights @ above, weights @ below)])[:, None]
 
-    bounds = np.stack(estimate([(speedup_and_score, 1)], examples, resampling))
+    bounds = np.stack(estimate([speedup_and_score], examples, resampling))
     names = ("speedup", "speedup_low", "speedup_high", "score", "low", "high")
     rounded = [round(value, 6) for value in bounds.T.ravel().tolist()]
     return {"n": examples, **dict(zip(names, rounded, strict=True))}

@@ -201,7 +201,7 @@ def _measure_at_target(
         if not row["new_before"] >= 0:
             row |= {"expected": np.nan, "note": TOO_FEW if row["new_before"] < 0 else NONE_REACH}
         else:
-            low, high = bootstrap_interval([(quantities, replicates)], len(labels), resampling)
+            low, high = bootstrap_interval([quantities], len(labels), resampling)
             e = QUANTITIES.split().index("expected")
             row |= {"expected_low": low[e], "expected_high": high[e]}
         rows.append(row)

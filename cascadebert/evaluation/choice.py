@@ -141,7 +141,7 @@ class SystemPredictions:
     @cached_property
     def sweeps(self) -> dict[str, list[Sweep]]:
         """Candidate -> the sweep of each replicate on the development split."""
-        self.labels(DEV)
+        self.labels(DEV)  # raises UserError where an example has no label
         return {
             label: [
                 sweep(splits[DEV], rule, self.metric, self.full_cost)
@@ -187,7 +187,7 @@ class Choice:
     full_cost:        that of the system (`SystemPredictions`)
     candidate_scores: candidate -> its mean development score, which decided
     knobs:            target speed-up -> the nearest knob of each replicate, as a deployed system
-                      uses it; NaN if the rule has none
+                      uses it
     mixtures:         target speed-up -> the mixture of each replicate, which tables compare
     temperatures:     of each replicate's exits, `[replicates][exits]`, by which a deployed system
                       divides its logits; empty without temperature scaling
@@ -201,31 +201,18 @@ class Choice:
     temperatures: list[list[float]] = field(default_factory=list)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes JSON, where null stands for NaN."""
-        values = asdict(self)
-        for target, knobs in self.knobs.items():
-            values["knobs"][target] = list(map(_hide_nan, knobs))
-            for mixture in values["mixtures"][target]:
-                mixture |= {side: _hide_nan(mixture[side]) for side in ("slower", "faster")}
+        """Writes JSON."""
         with replacing(path) as draft:
-            draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+            draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Choice":
         """Raises UserError if the file is damaged."""
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-            values["knobs"] = {
-                float(target): list(map(_show_nan, row)) for target, row in values["knobs"].items()
-            }
+            values["knobs"] = {float(target): row for target, row in values["knobs"].items()}
             values["mixtures"] = {
-                float(target): [
-                    Mixture(
-                        **mixture
-                        | {side: _show_nan(mixture[side]) for side in ("slower", "faster")}
-                    )
-                    for mixture in row
-                ]
+                float(target): [Mixture(**mixture) for mixture in row]
                 for target, row in values["mixtures"].items()
             }
             return cls(**values)
@@ -234,14 +221,6 @@ class Choice:
                 f"{path} is damaged or of another version ({error}); delete it and give the "
                 "experiment's snakemake command again, which makes it anew"
             ) from error
-
-
-def _hide_nan(knob: Knob) -> Knob | None:
-    return None if np.isnan(knob).any() else knob
-
-
-def _show_nan(value: Knob | None) -> Knob:
-    return np.nan if value is None else value
 
 
 @dataclass(frozen=True, eq=False)

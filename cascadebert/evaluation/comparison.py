@@ -68,13 +68,13 @@ def estimate_difference(
                    Replicates are resampled apart, examples in common.
     Returns difference, low, high.
     """
-    arms = []
-    for chosen, target in (first, second):
-        emission = chosen.emit(split, target)
-        # Metric and labels belong to the task, so both systems have the same.
-        score = build_point_statistic([emission], first[0].system, split)
-        arms.append((score, len(emission.speedups)))
-    found = estimate(arms, len(first[0].system.labels(split)), resampling)
+    # Metric and labels belong to the task, so both systems have the same.
+    system = first[0].system
+    scores = [
+        build_point_statistic([chosen.emit(split, target)], system, split)
+        for chosen, target in (first, second)
+    ]
+    found = estimate(scores, len(system.labels(split)), resampling)
     difference, low, high = (float(value[0]) for value in found)
     return difference, low, high
 
@@ -99,21 +99,17 @@ def compare_exits(
             examples = len(subject.system.labels(split))
             common = {"task": task, "split": split, "system": key, "against": against}
             derived = resampling.derive("exit difference", task, split)
-            sides = [each.predictions(split) for each in (subject, other)]
-            arms = [(build_exit_statistic(replicates), len(replicates)) for replicates in sides]
-            found = np.array(estimate(arms, examples, derived))  # [3, measures, exits]
+            sides = [build_exit_statistic(each.predictions(split)) for each in (subject, other)]
+            found = np.array(estimate(sides, examples, derived))  # [3, measures, exits]
             rows += [
                 common | {"exit": e + 1, "measure": measure} | _name_numbers(found[:, m, e])
                 for e in range(found.shape[2])
                 for m, measure in enumerate(EXIT_MEASURES)
             ]
             for target in both:
-                arms = [
-                    (build_left_statistic(each, split, target), len(each.predictions(split)))
-                    for each in (subject, other)
-                ]
+                sides = [build_left_statistic(each, split, target) for each in (subject, other)]
                 left = {"exit": 1, "measure": LEFT_WRONG.format(target)}
-                numbers = np.array(estimate(arms, examples, derived))
+                numbers = np.array(estimate(sides, examples, derived))
                 rows.append(common | left | _name_numbers(numbers))
     return pd.DataFrame(rows, columns=EXIT_DIFFERENCES.split())
 

@@ -127,15 +127,15 @@ def _measure_system(
     replicates = len(chosen.predictions(split))
     rows = []
     for measure, note in notes.items():
-        arms: list[tuple[WeightedStatistic, int]] = []
+        means: list[WeightedStatistic] = []
         if not note:
-            arms.append((_build_mean(emissions, chosen, split), replicates))
+            means.append(_build_mean(emissions, chosen, split))
         if not note and measure == "elue" and fixed is not None:
             costs = np.array([np.mean(1 / emission.speedups) for emission in emissions])
-            arms.append((fixed.build_mean(costs), fixed.replicates))
+            means.append(fixed.build_mean(costs))
         row: dict[str, object] = {"system": key, "measure": measure, "note": note}
         row["replicates"] = replicates
-        rows.append(_estimate_row(row, arms, chosen, split, resampling))
+        rows.append(_estimate_row(row, means, chosen, split, resampling))
     return rows
 
 
@@ -147,23 +147,23 @@ def _build_mean(
 
 
 def _measure_reference(fixed: ReferenceCurve, resampling: Resampling) -> dict[str, object]:
-    arms = [(fixed.build_mean(1 / TARGETS), fixed.replicates)] if fixed.spans else []
+    means = [fixed.build_mean(1 / TARGETS)] if fixed.spans else []
     row: dict[str, object] = {"system": REFERENCE, "measure": "mean"}
     row |= {"note": "" if fixed.spans else TOO_SHORT, "replicates": fixed.replicates}
-    return _estimate_row(row, arms, fixed.systems[0], fixed.split, resampling)
+    return _estimate_row(row, means, fixed.systems[0], fixed.split, resampling)
 
 
 def _estimate_row(
     row: dict[str, object],
-    arms: Sequence[tuple[WeightedStatistic, int]],
+    means: Sequence[WeightedStatistic],
     chosen: ChosenSystem,
     split: str,
     resampling: Resampling,
 ) -> dict[str, object]:
-    """The row with the columns of its place, and with score and interval where there are arms."""
+    """The row with the columns of its place, and with score and interval where there are means."""
     task, examples = chosen.system.task, len(chosen.system.labels(split))
     row = row | {"task": task, "split": split, "n": examples}
-    if not arms:
+    if not means:
         return row
-    found = estimate(arms, examples, resampling.derive("curve scores", task, split))
+    found = estimate(means, examples, resampling.derive("curve scores", task, split))
     return row | dict(zip(("score", "low", "high"), map(float, found), strict=True))

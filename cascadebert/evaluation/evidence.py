@@ -1,6 +1,6 @@
 """The statistics of the paper's claims on one split of a task."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, starmap
 from typing import NamedTuple, TypedDict
@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from cascadebert.core.text import join_words
-from cascadebert.data.predictions import Predictions
 from cascadebert.evaluation import claims
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.claims import LITTLE, Claim, Statistic
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
-from cascadebert.evaluation.metrics import difficulty_inversion_score
+from cascadebert.evaluation.measures import build_exit_statistic
 from cascadebert.evaluation.points import build_point_statistic, build_score_statistic
 
 NO_DEPTH = (
@@ -110,15 +109,16 @@ class Evidence:
         """Whether an exit of one of these systems lies far below a linear probe."""
         return bool(self.probes["undertrained"][self.probes["system"].isin(systems)].any())
 
-    def build_score(self, answers: Sequence[np.ndarray]) -> WeightedStatistic:
-        """Weights -> score `[answers, replicates, resamples]` of predicted labels."""
-        return build_score_statistic(answers, self._any_system.system, self.split)
+    def build_mean_score(self, answers: Sequence[np.ndarray]) -> WeightedStatistic:
+        """Weights -> `[replicates, resamples]`, the mean score of several models' answers."""
+        score = build_score_statistic(answers, self._any_system.system, self.split)
+        return lambda weights: score(weights).mean(axis=0)
 
-    def estimate(self, arms: Sequence[tuple[Callable, int]]) -> Estimate:
+    def estimate(self, statistics: Sequence[WeightedStatistic]) -> Estimate:
         """value, low and high of a statistic, or of the first less the second."""
         system = self._any_system.system
         resampling = self.resampling.derive("claims", system.task, self.split)
-        value, low, high = estimate(arms, len(system.labels(self.split)), resampling)
+        value, low, high = estimate(statistics, len(system.labels(self.split)), resampling)
         return {"value": float(value), "low": float(low), "high": float(high)}
 
     @property
@@ -174,13 +174,12 @@ def _compare_extreme_targets(
     if len(targets) < 2:
         return []
     low, high = targets[0], targets[-1]
-    arms = []
+    changes = []
     for key in (pair.system, pair.other):
         system = evidence.systems[key]
         emissions = [system.emit(evidence.split, target) for target in (low, high)]
         score = build_point_statistic(emissions, system.system, evidence.split)
-        replicates = len(system.predictions(evidence.split))
-        arms.append((lambda weights, s=score: np.diff(s(weights), axis=0)[0], replicates))
+        changes.append(lambda weights, s=score: np.diff(s(weights), axis=0)[0])
     return [
         Statistic(
             claim=claim,
@@ -188,7 +187,7 @@ def _compare_extreme_targets(
             side=side,
             bound=0,
             undertrained=evidence.is_undertrained([pair.other]),
-            **evidence.estimate(arms),
+            **evidence.estimate(changes),
         )
     ]
 
@@ -214,9 +213,9 @@ def _compare_series(roles: Roles, evidence: Evidence) -> list[Statistic]:
         )
         if depths:
             names = join_words([f"{depth:g}" for depth in depths])
-            arms = [_arrange_depths(side, depths, evidence) for side in sides]
+            means = [evidence.build_mean_score([side[d] for d in depths]) for side in sides]
             label = f"{common.label} {names}"
-            found.append(common._replace(label=label, **evidence.estimate(arms)))
+            found.append(common._replace(label=label, **evidence.estimate(means)))
         else:
             found.append(common._replace(note=NO_DEPTH))
     return found
@@ -232,15 +231,6 @@ def _predict_by_depth(series: Sequence[str], evidence: Evidence) -> dict[float, 
     return found
 
 
-def _arrange_depths(
-    side: Mapping[float, np.ndarray], depths: Sequence[float], evidence: Evidence
-) -> tuple[WeightedStatistic, int]:
-    """The mean score over these depths, and the number of replicates."""
-    answers = [side[depth] for depth in depths]
-    score = evidence.build_score(answers)
-    return lambda weights: score(weights).mean(axis=0), len(answers[0])
-
-
 def _measure_slopes(roles: Roles, evidence: Evidence) -> list[Statistic]:
     """Least-squares slope of DIS over the cost of all exits, for each system of many exits.
 
@@ -253,10 +243,11 @@ def _measure_slopes(roles: Roles, evidence: Evidence) -> list[Statistic]:
         depths = replicates[0].costs - replicates[0].costs.mean()
         if len(depths) < 2:
             continue
+        measure_dis = build_exit_statistic(replicates, ["dis"])
 
-        def slope(weights, replicates=replicates, depths=depths):
-            dis = [_measure_dis(each, weights) for each in replicates]
-            return np.einsum("e,rew->rw", depths / (depths**2).sum(), np.array(dis))
+        def slope(weights, measure_dis=measure_dis, depths=depths):
+            [dis] = measure_dis(weights)
+            return np.einsum("e,erw->rw", depths / (depths**2).sum(), dis)
 
         found.append(
             Statistic(
@@ -264,17 +255,10 @@ def _measure_slopes(roles: Roles, evidence: Evidence) -> list[Statistic]:
                 label=f"DIS of {roles.titles[key]}, slope over layers",
                 side=">",
                 bound=0,
-                **evidence.estimate([(slope, len(replicates))]),
+                **evidence.estimate([slope]),
             )
         )
     return found
-
-
-def _measure_dis(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
-    """Percent, `[exits, resamples]`."""
-    correct = predictions.predicted == predictions.labels[:, None]
-    pairs = zip(predictions.confidence.T, correct.T, strict=True)
-    return 100 * np.array([difficulty_inversion_score(c, right, weights) for c, right in pairs])
 
 
 def _compare_first_exits(pair: Pair, evidence: Evidence) -> list[Statistic]:

@@ -31,7 +31,7 @@ class Resampling:
 
 
 def estimate(
-    arms: Sequence[tuple[WeightedStatistic, int]], examples: int, resampling: Resampling
+    statistics: Sequence[WeightedStatistic], examples: int, resampling: Resampling
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean over replicates of one statistic, or the difference of two means, and its interval.
 
@@ -40,13 +40,13 @@ def estimate(
     once = np.ones((1, examples))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=RuntimeWarning)  # means of NaN alone are NaN
-        means = [np.nanmean(statistic(once), axis=(-2, -1)) for statistic, _ in arms]
-        low, high = bootstrap_interval(arms, examples, resampling)
+        means = [np.nanmean(statistic(once), axis=(-2, -1)) for statistic in statistics]
+        low, high = bootstrap_interval(statistics, examples, resampling)
     return reduce(sub, means), low, high
 
 
 def bootstrap_interval(
-    arms: Sequence[tuple[WeightedStatistic, int]], examples: int, resampling: Resampling
+    statistics: Sequence[WeightedStatistic], examples: int, resampling: Resampling
 ) -> tuple[np.ndarray, np.ndarray]:
     """95% percentile bootstrap interval of a mean over replicates, or of a difference of two.
 
@@ -54,27 +54,27 @@ def bootstrap_interval(
     "The pigeonhole bootstrap"). The interval therefore allows for another sample of examples and
     for another training. A few replicates say little about other trainings; one says nothing.
 
-    arms: one pair (statistic, number of replicates), or two for the difference first - second. Both
-          arms of a difference get the same examples.
+    statistics: one, or two for the difference first - second. Both get the same examples.
     Returns low and high, `[...]`; NaN with fewer than two examples.
     """
+    shapes = [statistic(np.ones((1, examples))).shape for statistic in statistics]
+    if examples < 2:
+        undefined = np.full(shapes[0][:-2], np.nan)
+        return undefined, undefined
 
     def statistic_of_resamples(rows, *members, axis):
         weights = _count_draws(rows, examples)
         means = []
-        for (statistic, replicates), drawn in zip(arms, members, strict=True):
+        for statistic, drawn in zip(statistics, members, strict=True):
             values = statistic(weights)
+            replicates = values.shape[-2]
             drawn = drawn.T[:replicates] % replicates
             values = np.take_along_axis(values, np.broadcast_to(drawn, values.shape), axis=-2)
             means.append(np.nanmean(values, axis=-2))
         return reduce(sub, means)
 
-    if examples < 2:
-        statistic, _ = arms[0]
-        undefined = np.full(statistic(np.ones((1, examples))).shape[:-2], np.nan)
-        return undefined, undefined
     # scipy needs two observations, so a single replicate is listed twice; `% replicates` undoes it.
-    replicates = [np.arange(max(count, 2)) for _, count in arms]
+    replicates = [np.arange(max(shape[-2], 2)) for shape in shapes]
     distribution = stats.bootstrap(
         [np.arange(examples), *replicates],
         statistic_of_resamples,

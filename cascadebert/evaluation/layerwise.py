@@ -64,7 +64,7 @@ def score_where_emitted(
         return 100 * (right @ weights.T) / (inside @ weights.T)
 
     with np.errstate(invalid="ignore"):  # where nothing is emitted, the accuracy is NaN
-        mean, low, high = estimate([(accuracy, leaving.shape[1])], inside.shape[-1], resampling)
+        mean, low, high = estimate([accuracy], inside.shape[-1], resampling)
     return pd.DataFrame(rows).assign(
         accuracy=mean, low=low, high=high, n=inside.sum(-1).mean(-1), replicates=leaving.shape[1]
     )

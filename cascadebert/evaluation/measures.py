@@ -1,6 +1,7 @@
 """Measures of every exit: accuracy, calibration, prediction of failures, distance to a probe."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,21 @@ from cascadebert.evaluation.metrics import (
     expected_calibration_error,
 )
 
-EXIT_MEASURES = ("accuracy", "dis", "ece", "aurc", "confidence_correct", "confidence_wrong")
+# Measure -> its value, in [0, 1], of confidence and correct `[examples]`, for each row of weights.
+EXIT_MEASURES: dict[str, Callable[..., Any]] = {
+    "accuracy": lambda confidence, correct, weights: weights @ correct / weights.sum(axis=-1),
+    "dis": difficulty_inversion_score,
+    "ece": lambda confidence, correct, weights: expected_calibration_error(
+        confidence, correct, weights=weights
+    ),
+    "aurc": area_under_risk_coverage,
+    "confidence_correct": lambda confidence, correct, weights: (
+        weights @ (confidence * correct) / (weights @ correct)
+    ),
+    "confidence_wrong": lambda confidence, correct, weights: (
+        weights @ (confidence * ~correct) / (weights @ ~correct)
+    ),
+}
 LEFT_WRONG = "wrong of those that left at {:g}x"  # a measure of the first exit, for each target
 EXITS = "task system split exit cost measure score low high n replicates"
 GAPS = "task system split exit cost accuracy probe gap undertrained n replicates"
@@ -39,7 +54,7 @@ def measure_exits(
         exits = _list_exits(chosen, split)
         replicates = chosen.predictions(split)
         scores, low, high = estimate(
-            [(build_exit_statistic(replicates), len(replicates))],
+            [build_exit_statistic(replicates)],
             len(chosen.system.labels(split)),
             resampling.derive("exits", chosen.system.task, split),
         )
@@ -49,7 +64,7 @@ def measure_exits(
         ]
         for target in list_left_targets(chosen):
             score, low, high = estimate(
-                [(build_left_statistic(chosen, split, target), len(replicates))],
+                [build_left_statistic(chosen, split, target)],
                 len(chosen.system.labels(split)),
                 resampling.derive("exits", chosen.system.task, split),
             )
@@ -93,9 +108,25 @@ def mark_undertrained(points: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
     return points.assign(undertrained=points.set_index(keys).index.isin(found))
 
 
-def build_exit_statistic(replicates: Sequence[Predictions]) -> WeightedStatistic:
+def build_exit_statistic(
+    replicates: Sequence[Predictions], measures: Iterable[str] = EXIT_MEASURES
+) -> WeightedStatistic:
     """weights `[resamples, examples]` -> `[measures, exits, replicates, resamples]`, in percent."""
-    return lambda weights: np.stack([_weigh_exits(each, weights) for each in replicates], axis=-2)
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        values = [
+            [
+                [
+                    EXIT_MEASURES[name](p.confidence[:, e], p.predicted[:, e] == p.labels, weights)
+                    for p in replicates
+                ]
+                for e in range(len(replicates[0].costs))
+            ]
+            for name in measures
+        ]
+        return 100 * np.array(values)
+
+    return measure
 
 
 def list_left_targets(chosen: ChosenSystem) -> list[float]:
@@ -144,22 +175,3 @@ def _list_exits(chosen: ChosenSystem, split: str) -> pd.DataFrame:
 def _score_exits(predictions: Predictions) -> np.ndarray:
     """Accuracy in percent, `[exits]`."""
     return 100 * (predictions.predicted == predictions.labels[:, None]).mean(axis=0)
-
-
-def _weigh_exits(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
-    """EXIT_MEASURES in percent, `[measures, exits, resamples]`."""
-    values = []
-    for e in range(len(predictions.costs)):
-        confidence = predictions.confidence[:, e]
-        correct = predictions.predicted[:, e] == predictions.labels
-        values.append(
-            [
-                weights @ correct / weights.sum(axis=-1),
-                difficulty_inversion_score(confidence, correct, weights),
-                expected_calibration_error(confidence, correct, weights=weights),
-                area_under_risk_coverage(confidence, correct, weights),
-                weights @ (confidence * correct) / (weights @ correct),
-                weights @ (confidence * ~correct) / (weights @ ~correct),
-            ]
-        )
-    return 100 * np.array(values).swapaxes(0, 1)

@@ -133,7 +133,7 @@ def trace_curve(
     """
     sweeps = chosen.system.sweeps[chosen.choice.candidate]
     knobs = sweeps[0].knobs
-    shared = all(np.array_equal(knobs, swept.knobs, equal_nan=True) for swept in sweeps)
+    shared = all(np.array_equal(knobs, swept.knobs) for swept in sweeps)
     if shared and len(knobs) <= CURVE_POINTS:
         targets = np.mean([swept.speedups for swept in sweeps], axis=0)
         knobs_at = [[knob] * len(sweeps) for knob in knobs.tolist()]
@@ -203,7 +203,7 @@ def _score_mixtures(
     system, exits = chosen.system, len(chosen.predictions(split)[0].costs)
     emissions = [system.emit(chosen.choice.candidate, split, each) for each in mixtures_at]
     scores, low, high = estimate(
-        [(build_point_statistic(emissions, system, split), len(chosen.predictions(split)))],
+        [build_point_statistic(emissions, system, split)],
         len(system.labels(split)),
         # All systems of a task share the resamples, so that their intervals can be compared.
         resampling.derive("points", system.task, split),

@@ -137,7 +137,7 @@ def measure_loss(
     def measure(weights: np.ndarray) -> np.ndarray:
         return lost @ weights.T / weights.sum(axis=-1)
 
-    loss, low, high = estimate([(measure, len(lost))], len(labels), resampling)
+    loss, low, high = estimate([measure], len(labels), resampling)
     return {
         "loss": float(loss),
         "low": float(low),

@@ -12,10 +12,10 @@ from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions
 from cascadebert.evaluation.intervals import Resampling, WeightedStatistic, estimate
-from cascadebert.evaluation.metrics import difficulty_inversion_score, expected_calibration_error
+from cascadebert.evaluation.measures import build_exit_statistic
 
 LARGEST = 20.0  # a temperature lies between 1 / LARGEST and LARGEST
-MEASURES = ("dis", "ece")
+MEASURES = ("dis", "ece")  # of those of `measures.measure_exits`
 UNSCALED_ECE = "ece_unscaled"  # a measure of each exit beside those of `measures.measure_exits`
 TEMPERATURES = (
     "task system split exit cost temperature measure unscaled scaled difference low high n "
@@ -79,9 +79,9 @@ def compare_calibration(
     rows = []
     for split in splits:
         n, replicates = len(system.labels(split)), len(scaled.predictions(split))
-        both = [_build_statistic(of.predictions(split)) for of in (scaled, unscaled)]
+        both = [build_exit_statistic(of.predictions(split), MEASURES) for of in (scaled, unscaled)]
         derived = resampling.derive("temperature", system.task, split)
-        difference, low, high = estimate([(_build_difference(*both), replicates)], n, derived)
+        difference, low, high = estimate([_build_difference(*both)], n, derived)
         with_, without = (np.nanmean(each(np.ones((1, n))), axis=(-2, -1)) for each in both)
         for exit, cost in enumerate(scaled.predictions(split)[0].costs):
             for m, measure in enumerate(MEASURES):
@@ -115,28 +115,6 @@ def add_unscaled_ece(scaled: pd.DataFrame, unscaled: pd.DataFrame) -> pd.DataFra
     return pd.concat([scaled, ece.assign(measure=UNSCALED_ECE)], ignore_index=True)
 
 
-def _build_statistic(replicates: Sequence[Predictions]) -> WeightedStatistic:
-    """weights -> MEASURES in percent, `[measures, exits, replicates, resamples]`."""
-
-    def measure(weights: np.ndarray) -> np.ndarray:
-        return np.stack([_weigh(each, weights) for each in replicates], axis=-2)
-
-    return measure
-
-
 def _build_difference(first: WeightedStatistic, second: WeightedStatistic) -> WeightedStatistic:
     """weights -> first less second, of each replicate."""
     return lambda weights: first(weights) - second(weights)
-
-
-def _weigh(predictions: Predictions, weights: np.ndarray) -> np.ndarray:
-    """`[measures, exits, resamples]`."""
-    correct = predictions.predicted == predictions.labels[:, None]
-    values = [
-        [
-            difficulty_inversion_score(confidence, right, weights),
-            expected_calibration_error(confidence, right, weights=weights),
-        ]
-        for confidence, right in zip(predictions.confidence.T, correct.T, strict=True)
-    ]
-    return 100 * np.array(values).swapaxes(0, 1)

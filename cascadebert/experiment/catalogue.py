@@ -121,21 +121,18 @@ class Catalogue:
 
     @cached_property
     def extensions(self) -> dict[str, str]:
-        """The pairs of `Experiment.extensions` that were run on at least one task."""
-        pairs = self.experiment.extensions.items()
-        return {longer: shorter for longer, shorter in pairs if self.tasks_with([longer, shorter])}
+        """`Experiment.extensions`, as far as they were run."""
+        return self.pairs_run(self.experiment.extensions)
 
     @cached_property
     def ablations(self) -> dict[str, str]:
-        """The pairs of `Experiment.ablations` that were run on at least one task."""
-        pairs = self.experiment.ablations.items()
-        return {full: without for full, without in pairs if self.tasks_with([full, without])}
+        """`Experiment.ablations`, as far as they were run."""
+        return self.pairs_run(self.experiment.ablations)
 
     @cached_property
     def truncations(self) -> dict[str, str]:
-        """The pairs of `Experiment.truncations` that were run on at least one task."""
-        pairs = self.experiment.truncations.items()
-        return {cut: complete for cut, complete in pairs if self.tasks_with([cut, complete])}
+        """`Experiment.truncations`, as far as they were run."""
+        return self.pairs_run(self.experiment.truncations)
 
     @cached_property
     def cascades(self) -> list[str]:
@@ -156,7 +153,7 @@ class Catalogue:
 
     @cached_property
     def complete(self) -> list[str]:
-        """The complete models of the section `layerwise`: its last series, without cascades."""
+        """The complete models of the section `layerwise`: those of one exit in its last series."""
         last = self.series[-1] if self.series else []
         return [key for key in last if not self.experiment.systems[key].rule.knob]
 
@@ -258,15 +255,19 @@ class Catalogue:
             )
         if "claims" not in self.tables:
             found.append(
-                "The table of the paper's claims is left out: they compare the proposed system "
-                "with early exits, with itself without difficulty-aware regularisation, or with a "
-                "longer cascade, and none of these was run."
+                "The table of the paper's claims is left out: a claim compares the proposed system "
+                "with early exits, a cascade with its variant (`ablation_of`, `extends` or "
+                "`truncation_of`), or the series of `layerwise`, and none of these was run."
             )
         return found
 
     def tasks_with(self, systems: Iterable[str]) -> list[str]:
         """The tasks on which all of these systems were run."""
         return [task for task, run in self.extent.systems.items() if set(systems) <= set(run)]
+
+    def pairs_run(self, pairs: dict[str, str]) -> dict[str, str]:
+        """The pairs of systems that were both run on at least one task."""
+        return {one: other for one, other in pairs.items() if self.tasks_with([one, other])}
 
     def titles_of(self, systems: Iterable[str]) -> dict[str, str]:
         return {key: self.titles[key] for key in dict.fromkeys(systems)}

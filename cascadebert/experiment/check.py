@@ -47,9 +47,9 @@ def read_override(path: File) -> dict[str, Any]:
     return found
 
 
-def check(files: list[str]) -> str:
-    """Returns the folder of the results of the default, or of the one file that is laid over it."""
-    override = read_override(files[0]) if files else {}
+def check(path: File | None = None) -> str:
+    """Returns the folder of the results of the default, or of a file that is laid over it."""
+    override, files = (read_override(path), [path]) if path else ({}, [])
     experiment = load_experiment(WORKFLOW_FOLDER / "config.yaml", override, files)
     refuse_contradictions(experiment)
     for doubt in list_doubts(experiment):
@@ -59,6 +59,6 @@ def check(files: list[str]) -> str:
 
 if __name__ == "__main__":
     try:
-        print(check(sys.argv[1:2]))
+        print(check(*sys.argv[1:2]))
     except UserError as error:
         sys.exit(str(error))

@@ -18,7 +18,7 @@ from cascadebert.experiment.reach import (
     find_absent_exits,
     find_models_above_reference,
     find_shrinking_cascades,
-    find_targets_out_of_reach,
+    find_targets_that_proposed_misses,
     find_unreachable_targets,
 )
 from cascadebert.experiment.submitted import find_submitted_tasks
@@ -57,7 +57,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
 
 def list_doubts(experiment: Experiment) -> list[str]:
     """Returns what is probably not meant: a sentence each."""
-    found = [*find_models_above_reference(experiment), *find_targets_out_of_reach(experiment)]
+    found = [*find_models_above_reference(experiment), *find_targets_that_proposed_misses(experiment)]
     return [f"configuration, {sentence}" for sentence in found]
 
 
@@ -205,6 +205,11 @@ def _find_pointless_comparisons(experiment: Experiment) -> Iterator[str]:
                 f"systems.{keys[0]}: it has difficulty-aware regularisation as {full} has, whose "
                 "ablation it shall be; delete `dar` from it"
             )
+        elif full not in keys and _list_members(systems[full]) != _list_members(systems[keys[0]]):
+            yield (
+                f"systems.{keys[0]}.ablation_of: {full} has other models, and Table 5 compares the "
+                "two exit by exit; give both the same `members`"
+            )
 
 
 def _group_by_ablated(systems: Iterable[System]) -> dict[str, list[str]]:
@@ -213,6 +218,11 @@ def _group_by_ablated(systems: Iterable[System]) -> dict[str, list[str]]:
         if system.ablation_of:
             found.setdefault(system.ablation_of, []).append(system.key)
     return found
+
+
+def _list_members(system: System) -> list[tuple[str, int | None]]:
+    """Returns the encoder of each model, and how many first layers of it are kept."""
+    return [(run.encoder, run.option("layers")) for run in system.candidates[0].runs]
 
 
 def _has_dar(system: System) -> bool:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from cascadebert.core.sources import WORKFLOW_FOLDER
 
-# The keys of the section `pretraining` that name a model.
-PRETRAINED = (("teacher", "model"), ("vocabulary", "from"))
+# Part of the section `pretraining` -> its key that names a model.
+PRETRAINED = {"teacher": "model", "vocabulary": "from"}
 
 
 class HubModel(NamedTuple):
@@ -72,7 +72,7 @@ class Encoders:
         """Folder -> the model of the hub that is put into it."""
         pretraining = self.config.get("pretraining", {})
         models = [self._find_model(name) for name in self.config["encoders"]]
-        for part, key in PRETRAINED:
+        for part, key in PRETRAINED.items():
             if key in pretraining.get(part, {}):
                 models.append(HubModel(pretraining[part][key], "main"))
         return {
@@ -83,7 +83,7 @@ class Encoders:
     def pretraining(self) -> dict[str, Any]:
         """The section `pretraining`, with the folders of the models that it names."""
         section = dict(self.config["pretraining"])
-        for part, key in PRETRAINED:
+        for part, key in PRETRAINED.items():
             if key in section.get(part, {}):
                 folder = self._locate_model(HubModel(section[part][key], "main"))
                 section[part] = {**section[part], key: folder}

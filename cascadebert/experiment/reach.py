@@ -26,12 +26,20 @@ def find_shrinking_cascades(experiment: Experiment) -> Iterator[str]:
 def find_absent_exits(experiment: Experiment) -> Iterator[str]:
     """Exits that figures need and systems lack, as far as the encoders' shapes tell."""
     systems = experiment.systems
-    emits = experiment.config.get("layerwise", {}).get("emits")
+    layerwise = experiment.config.get("layerwise", {"series": {}})
+    emits = layerwise.get("emits")
     if emits and not _has_exits_inside(systems[emits]):
         yield (
             f"layerwise.emits: {emits} has no exit after every layer; name a system that exits "
             "early inside one model"
         )
+    for title, keys in layerwise["series"].items():
+        for key in keys:
+            if len(systems[key].candidates[0].runs) > 1:
+                yield (
+                    f"layerwise.series.{title}: {key} consists of several models, whose layers "
+                    f"{emits} has not; name systems of one model"
+                )
     section = experiment.config.get("representations", {"systems": []})
     for key in section["systems"]:
         run = systems[key].candidates[0].runs[0]
@@ -55,7 +63,8 @@ def find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
     if len(known) < len(fastest):
         return
     best = max(known, key=lambda key: known[key])
-    for target in _list_missed(experiment, best, known[best]):
+    missed = [_list_missed(experiment, key, speedup) for key, speedup in known.items()]
+    for target in sorted(set(missed[0]).intersection(*missed)):
         yield (
             f"evaluation.targets: no system has a speed-up of {target}x; the highest is "
             f"{known[best]:.2f}x, of {best} where all inputs leave at its first exit. Lower the "
@@ -63,7 +72,7 @@ def find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
         )
 
 
-def find_targets_out_of_reach(experiment: Experiment) -> Iterator[str]:
+def find_targets_that_proposed_misses(experiment: Experiment) -> Iterator[str]:
     if experiment.config["evaluation"]["cost"] == "seconds":
         return
     proposed = experiment.config["proposed"]

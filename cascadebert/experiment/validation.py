@@ -24,7 +24,7 @@ from cascadebert.systems import find_methods, load_method
 
 SCHEMAS = WORKFLOW_FOLDER / "config"
 
-# These keys change how a run works, and no result.
+# An override of these keys alone is still the default experiment, and needs no name of its own.
 HARMLESS = {"only_finished", "pack", "save_seconds", "gpu_slots"}
 OF_ENCODERS = ("epochs", "learning_rate", "max_length")  # depend on the encoders' size and the data
 
@@ -116,9 +116,8 @@ def check_configuration(config: dict[str, Any], override: dict[str, Any] | None 
         if method not in known["method"]:
             continue  # the schema said so
         options = load_method(method).OPTIONS
-        whole = {
+        whole = common | {
             "$defs": schema["$defs"],
-            "type": "object",
             "additionalProperties": False,
             "required": common["required"] + options.get("required", []),
             "properties": common["properties"] | options["properties"],

@@ -14,7 +14,7 @@ MOST_KNOBS = 1000  # values of a single threshold
 MOST_GRID = 4000  # combinations of several thresholds, about: two have 65 values each
 
 
-# One number, or one for each exit but the last.
+# One number, or one for each exit but the last; none for a rule without a knob.
 Knob = float | Sequence[float]
 
 
@@ -287,5 +287,5 @@ LAST = ExitRule(
     knob="",
     signal=lambda p: p.confidence,
     first=lambda signal, knob: np.full(len(signal), signal.shape[1] - 1),
-    knobs=lambda p: np.array([np.nan]),
+    knobs=lambda p: np.empty((1, 0)),  # no threshold
 )

@@ -17,7 +17,7 @@ def mean_of(values):
 
 def test_of_one_replicate_it_is_the_usual_bootstrap():
     values = np.random.default_rng(0).exponential(size=400)
-    low, high = bootstrap_interval([(mean_of(values[None]), 1)], 400, Resampling(1, 20_000))
+    low, high = bootstrap_interval([mean_of(values[None])], 400, Resampling(1, 20_000))
     usual = stats.bootstrap([values], np.mean, method="percentile", rng=2).confidence_interval
     assert low == pytest.approx(usual.low, abs=0.005)
     assert high == pytest.approx(usual.high, abs=0.005)
@@ -32,7 +32,7 @@ def test_it_covers_the_truth_about_as_often_as_it_says(replicates):
         ability = rng.normal(0.7, 0.05 if replicates > 1 else 0, size=(replicates, 1))
         easiness = rng.normal(0, 0.1, size=(1, 80))
         values = rng.random((replicates, 80)) < ability + easiness
-        low, high = bootstrap_interval([(mean_of(values), replicates)], 80, Resampling(seed, 300))
+        low, high = bootstrap_interval([mean_of(values)], 80, Resampling(seed, 300))
         covered.append(low <= 0.7 <= high)
     assert 0.88 <= np.mean(covered) <= 0.99
 
@@ -40,9 +40,9 @@ def test_it_covers_the_truth_about_as_often_as_it_says(replicates):
 def test_trainings_that_differ_widen_it():
     rng = np.random.default_rng(0)
     values = np.repeat(rng.random((1, 500)), 5, axis=0)
-    same = bootstrap_interval([(mean_of(values), 5)], 500, Resampling(0))
+    same = bootstrap_interval([mean_of(values)], 500, Resampling(0))
     apart = bootstrap_interval(
-        [(mean_of(values + np.linspace(-0.2, 0.2, 5)[:, None]), 5)], 500, Resampling(0)
+        [mean_of(values + np.linspace(-0.2, 0.2, 5)[:, None])], 500, Resampling(0)
     )
     assert apart[1] - apart[0] > 2 * (same[1] - same[0])
 
@@ -51,23 +51,23 @@ def test_a_difference_is_paired_over_examples():
     rng = np.random.default_rng(0)
     hard = rng.random((1, 300))
     a, b = hard + 0.1 + 0.01 * rng.random((3, 300)), hard + 0.01 * rng.random((2, 300))
-    low, high = bootstrap_interval([(mean_of(a), 3), (mean_of(b), 2)], 300, Resampling(0))
+    low, high = bootstrap_interval([mean_of(a), mean_of(b)], 300, Resampling(0))
     assert 0.095 < low < high < 0.105
-    low, high = bootstrap_interval([(mean_of(a), 3), (mean_of(a[:1]), 1)], 300, Resampling(0))
+    low, high = bootstrap_interval([mean_of(a), mean_of(a[:1])], 300, Resampling(0))
     assert low < 0 < high
 
 
 def test_several_statistics_share_the_resamples():
     values = np.random.default_rng(0).random((3, 50))
-    both = bootstrap_interval([(mean_of(np.stack([values, values**2])), 3)], 50, Resampling(4))
+    both = bootstrap_interval([mean_of(np.stack([values, values**2]))], 50, Resampling(4))
     for k, power in enumerate((1, 2)):
-        alone = bootstrap_interval([(mean_of(values**power), 3)], 50, Resampling(4))
+        alone = bootstrap_interval([mean_of(values**power)], 50, Resampling(4))
         assert [bound[k] for bound in both] == pytest.approx(alone)
 
 
 def test_the_seed_decides():
     values = np.random.default_rng(0).random((2, 50))
-    arms = [(mean_of(values), 2)]
+    arms = [mean_of(values)]
     assert bootstrap_interval(arms, 50, Resampling(1)) == bootstrap_interval(
         arms, 50, Resampling(1)
     )
@@ -78,12 +78,12 @@ def test_the_seed_decides():
 
 def test_large_splits_are_resampled_in_parts():
     values = np.random.default_rng(0).random((1, 50_000))
-    low, high = bootstrap_interval([(mean_of(values), 1)], 50_000, Resampling(1, 170))
+    low, high = bootstrap_interval([mean_of(values)], 50_000, Resampling(1, 170))
     assert high - low == pytest.approx(2 * 1.96 * values.std() / 50_000**0.5, rel=0.25)
 
 
 def test_of_one_example_nothing_is_known():
-    assert np.isnan(bootstrap_interval([(mean_of(np.ones((3, 1))), 3)], 1, Resampling(0))).all()
+    assert np.isnan(bootstrap_interval([mean_of(np.ones((3, 1)))], 1, Resampling(0))).all()
 
 
 def test_undefined_resamples_do_not_count():
@@ -93,14 +93,14 @@ def test_undefined_resamples_do_not_count():
         return np.where(weights[:, 0] > 0, mean_of(values)(weights), np.nan)
 
     with pytest.warns(RuntimeWarning):
-        low, high = bootstrap_interval([(sometimes_undefined, 2)], 40, Resampling(0))
+        low, high = bootstrap_interval([sometimes_undefined], 40, Resampling(0))
     assert low < values.mean() < high
 
 
 def test_an_estimate_leaves_undefined_replicates_out_without_a_warning(recwarn):
     values = np.random.default_rng(0).random((3, 40))
     undefined = np.where(np.arange(3)[:, None] == 1, np.nan, values)
-    found = estimate([(mean_of(undefined), 3), (mean_of(values), 3)], 40, Resampling(0))
+    found = estimate([mean_of(undefined), mean_of(values)], 40, Resampling(0))
     value, low, high = found
     assert value == pytest.approx(values[[0, 2]].mean() - values.mean())
     assert low < value < high

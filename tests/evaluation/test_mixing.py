@@ -119,7 +119,7 @@ def test_the_expected_score_is_that_of_the_coin_thrown_often():
         assert all(0 < mixture.share < 1 for mixture in mixtures)
         emission = system.emit("", "test", mixtures)
         statistic = build_point_statistic([emission], system, "test")
-        [expected], _, _ = estimate([(statistic, 2)], 200, Resampling(0, 100))
+        [expected], _, _ = estimate([statistic], 200, Resampling(0, 100))
         gold = system.labels("test")
         drawn = [
             np.mean([score("accuracy", answers, gold) for answers in emission.draw(seed)])

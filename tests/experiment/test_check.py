@@ -41,8 +41,8 @@ def test_what_cannot_be_read_is_refused(tmp_path):
 def test_json_with_tabs_and_yaml_are_read(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{\t"experiment": "mine"}')
-    assert check([str(path)]) == "results/mine"
-    assert check([]) == "results/movies"
+    assert check(path) == "results/mine"
+    assert check() == "results/movies"
 
 
 @pytest.mark.parametrize("text", ["[", "'", "a: b: c"])

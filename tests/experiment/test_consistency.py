@@ -81,6 +81,11 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
             "truncation_of: cascadebert is this system itself",
         ),
         ("systems.cascadebert-without-dar.dar", True, "it has difficulty-aware regularisation as"),
+        (
+            "systems.cascadebert-without-dar.members",
+            [{"encoder": "bert-12", "layers": 2}, "bert-12"],
+            "systems.cascadebert-without-dar.ablation_of: cascadebert has other models",
+        ),
         ("systems.cascadebert.dar", False, "cascadebert has no difficulty-aware regularisation"),
         ("systems.cascade-distilled.ablation_of", "cascadebert", "are all an `ablation_of` casc"),
         (
@@ -120,6 +125,11 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
             "layerwise.emits: bert-12l",
         ),
         (
+            "layerwise",
+            {"emits": "pabee", "series": {"a": ["cascadebert"]}},
+            "layerwise.series.a: cascadebert consists of several models",
+        ),
+        (
             "representations",
             {"layers": 3, "systems": ["pabee", "cascadebert"]},
             "representations: cascadebert has no exit after 3 layers (its first model has 2)",
@@ -143,6 +153,17 @@ def test_what_contradicts_itself_is_refused(path, value, message, monkeypatch):
     with pytest.raises(UserError) as refused:
         refuse_contradictions(experiment)
     assert message in str(refused.value)
+
+
+def test_a_target_is_out_of_reach_only_if_no_system_comes_near(monkeypatch):
+    """A system of one exit may miss it by the tolerance; a faster or equal cascade may not."""
+    monkeypatch.chdir(ROOT)
+    config = changed("evaluation.targets", [2, 3.5])
+    first_layers = [{"encoder": "bert-12", "layers": 4}, "bert-12"]
+    cascade = {"method": "cascade", "title": "C", "members": first_layers}
+    config["systems"] = {"cascade": cascade, "bert-4l": config["systems"]["bert-4l"]}
+    config["proposed"] = "cascade"
+    refuse_contradictions(Experiment(config))
 
 
 def test_a_folder_with_braces_is_no_encoder(tmp_path):
