@@ -106,8 +106,7 @@ if "pretraining" in config:
             settings=encoder_settings,
             models=model_places,
             seed=config["seed"],
-            # Not an output: Snakemake deletes the outputs of a job that was interrupted.
-            states=f"{EXPERIMENT.results}/pretraining/states/{{layers}}",
+            store=f"{EXPERIMENT.results}/store",
         message:
             "pre-training the encoder of {wildcards.layers} layers"
         script:

@@ -2,6 +2,7 @@ from job import job
 from job_fields import read_settings
 
 from cascadebert.pretraining.encoder import EncoderJob, make_encoder
+from cascadebert.training.store import Store
 
 with job(snakemake):
     encoder = EncoderJob(
@@ -15,8 +16,7 @@ with job(snakemake):
     )
     make_encoder(
         encoder,
-        states=snakemake.params.states,
-        save_seconds=snakemake.config["save_seconds"],
+        Store(snakemake.params.store, snakemake.config["save_seconds"]),
         student=snakemake.output.student,
         curve=snakemake.output.curve,
         model=snakemake.output.model,

@@ -1,13 +1,12 @@
 """Trains one encoder of a family, and goes on with a training that was interrupted."""
 
 import json
-import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import pandas as pd
 import torch
 from transformers import BertModel, PreTrainedTokenizerBase
 
@@ -29,11 +28,9 @@ from cascadebert.pretraining.student import (
 )
 from cascadebert.pretraining.teacher import Outputs, Space, count_taught
 from cascadebert.pretraining.vocabulary import Tokens
-from cascadebert.training.checkpoint import Checkpoint, stopping_when_asked
+from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import choose_device
-from cascadebert.training.store import fingerprint
-
-log = logging.getLogger(__name__)
+from cascadebert.training.store import Store, fingerprint, put
 
 Settings = dict[str, Any]  # parts of the section `pretraining` of the configuration
 
@@ -80,56 +77,32 @@ class EncoderJob:
         return fingerprint(about, files, modules=[__name__])
 
 
-def make_encoder(
-    job: EncoderJob,
-    *,
-    states: File,
-    save_seconds: float,
-    student: File,
-    curve: File,
-    model: File,
-) -> None:
-    """Trains an encoder; writes its learning curve, and the encoder in two forms.
+def make_encoder(job: EncoderJob, store: Store, *, student: File, curve: File, model: File) -> None:
+    """Trains an encoder, unless it is in the `store`; writes it in two forms, and its curve.
 
-    states:       folder for the states of interrupted trainings of this encoder; the training goes
-                  on from one whose settings, inputs and code were the same
-    save_seconds: how old the state of the running training may be
-    student:      folder for the encoder with its pre-training heads, from which a deeper encoder
-                  starts
-    model:        folder for the encoder alone, in Hugging Face layout
+    student: folder for the encoder with its pre-training heads, from which a deeper encoder starts
+    model:   folder for the encoder alone, in Hugging Face layout
     """
-    checkpoint = Checkpoint(_find_state(Path(states), job.key), save_seconds)
-    depth = job.settings["layers"]
-    tokenizer = load_tokenizer(job.tokenizer)
-    lesson = _read_lesson(job, tokenizer)
-    trained = _start_student(job, lesson, tokenizer)
-    with stopping_when_asked():
+
+    def fit(draft: Path, checkpoint: Checkpoint) -> None:
+        settings, tokenizer = job.settings, load_tokenizer(job.tokenizer)
+        lesson = _read_lesson(job, tokenizer)
+        trained = _start_student(job, lesson, tokenizer).to(choose_device())
         progress = loop.train(
-            trained.to(choose_device()),
+            trained,
             lesson,
-            Schedule(**job.settings["schedule"], held_out=job.settings["held_out"]),
-            seed=derive_seed(job.seed, "training", depth),
+            Schedule(**settings["schedule"], held_out=settings["held_out"]),
+            seed=derive_seed(job.seed, "training", settings["layers"]),
             checkpoint=checkpoint,
         )
-    trained = trained.cpu()
-    with replacing(student) as draft:
-        save_weights(trained, draft)
-    has_pooler = has_trained_pooler(job.settings)
-    write_model(trained.encoder, tokenizer, model, has_pooler=has_pooler)
-    loop.write_curve(curve, progress.curve)
-    shutil.rmtree(states, ignore_errors=True)  # those of other settings are out of date now
+        save_weights(trained.cpu(), draft / "student")
+        pd.DataFrame(progress.curve).to_csv(draft / "curve.csv", index=False)
+        has_pooler = has_trained_pooler(settings)
+        write_model(trained.encoder, tokenizer, draft / "model", has_pooler=has_pooler)
 
-
-def _find_state(states: Path, key: str) -> Path:
-    """Returns where the state of the training with this key is, or will be."""
-    state = states / f"{key}.safetensors"
-    if not state.exists() and any(states.glob("*.safetensors")):
-        log.info(
-            "%s holds only the state of a training with other settings, texts, models or code: "
-            "the training starts anew",
-            states,
-        )
-    return state
+    kept = store.keep(job.key, fit)
+    for name, output in {"student": student, "curve.csv": curve, "model": model}.items():
+        put(kept / name, output)
 
 
 def _read_lesson(job: EncoderJob, tokenizer: PreTrainedTokenizerBase) -> Lesson:
@@ -186,11 +159,13 @@ def write_model(
 
     has_pooler: whether to write its pooler
     """
+    weights = {
+        name: weight.half()
+        for name, weight in encoder.state_dict().items()
+        if has_pooler or not name.startswith("pooler.")
+    }
     with replacing(out) as draft:
-        halved = BertModel(encoder.config, add_pooling_layer=has_pooler)
-        weights = encoder.state_dict()
-        halved.load_state_dict({name: weights[name] for name in halved.state_dict()})
-        halved.half().save_pretrained(draft)
+        encoder.save_pretrained(draft, state_dict=weights)
         tokenizer.save_pretrained(draft)
         path = draft / "config.json"
         config = json.loads(path.read_text()) | FINE_TUNING

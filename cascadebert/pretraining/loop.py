@@ -1,6 +1,5 @@
 """The training loop of pre-training. The number of a step decides all that the step draws."""
 
-import csv
 import logging
 import math
 import time
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
 from cascadebert.pretraining import objectives
 from cascadebert.pretraining.objectives import Weights
@@ -266,10 +264,3 @@ class _Report:
 
 def _format_losses(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-
-
-def write_curve(path: File, curve: list[dict[str, float]]) -> None:
-    with replacing(path) as draft, draft.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(curve[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(curve)

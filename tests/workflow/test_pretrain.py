@@ -131,7 +131,7 @@ def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
     target = "results/family/pretraining/layers-1/model"
     shallower = snakemake(folder, target, "--configfile", str(folder / "config.yaml"))
     assert shallower.returncode == 0, shallower.stderr
-    states = folder / "results/family/pretraining/states/3"
+    store = folder / "results/family/store"
     process = subprocess.Popen(
         command(folder),
         stdout=subprocess.DEVNULL,
@@ -139,7 +139,7 @@ def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
         start_new_session=True,
     )
     deadline = time.monotonic() + 600
-    while not any(states.glob("*.safetensors")):
+    while not any(store.glob("*.state.safetensors")):
         assert process.poll() is None, "it ended before it saved a state"
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -153,7 +153,7 @@ def test_another_run_after_a_kill_makes_the_same_bytes(whole, tmp_path):
     log = (folder / "results/family/logs/pretrain_encoder/3.log").read_text()
     assert "going on from" in log
     assert made(folder) == made(whole)
-    assert not states.exists()
+    assert not any(store.glob("*.state.safetensors"))
 
 
 def test_it_starts_from_the_teachers_layers(encoders, tmp_path):
