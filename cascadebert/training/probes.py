@@ -132,9 +132,10 @@ def _answer_probes(probes: Probes, states: np.ndarray) -> np.ndarray:
 def read_exits(
     model: ExitModel, data: TokenizedSplit, precision: str = "fp32"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits `[examples, exits, labels]` and the pooled states of the exits' layers.
+    """Logits `[examples, exits, labels]`, and the states that the exits read; both float32.
 
-    Both float32; the states are `[examples, exits, width]`.
+    A state is the first token's or the mean of all tokens' (`ExitModel.exit_pooling`), before
+    anything that the exit itself computes from it: `[examples, exits, width]`.
     """
     return _read_states(model, data, lambda states: states, precision)
 

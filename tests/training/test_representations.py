@@ -16,7 +16,7 @@ from cascadebert.evaluation.separation import silhouette, tsne
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.probes import read_exits
-from cascadebert.training.representations import EXAMPLES, read_exit_states, represent_run
+from cascadebert.training.representations import EXAMPLES, represent_run
 from cascadebert.training.stages import Job
 from cascadebert.training.tokenizing import tokenize_task
 from tests.systems.test_systems import run_of
@@ -94,15 +94,15 @@ def test_states_are_what_each_exit_reads_one_example_at_a_time(
     run = run_of(method, "bert-4", pooling=pooling).pooled_as({"bert-4": of_encoder})
     model = untrained(run, encoders, tmp_path)
     data = TokenizedSplit.load(tokens / "test.npz").take(np.arange(20))
+    _, states = read_exits(model, data)
+    assert states.dtype == np.float32
     for exit, depth in enumerate(model.depths):
-        states = read_exit_states(model, data, exit, batch_size=7)
-        assert states.dtype == np.float32
         shallow = load_encoder(encoders["bert-4"], layers=depth).eval()
         with torch.inference_mode():
             for i in range(20):
                 [seen] = shallow(**data.batch(np.array([i]))).last_hidden_state
                 expected = seen[0] if read[exit] == "first" else seen.mean(dim=0)
-                np.testing.assert_allclose(states[i], expected, atol=1e-5)
+                np.testing.assert_allclose(states[i, exit], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean"])
