@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
@@ -138,8 +137,8 @@ def _fingerprint(
 def label_run(job: LabellingJob, store: Store, output: File) -> None:
     """Trains on all folds but one and notes which examples of that fold come right.
 
-    A table with columns id, predicted, confidence, correct, and as its `attrs` the machine. A
-    training that is in the `store` is not done again.
+    A table with columns id and correct, and as its `attrs` the machine. A training that is in the
+    `store` is not done again.
     """
 
     def label(draft: Path, checkpoint: Checkpoint) -> None:
@@ -200,16 +199,8 @@ def _name_labelling(job: LabellingJob) -> str:
 def _write_answers(
     job: LabellingJob, model: ExitModel, held_out: TokenizedSplit, path: Path
 ) -> None:
-    probabilities = torch.from_numpy(predict(model, held_out)[:, 0]).softmax(-1)
-    confidence, predicted = (values.numpy() for values in probabilities.max(-1))
-    table = pd.DataFrame(
-        {
-            "id": held_out.ids,
-            "predicted": predicted,
-            "confidence": confidence,
-            "correct": predicted == held_out.labels,
-        }
-    )
+    correct = predict(model, held_out)[:, 0].argmax(axis=-1) == held_out.labels
+    table = pd.DataFrame({"id": held_out.ids, "correct": correct})
     table.attrs = describe_machine(job.settings.precision)
     table.to_parquet(path, index=False)
 
