@@ -78,7 +78,7 @@ include: "rules/results_inputs.smk"
 # With `only_finished`, nothing is trained again, whatever was changed since.
 if not config["only_finished"]:
 
-    include: "rules/models.smk"
+    include: "rules/pretraining.smk"
     include: "rules/data.smk"
     include: "rules/difficulty.smk"
     include: "rules/train.smk"

@@ -21,6 +21,8 @@ if "pretraining" in config:
         benchmark:
             "<benchmarks>/pretrain_corpus.tsv"
         localrule: True
+        conda:
+            "../environment.yml"
         params:
             settings=select_settings("corpora", "characters"),
             seed=config["seed"],
@@ -40,6 +42,8 @@ if "pretraining" in config:
             "<logs>/pretrain_vocabulary.log",
         benchmark:
             "<benchmarks>/pretrain_vocabulary.tsv"
+        conda:
+            "../environment.yml"
         params:
             settings=vocabulary_settings(),
             models=model_places,
@@ -58,6 +62,8 @@ if "pretraining" in config:
             "<logs>/pretrain_space.log",
         benchmark:
             "<benchmarks>/pretrain_space.tsv"
+        conda:
+            "../environment.yml"
         params:
             settings=select_settings("teacher", "encoder", "max_tokens", "precision"),
             models=model_places,
@@ -78,6 +84,8 @@ if "pretraining" in config:
             "<logs>/pretrain_teacher/{shard}.log",
         benchmark:
             "<benchmarks>/pretrain_teacher/{shard}.tsv"
+        conda:
+            "../environment.yml"
         params:
             settings=select_settings("teacher", "max_tokens", "precision"),
             models=model_places,
@@ -102,6 +110,8 @@ if "pretraining" in config:
             "<logs>/pretrain_encoder/{layers}.log",
         benchmark:
             "<benchmarks>/pretrain_encoder/{layers}.tsv"
+        conda:
+            "../environment.yml"
         params:
             settings=encoder_settings,
             models=model_places,
@@ -121,6 +131,8 @@ if "pretraining" in config:
             model=family_files("{layers}"),
         log:
             "<logs>/pretrain_publish/{layers}.log",
+        conda:
+            "../environment.yml"
         params:
             settings=select_settings(
                 "teacher",
