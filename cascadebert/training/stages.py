@@ -19,9 +19,9 @@ from cascadebert.models.base import ExitModel
 from cascadebert.models.building import check_reads, find_encoder, new_model
 from cascadebert.models.heads import FrozenExits
 from cascadebert.systems.method import Run
+from cascadebert.training import head_training
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.difficulty import assign_folds
-from cascadebert.training.head_training import train_heads
 from cascadebert.training.loop import Examples, Regularisation, Settings, predict, train
 from cascadebert.training.probes import predict_with_probes, scale_exits
 from cascadebert.training.records import MACHINE, ORIGIN, describe_machine, describe_origin
@@ -218,10 +218,12 @@ def train_run(job: TrainingJob, store: Store, folder: File) -> None:
         # Whoever uses the model is told if they forget the pairs.
         setattr(find_encoder(model).config, READS_PAIRS, has_pairs(job.task.splits[TRAIN]))
         if isinstance(model, FrozenExits):
-            scores = train_heads(
+            precision = head_training.SETTINGS.precision
+            scores = head_training.train_heads(
                 model, data, dev, job.task.metric, seed=seed, name=name, checkpoint=checkpoint
             )
         else:
+            precision = job.settings.precision
             scale_exits(model, data, seed)
             scores = train(
                 model,
@@ -235,7 +237,7 @@ def train_run(job: TrainingJob, store: Store, folder: File) -> None:
         model.save(draft)
         epochs = pd.DataFrame({"epoch": range(1, len(scores) + 1), "dev_score": scores})
         epochs.to_csv(draft / "epochs.csv", index=False)
-        (draft / MACHINE).write_text(json.dumps(describe_machine(job.settings.precision)) + "\n")
+        (draft / MACHINE).write_text(json.dumps(describe_machine(precision)) + "\n")
         load_tokenizer(job.tokens / TOKENIZER).save_pretrained(draft)
 
     store.once(job.key, folder, fit)
