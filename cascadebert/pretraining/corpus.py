@@ -74,7 +74,9 @@ def read_documents(path: File, field: str = "text") -> Iterator[str]:
                 yield text
     except UnicodeDecodeError as error:
         raise UserError(f"{path}, after line {number}: not UTF-8 text ({error})") from error
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # each kind of compression has errors of its own
         raise UserError(f"{path}, after line {number}: cannot be read ({error})") from error
 
 

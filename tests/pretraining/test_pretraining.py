@@ -78,6 +78,9 @@ def test_reads_zstandard(tmp_path):
     zstandard = pytest.importorskip("zstandard")
     (tmp_path / "a.txt.zst").write_bytes(zstandard.compress(b"One film.\n"))
     assert list(corpus.read_documents(tmp_path / "a.txt.zst")) == ["One film.\n"]
+    (tmp_path / "a.txt.zst").write_bytes(b"not compressed")
+    with pytest.raises(UserError, match=r"a\.txt\.zst, after line 0: cannot be read"):
+        list(corpus.read_documents(tmp_path / "a.txt.zst"))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +89,7 @@ def test_reads_zstandard(tmp_path):
         ("a.txt", b"\xff\xfe\x00binary", "not UTF-8"),
         ("a.txt", b"text\nand \x00 zeros\n", "line 2: zero bytes"),
         ("a.txt.gz", b"not compressed", "cannot be read"),
+        ("a.txt.gz", gzip.compress(b"")[:10] + b"\xff" * 20, "cannot be read"),
         ("a.txt.xz", lzma.compress(b"words " * 1000)[:50], "cannot be read"),
         ("a.jsonl", b'{"text": "fine"}\nnot json\n', "line 2"),
         ("a.jsonl", b'{"body": "fine"}\n', "line 1: no JSON object with the field 'text'"),
