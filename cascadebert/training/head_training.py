@@ -14,18 +14,21 @@ from torch.nn.functional import cross_entropy
 
 from cascadebert.core.progress import Progress
 from cascadebert.data.tokens import TokenizedSplit, make_shuffled_batches, make_sorted_batches
+from cascadebert.models.base import Inputs
 from cascadebert.models.heads import FrozenExits
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import (
+    BATCH,
     Batches,
     Examples,
     Settings,
     choose_device,
     learning_rate,
+    on_device,
     score_exits,
     train,
 )
-from cascadebert.training.probes import BATCH, fit_linear
+from cascadebert.training.probes import fit_linear
 
 # A head is small and its states are standardised: it bears a higher rate than an encoder does, and
 # on a few thousand examples it needs a stronger decay to be as good as a penalised linear probe.
@@ -136,7 +139,7 @@ def choose_head_settings(examples: int) -> Settings:
 @torch.inference_mode()
 def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | TokenizedSplit:
     """The states of a split, or the split itself where they would take more than ON_DISK."""
-    one = model.read(_on_device(data.batch(np.array([0]))))
+    one = _read(model, data, np.array([0]))
     lengths = data.lengths if model.reads_tokens else np.ones_like(data.lengths)
     shape = (int(lengths.sum()), *one["states"].shape[2:])
     size = 4 * int(np.prod(shape))
@@ -150,9 +153,9 @@ def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | Toke
     last = np.empty((len(data), one["last"].shape[-1]), dtype=np.float32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     for rows in make_sorted_batches(data.lengths, BATCH):
-        seen = {key: value.cpu() for key, value in model.read(_on_device(data.batch(rows))).items()}
-        last[rows] = seen["last"].numpy()
-        for row, of_text in zip(rows, seen["states"].numpy(), strict=True):
+        seen = _read(model, data, rows)
+        last[rows] = seen["last"].cpu().numpy()
+        for row, of_text in zip(rows, seen["states"].cpu().numpy(), strict=True):
             states[offsets[row] : offsets[row + 1]] = of_text[: lengths[row]]
     return FrozenStates(data.labels, data.lengths, states, last, offsets)
 
@@ -281,9 +284,7 @@ def _read_pooled(
     model: FrozenExits, data: Batches, rows: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The standardised states `[batch, heads, width]`, and the last exit's logits."""
-    seen = _on_device(data.batch(rows))
-    if "states" not in seen:
-        seen = model.read(seen)
+    seen = _read(model, data, rows)
     return model.standardise(seen["states"])[:, 0], seen["last"]
 
 
@@ -297,15 +298,13 @@ def _solve(heads: list[nn.Linear], data: FrozenStates, dev: FrozenStates) -> Non
             head.bias.copy_(torch.from_numpy(bias))
 
 
-def _states(
-    model: FrozenExits, data: FrozenStates | TokenizedSplit, rows: np.ndarray
-) -> np.ndarray:
+def _states(model: FrozenExits, data: Batches, rows: np.ndarray) -> np.ndarray:
     """All tokens' states of these rows, `[tokens, heads, width]`."""
-    seen = data.batch(rows)
-    if isinstance(data, TokenizedSplit):
-        seen = {key: value.cpu() for key, value in model.read(_on_device(seen)).items()}
-    return seen["states"][seen["attention_mask"].bool()].numpy()
+    seen = _read(model, data, rows)
+    return seen["states"][seen["attention_mask"].bool()].cpu().numpy()
 
 
-def _on_device(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {key: value.to(choose_device()) for key, value in inputs.items()}
+def _read(model: FrozenExits, data: Batches, rows: np.ndarray) -> Inputs:
+    """What `FrozenExits.read` gives for these rows, stored or computed now."""
+    seen = on_device(data.batch(rows))
+    return seen if "states" in seen else model.read(seen)

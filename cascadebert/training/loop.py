@@ -19,6 +19,8 @@ from cascadebert.training.losses import difficulty_margin_loss
 
 log = logging.getLogger(__name__)
 
+BATCH = 128  # examples that a model answers at once
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,6 +44,11 @@ class Settings:
 
 def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def on_device(inputs: Inputs) -> Inputs:
+    """A batch on the device that models are on."""
+    return {name: values.to(choose_device()) for name, values in inputs.items()}
 
 
 def choose_dtype(precision: str, where: torch.device) -> torch.dtype:
@@ -213,7 +220,7 @@ def _find_loss(
 ) -> torch.Tensor:
     """The loss of the batch of these rows, which is that of step `step` of `steps`."""
     where = choose_device()
-    inputs = {key: value.to(where) for key, value in examples.batch(rows).items()}
+    inputs = on_device(examples.batch(rows))
     gold = torch.from_numpy(examples.labels[rows]).to(where)
     with autocast(settings.precision, where):
         logits, loss = model.objective(inputs, gold, step, steps)
@@ -234,7 +241,7 @@ def score_exits(model: ExitModel, examples: Examples, precision: str) -> float:
 
 @torch.inference_mode()
 def predict(
-    model: ExitModel, data: Batches, batch_size: int = 128, precision: str = "fp32"
+    model: ExitModel, data: Batches, batch_size: int = BATCH, precision: str = "fp32"
 ) -> np.ndarray:
     """The logits of all exits, float32 `[examples, exits, labels]`, in the order of `data`.
 
@@ -244,9 +251,8 @@ def predict(
     model.to(where).eval()
     order, batches = [], []
     for rows in make_sorted_batches(data.lengths, batch_size):
-        inputs = {key: value.to(where) for key, value in data.batch(rows).items()}
         with autocast(precision, where):
-            batches.append(model(inputs).cpu().numpy())
+            batches.append(model(on_device(data.batch(rows))).cpu().numpy())
         order.append(rows)
     logits = np.concatenate(batches)
     found = np.empty_like(logits)

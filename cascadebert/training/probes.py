@@ -21,12 +21,11 @@ from cascadebert.encoders.pooling import pool
 from cascadebert.models.base import ExitModel, Inputs
 from cascadebert.models.building import find_encoder
 from cascadebert.models.heads import JointExits, Scaling
-from cascadebert.training.loop import predict
+from cascadebert.training.loop import BATCH, predict
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # C of scikit-learn, the inverse of the penalty
 EXAMPLES = 10_000  # a probe of more would say the same
 SAMPLE = 1024  # examples whose states give the scale of each feature
-BATCH = 128
 NEVER = -30.0  # logit of a label that no training example has
 
 Probes = list[tuple[np.ndarray, np.ndarray]]  # one an exit: weight and bias, see `fit_linear`
@@ -162,7 +161,7 @@ def _read_states(
         kept[next(batches)] = reduced
 
     with _passing_states(model, keep):
-        logits = predict(model, data, BATCH, precision)
+        logits = predict(model, data, precision=precision)
     assert kept is not None
     assert next(batches, None) is None  # as many as the model has read
     return logits, kept

@@ -21,6 +21,7 @@ from cascadebert.models.base import ExitModel, Inputs
 from cascadebert.training.checkpoint import Checkpoint, Tensors
 from cascadebert.training.course import Course
 from cascadebert.training.loop import (
+    BATCH,
     Batches,
     Examples,
     Settings,
@@ -28,11 +29,10 @@ from cascadebert.training.loop import (
     choose_device,
     learning_rate,
     make_optimizer,
+    on_device,
 )
 
 log = logging.getLogger(__name__)
-
-BATCH = 128  # of the examples that choose the epoch
 
 
 class Stack:
@@ -78,7 +78,7 @@ class Stack:
         found: list[np.ndarray] = []
         order: list[np.ndarray] = []
         for rows in make_sorted_batches(data.lengths, BATCH):
-            inputs = {key: value.to(choose_device()) for key, value in data.batch(rows).items()}
+            inputs = on_device(data.batch(rows))
             with autocast(precision, choose_device()):
                 found.append(answer(self.weights, inputs).argmax(dim=-1).cpu().numpy())
             order.append(rows)
@@ -219,8 +219,7 @@ def _read_batches(
             for key in batches[0]
         }
         gold = np.stack([examples[number].train.labels[rows[number]] for number in numbers])
-        moved = {key: value.to(where) for key, value in inputs.items()}
-        yield numbers, (moved, torch.from_numpy(gold).to(where))
+        yield numbers, (on_device(inputs), torch.from_numpy(gold).to(where))
 
 
 def _clip(weights: list[torch.Tensor], largest: float) -> None:
