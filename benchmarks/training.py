@@ -156,7 +156,7 @@ def stack_way(
             new_model(Run("finetune", "encoder"), encoder, labels, [], seed)
             for seed in range(copies)
         ]
-        examples = [loop.Examples(data, data.take(np.arange(1)), "accuracy")] * copies
+        examples = loop.Examples(data, data.take(np.arange(1)), "accuracy")
         seeds = list(range(copies))
         took = measure(
             lambda: train_stack(models, examples, settings, seeds=seeds, name=f"{encoder}, stacked")

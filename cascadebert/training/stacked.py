@@ -115,7 +115,7 @@ class _Form(nn.Module):
 
 def train_stack(
     models: Sequence[ExitModel],
-    examples: Sequence[Examples],
+    examples: Examples,
     settings: Settings,
     *,
     seeds: Sequence[int],
@@ -124,16 +124,13 @@ def train_stack(
 ) -> list[list[float]]:
     """Fine-tunes models in place, each as `loop.train` does without a regularisation.
 
-    models:   of one form, see `Stack`
-    examples: of each model; as many of them for each, and one development split for all
-    seeds:    of each model
-    name:     of the training, in the log
+    models: of one form, see `Stack`
+    seeds:  of each model; they draw its batches
+    name:   of the training, in the log
 
     Returns the dev scores after each epoch, in percent, a list for each model. Raises UserError if
     a loss is not finite.
     """
-    if len({len(each.train) for each in examples}) > 1:
-        raise ValueError("models of a stack learn from equally many examples")
     where = choose_device()
     for model in models:
         model.to(where)
@@ -145,7 +142,7 @@ def train_stack(
     course: Course[list[float]] = Course(
         name=name,
         epochs=settings.epochs,
-        in_epoch=-(-len(examples[0].train) // settings.batch_size),
+        in_epoch=-(-len(examples.train) // settings.batch_size),
         weights=stack.weights,
         optimizer=optimizer,
         where=where,
@@ -155,8 +152,8 @@ def train_stack(
     )
     for epoch in range(settings.epochs):
         batches = [
-            make_shuffled_batches(each.train.lengths, settings.batch_size, sampler)
-            for each, sampler in zip(examples, samplers, strict=True)
+            make_shuffled_batches(examples.train.lengths, settings.batch_size, sampler)
+            for sampler in samplers
         ]
         for rows in list(zip(*batches, strict=True))[course.done_in(epoch) :]:
             step, steps = course.done, course.steps
@@ -166,7 +163,7 @@ def train_stack(
                 losses = torch.cat(
                     [
                         stack.compute_losses(numbers, *batch, step, steps)
-                        for numbers, batch in _read_batches(examples, rows)
+                        for numbers, batch in _read_batches(examples.train, rows)
                     ]
                 )
             optimizer.zero_grad(set_to_none=True)
@@ -176,7 +173,7 @@ def train_stack(
             course.end_step(losses.mean())
 
         if len(course.scores) == epoch:
-            _end_epoch(stack, course, examples[0], settings.precision)
+            _end_epoch(stack, course, examples, settings.precision)
 
     for number, model in enumerate(models):
         own = {key.removeprefix("model."): weight[number] for key, weight in course.best.items()}
@@ -200,7 +197,7 @@ def _end_epoch(
 
 
 def _read_batches(
-    examples: Sequence[Examples], rows: Sequence[np.ndarray]
+    data: Batches, rows: Sequence[np.ndarray]
 ) -> Iterator[tuple[list[int], tuple[Inputs, torch.Tensor]]]:
     """The batches of models that have equally many rows, and the numbers of these models.
 
@@ -210,7 +207,7 @@ def _read_batches(
     where = choose_device()
     for size in sorted({len(chosen) for chosen in rows}):
         numbers = [number for number, chosen in enumerate(rows) if len(chosen) == size]
-        batches = [examples[number].train.batch(rows[number]) for number in numbers]
+        batches = [data.batch(rows[number]) for number in numbers]
         longest = max(batch["attention_mask"].shape[1] for batch in batches)
         inputs = {
             key: torch.stack(
@@ -218,7 +215,7 @@ def _read_batches(
             )
             for key in batches[0]
         }
-        gold = np.stack([examples[number].train.labels[rows[number]] for number in numbers])
+        gold = np.stack([data.labels[rows[number]] for number in numbers])
         yield numbers, (on_device(inputs), torch.from_numpy(gold).to(where))
 
 

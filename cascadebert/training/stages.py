@@ -159,7 +159,7 @@ def label_stack(jobs: Sequence[LabellingJob], store: Store, outputs: Sequence[Fi
         models = [_new_labeller(job) for job in jobs]
         train_stack(
             models,
-            [examples] * len(jobs),
+            examples,
             jobs[0].settings,
             seeds=[job.own_seed for job in jobs],
             name=_name_labelling(jobs[0]),

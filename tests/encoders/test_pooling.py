@@ -93,6 +93,6 @@ def test_a_stack_reads_the_mean(encoders, task, tmp_path):
         return model
 
     stacked, alone = make(), make()
-    train_stack([stacked], [examples], settings, seeds=[0], name="stack")
+    train_stack([stacked], examples, settings, seeds=[0], name="stack")
     train(alone, examples, settings, seed=0, name="alone")
     assert predict(stacked, data["test"]) == pytest.approx(predict(alone, data["test"]), abs=2e-3)

@@ -45,11 +45,7 @@ def make_models(encoder, task):
 
 
 def make_examples(splits):
-    """Each model learns from other examples, of which there are as many."""
-    train, dev = splits["train"], splits["dev"]
-    size = len(train) - 10
-    parts = [train.take(np.arange(start, start + size)) for start in (0, 5, 10)]
-    return [Examples(part, dev, "accuracy") for part in parts]
+    return Examples(splits["train"], splits["dev"], "accuracy")
 
 
 @pytest.mark.parametrize("clip", [1.0, 0.05])
@@ -59,7 +55,7 @@ def test_each_model_ends_as_it_does_by_itself(clip, encoder, task, splits):
     stacked, alone = make_models(encoder, task), make_models(encoder, task)
     scores = train_stack(stacked, examples, settings, seeds=SEEDS, name="stack")
     for number, (model, own) in enumerate(zip(stacked, alone, strict=True)):
-        expected = train(own, examples[number], settings, seed=SEEDS[number], name="alone")
+        expected = train(own, examples, settings, seed=SEEDS[number], name="alone")
         assert scores[number] == pytest.approx(expected)
         logits = predict(model, splits["test"])
         assert logits == pytest.approx(predict(own, splits["test"]), abs=2e-3)
@@ -75,11 +71,9 @@ def test_students_of_a_frozen_teacher_can_be_stacked(encoder, task, splits, tmp_
     def make():
         return [new_model(run, encoder, task.labels, [tmp_path], seed) for seed in SEEDS]
 
-    stacked, alone = make(), make()
-    train_stack(stacked, make_examples(splits), settings, seeds=SEEDS, name="stack")
-    for model, own, seed, examples in zip(
-        stacked, alone, SEEDS, make_examples(splits), strict=True
-    ):
+    stacked, alone, examples = make(), make(), make_examples(splits)
+    train_stack(stacked, examples, settings, seeds=SEEDS, name="stack")
+    for model, own, seed in zip(stacked, alone, SEEDS, strict=True):
         train(own, examples, settings, seed=seed, name="alone")
         assert predict(model, splits["test"]) == pytest.approx(
             predict(own, splits["test"]), abs=2e-3
@@ -89,11 +83,11 @@ def test_students_of_a_frozen_teacher_can_be_stacked(encoder, task, splits, tmp_
 def test_one_step_is_the_same_to_rounding(encoder, task, splits):
     settings = replace(SETTINGS, epochs=1)
     batch = splits["train"].take(np.arange(settings.batch_size))
-    examples = [Examples(batch, splits["dev"], "accuracy")] * len(SEEDS)
+    examples = Examples(batch, splits["dev"], "accuracy")
     stacked, alone = make_models(encoder, task), make_models(encoder, task)
     train_stack(stacked, examples, settings, seeds=SEEDS, name="stack")
     for model, own, seed in zip(stacked, alone, SEEDS, strict=True):
-        train(own, examples[0], settings, seed=seed, name="alone")
+        train(own, examples, settings, seed=seed, name="alone")
         for weight, expected in zip(model.parameters(), own.parameters(), strict=True):
             # Adam's first step has the gradient's sign alone, which rounding decides near zero.
             far = (weight - expected).abs() > 1e-6
@@ -103,8 +97,7 @@ def test_one_step_is_the_same_to_rounding(encoder, task, splits):
 def test_dropout_draws_other_masks_for_each_model(encoders, task, splits):
     """Equal models that see equal batches part, since dropout does."""
     models = [new_model(RUN, encoders["bert-2"], task.labels, (), 0) for _ in range(2)]
-    examples = [Examples(splits["train"], splits["dev"], "accuracy")] * 2
-    train_stack(models, examples, SETTINGS, seeds=(0, 0), name="stack")
+    train_stack(models, make_examples(splits), SETTINGS, seeds=(0, 0), name="stack")
     first, second = (predict(model, splits["test"]) for model in models)
     assert not np.allclose(first, second, atol=1e-3)
 
