@@ -132,7 +132,7 @@ def train(
     """
     optimizer = _make_optimizer(student, schedule)
     progress = Progress()
-    if stored := checkpoint.load(["student", "optimizer"]):
+    if stored := checkpoint.load():
         parts, about = stored
         student.load_state_dict(parts["student"])
         restore_optimizer(optimizer, parts["optimizer"])

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,11 +70,11 @@ class Checkpoint:
             log.info("asked to stop: the state is in %s, and the next start goes on", self.path)
             raise SystemExit(GO_ON_LATER)
 
-    def load(self, parts: list[str]) -> tuple[dict[str, Tensors], dict[str, Any]] | None:
-        """What `save` was given, with a group for each of `parts`; None if there is no state."""
+    def load(self) -> tuple[dict[str, Tensors], dict[str, Any]] | None:
+        """What `save` was given; None if there is no state. A group that is missing is empty."""
         if not self.path.exists():
             return None
-        groups: dict[str, Tensors] = {part: {} for part in parts}
+        groups: dict[str, Tensors] = defaultdict(dict)
         try:
             with safe_open(self.path, "pt") as stored:
                 metadata = stored.metadata()

@@ -17,7 +17,6 @@ from cascadebert.training.checkpoint import (
     restore_random_states,
 )
 
-PARTS = ["model", "optimizer", "random", "best"]  # of the state that a checkpoint keeps
 CHECK_EVERY = 20  # steps between checks of the loss, for each of which the CPU waits for the GPU
 
 Score = TypeVar("Score")
@@ -92,14 +91,17 @@ class Course(Generic[Score]):
         self._loss = f" loss {values[-1]:.3f}"
 
     def _save(self, checkpoint: Checkpoint) -> None:
-        random = random_states(self.where)
-        parts = (self.weights, optimizer_tensors(self.optimizer), random, self.best)
-        about = {"step": self.done, "scores": self.scores}
-        checkpoint.save(dict(zip(PARTS, parts, strict=True)), about)
+        parts = {
+            "model": self.weights,
+            "optimizer": optimizer_tensors(self.optimizer),
+            "random": random_states(self.where),
+            "best": self.best,
+        }
+        checkpoint.save(parts, {"step": self.done, "scores": self.scores})
 
     def _restore(self) -> int:
         """Goes back to the stored state; returns how many steps were done there, 0 without one."""
-        stored = self.checkpoint.load(PARTS) if self.checkpoint else None
+        stored = self.checkpoint.load() if self.checkpoint else None
         if stored is None:
             return 0
         parts, about = stored
