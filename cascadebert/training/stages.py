@@ -57,9 +57,12 @@ class Job:
         """The seed of a part of the job, the same whenever and wherever the job runs."""
         return derive_seed(self.seed, self.task.name, *names)
 
-    def check_tokens(self) -> None:
-        """Raises UserError unless the run's encoder can read the tokens."""
+    def start_model(self, seed: int) -> ExitModel:
+        """The run's model before training. Raises UserError unless it can read the tokens."""
         check_tokens(self.tokens, self.encoder, any(map(has_pairs, self.task.splits.values())))
+        model = self.new_model(seed)
+        check_reads(model, self.encoder, self.load_split(TRAIN))
+        return model
 
     def new_model(self, seed: int) -> ExitModel:
         return new_model(self.run, self.encoder, self.task.labels, self.parents, seed)
@@ -143,7 +146,7 @@ def label_run(job: LabellingJob, store: Store, output: File) -> None:
 
     def label(draft: Path, checkpoint: Checkpoint) -> None:
         examples, held_out = _split_fold(job)
-        model = _new_labeller(job)
+        model = job.start_model(job.own_seed)
         name = f"{_name_labelling(job)} seed {job.replicate}"
         train(model, examples, job.settings, seed=job.own_seed, name=name, checkpoint=checkpoint)
         _write_answers(job, model, held_out, draft)
@@ -156,7 +159,7 @@ def label_stack(jobs: Sequence[LabellingJob], store: Store, outputs: Sequence[Fi
 
     def label(draft: Path, checkpoint: Checkpoint) -> None:
         examples, held_out = _split_fold(jobs[0])
-        models = [_new_labeller(job) for job in jobs]
+        models = [job.start_model(job.own_seed) for job in jobs]
         train_stack(
             models,
             examples,
@@ -185,13 +188,6 @@ def _split_fold(job: LabellingJob) -> tuple[Examples, TokenizedSplit]:
     return examples, data.take(np.flatnonzero(numbers == job.fold))
 
 
-def _new_labeller(job: LabellingJob) -> ExitModel:
-    job.check_tokens()
-    model = job.new_model(job.own_seed)
-    check_reads(model, job.encoder, job.load_split(TRAIN))
-    return model
-
-
 def _name_labelling(job: LabellingJob) -> str:
     return f"difficulty {job.task.name}/{job.run.name} fold {job.fold}"
 
@@ -212,9 +208,7 @@ def train_run(job: TrainingJob, store: Store, folder: File) -> None:
         data, dev = job.load_split(TRAIN), job.load_split(DEV)
         seed = job.derive_seed(job.run.name, job.replicate)
         name = f"{job.task.name}/{job.run.name} replicate {job.replicate}"
-        job.check_tokens()
-        model = job.new_model(seed)
-        check_reads(model, job.encoder, data)
+        model = job.start_model(seed)
         # Whoever uses the model is told if they forget the pairs.
         setattr(find_encoder(model).config, READS_PAIRS, has_pairs(job.task.splits[TRAIN]))
         if isinstance(model, FrozenExits):
