@@ -82,21 +82,13 @@ def make_optimizer(
     own = {name: p for name, p in model.named_parameters() if p.requires_grad}
     trained = own if weights is None else weights
     groups = []
-    for rate, inside in ((1.0, False), (settings.exit_rate, True)):
-        names = [name for name, p in own.items() if (p in added) == inside]
-        groups += [
-            {
-                "params": [trained[name] for name in names if own[name].ndim > 1],
-                "weight_decay": settings.weight_decay,
-                "rate": rate,
-            },
-            {
-                "params": [trained[name] for name in names if own[name].ndim <= 1],
-                "weight_decay": 0.0,
-                "rate": rate,
-            },
-        ]
-    groups = [group for group in groups if group["params"]]
+    for is_added, rate in ((False, 1.0), (True, settings.exit_rate)):
+        for is_matrix, decay in ((True, settings.weight_decay), (False, 0.0)):
+            kind = is_added, is_matrix
+            names = [name for name, p in own.items() if (p in added, p.ndim > 1) == kind]
+            if names:
+                weights_of_kind = [trained[name] for name in names]
+                groups.append({"params": weights_of_kind, "weight_decay": decay, "rate": rate})
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
