@@ -14,7 +14,7 @@ from cascadebert.pretraining import objectives
 from cascadebert.pretraining.objectives import Weights
 from cascadebert.pretraining.student import Student
 from cascadebert.pretraining.teacher import Outputs
-from cascadebert.pretraining.vocabulary import Tokens
+from cascadebert.pretraining.vocabulary import Tokens, cut_batches
 from cascadebert.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from cascadebert.training.loop import autocast
 
@@ -58,13 +58,7 @@ def make_batches(lengths: np.ndarray, first: int, budget: int, seed: int) -> lis
     pool = max(1, 100 * budget // int(lengths[order].mean()))
     found = []
     for start in range(0, len(order), pool):
-        rows = order[start : start + pool]
-        rows = rows[np.argsort(-lengths[rows], kind="stable")]
-        at = 0
-        while at < len(rows):
-            size = max(1, budget // int(lengths[rows[at]]))
-            found.append(rows[at : at + size])
-            at += size
+        found += cut_batches(order[start : start + pool], lengths, budget)
     return [found[i] for i in generator.permutation(len(found))]
 
 
@@ -76,7 +70,7 @@ def collate(
     device: torch.device | str,
 ) -> dict[str, torch.Tensor]:
     """Returns the padded batch of the sentences `rows` that `objectives.compute_losses` takes."""
-    lengths = tokens.lengths[rows]
+    lengths = tokens.starts[rows + 1] - tokens.starts[rows]
     shape = (len(rows), int(lengths.max()))
     ids = np.full(shape, pad, np.int64)
     for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):

@@ -20,7 +20,7 @@ from cascadebert.core.arrays import load_arrays
 from cascadebert.core.errors import UserError, explaining_damage
 from cascadebert.core.files import File, replacing
 from cascadebert.encoders.loading import load_encoder, load_tokenizer
-from cascadebert.pretraining.vocabulary import check_tokenizer
+from cascadebert.pretraining.vocabulary import check_tokenizer, cut_batches
 from cascadebert.training.loop import choose_dtype
 
 _BATCH_TOKENS = 4096
@@ -86,11 +86,7 @@ class Teacher:
             return_offsets_mapping=True,
         )
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
-        order = np.argsort(-lengths, kind="stable")
-        first = 0
-        while first < len(order):
-            rows = order[first : first + max(1, _BATCH_TOKENS // lengths[order[first]])]
-            first += len(rows)
+        for rows in cut_batches(np.arange(len(lengths)), lengths, _BATCH_TOKENS):
             batch = self.tokenizer.pad(
                 {"input_ids": [encoded["input_ids"][row] for row in rows]}, return_tensors="pt"
             ).to(self.device)

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,21 @@ class Tokens:
             lengths += [len(sentence) for sentence in encoded]
             ids.append(np.fromiter((i for sentence in encoded for i in sentence), np.int32))
         return cls(np.concatenate(ids), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def cut_batches(rows: np.ndarray, lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
+    """Yields batches of these sentences, longest first, of at most `budget` tokens with padding.
+
+    A longer sentence is a batch of its own.
+
+    lengths: tokens of each sentence of the corpus, `[sentences]`
+    """
+    rows = rows[np.argsort(-lengths[rows], kind="stable")]
+    first = 0
+    while first < len(rows):
+        size = max(1, budget // int(lengths[rows[first]]))
+        yield rows[first : first + size]
+        first += size
 
 
 def read_sentences(path: File) -> list[str]:
