@@ -179,17 +179,8 @@ def _build_student(
     outputs: Outputs | None,
     weights: Weights,
 ) -> Student:
-    shape = settings["encoder"]
     return Student(
-        make_encoder_config(
-            tokenizer,
-            depth,
-            shape["width"],
-            shape["heads"],
-            shape["intermediate"],
-            shape["positions"],
-            choose_device().type,
-        ),
+        make_encoder_config(tokenizer, depth, settings["encoder"]),
         outputs.width if outputs and weights.sentence else None,
         outputs.components if outputs and weights.words else None,
         weights.mlm > 0,

@@ -21,8 +21,8 @@ from cascadebert.pretraining.teacher import (
     compute_outputs,
     count_taught,
     fit_space,
+    save_shard,
 )
-from cascadebert.pretraining.teacher import save_outputs as save_shard
 from cascadebert.pretraining.vocabulary import (
     Tokens,
     check_tokenizer,

@@ -28,11 +28,11 @@ class Schedule:
     """The length of a training and its learning rate. Tokens are counted without padding."""
 
     tokens: int
-    batch_tokens: int = 4096
-    learning_rate: float = 1e-3
+    batch_tokens: int
+    learning_rate: float
+    held_out: int
     warmup: float = 0.05
     weight_decay: float = 0.01
-    held_out: int = 1000
     evaluate_every: int = 500
 
     def find_rate(self, seen: int) -> float:

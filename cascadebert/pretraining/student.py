@@ -64,19 +64,16 @@ class Student(nn.Module):
 
 
 def make_encoder_config(
-    tokenizer: PreTrainedTokenizerBase,
-    depth: int,
-    width: int,
-    heads: int,
-    inner: int,
-    longest: int,
-    device: str = "cpu",
+    tokenizer: PreTrainedTokenizerBase, layers: int, shape: dict[str, int]
 ) -> BertConfig:
     """Returns the configuration of a BERT of this shape.
+
+    shape: the section `pretraining.encoder` of the configuration
 
     It has no dropout: pre-training sees a sentence only a few times, and does not overfit. Raises
     UserError if the number of heads does not divide the width.
     """
+    width, heads = shape["width"], shape["heads"]
     if width % heads:
         raise UserError(
             f"pretraining.encoder: {heads} heads do not divide the width {width}; change either"
@@ -84,16 +81,16 @@ def make_encoder_config(
     return BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
-        num_hidden_layers=depth,
+        num_hidden_layers=layers,
         num_attention_heads=heads,
-        intermediate_size=inner,
-        max_position_embeddings=longest,
+        intermediate_size=shape["intermediate"],
+        max_position_embeddings=shape["positions"],
         pad_token_id=tokenizer.pad_token_id,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         # On a CPU and short sentences, eager attention is half as fast again as torch's fused one.
         # pyrefly: ignore[unexpected-keyword]
-        attn_implementation="eager" if device == "cpu" else "sdpa",
+        attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
     )
 
 

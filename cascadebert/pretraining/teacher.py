@@ -186,7 +186,7 @@ def count_taught(settings: dict[str, Any], available: int) -> tuple[int, int]:
     return count, math.ceil(count / settings["teacher"]["shards"])
 
 
-def save_outputs(folder: File, sentences: np.ndarray, tokens: np.ndarray) -> None:
+def save_shard(folder: File, sentences: np.ndarray, tokens: np.ndarray) -> None:
     """Writes one shard of outputs as a folder of two arrays."""
     with replacing(folder) as draft:
         draft.mkdir()
@@ -223,7 +223,7 @@ class Outputs:
 
 
 def _open_shard(folder: File) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the arrays that `save_outputs` wrote, on disk. Raises UserError if one is damaged."""
+    """Returns the arrays that `save_shard` wrote, on disk. Raises UserError if one is damaged."""
     with explaining_damage(folder, "folder of a teacher's outputs"):
         sentences, tokens = (
             np.load(Path(folder) / name, mmap_mode="r") for name in ("sentences.npy", "tokens.npy")

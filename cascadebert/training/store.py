@@ -18,7 +18,7 @@ from cascadebert.core.checksums import find_damage, hash_file, list_visible, rem
 from cascadebert.core.files import File, replacing
 from cascadebert.core.sources import LIBRARY, find_sources
 from cascadebert.training.checkpoint import SAVE_SECONDS, Checkpoint, stopping_when_asked
-from cascadebert.training.records import package_versions
+from cascadebert.training.records import MACHINE, package_versions
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def fingerprint(
     parts += [f"{path.relative_to(LIBRARY)} {hash_file(path)}" for path in find_sources(*modules)]
     for path in map(Path, files):
         # On which machine a parent was trained is no content.
-        contents = [file for file in list_visible(path) if file.name != "machine.json"]
+        contents = [file for file in list_visible(path) if file.name != MACHINE]
         parts += [f"{file.relative_to(path)} {hash_file(file)}" for file in contents]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 

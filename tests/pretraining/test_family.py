@@ -10,7 +10,7 @@ from cascadebert.pretraining import family
 from cascadebert.pretraining.encoder import write_model
 from cascadebert.pretraining.student import make_encoder_config
 from cascadebert.pretraining.vocabulary import Tokens, train_wordpiece
-from tests.pretraining.test_pretraining import prose
+from tests.pretraining.test_pretraining import SHAPE, prose
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def trained(tmp_path) -> list[Path]:
     """A trained encoder, its learning curve and its tokens."""
     sentences = prose(300)
     tokenizer = train_wordpiece(sentences, 120, 64)
-    encoder = BertModel(make_encoder_config(tokenizer, 1, 16, 2, 32, 64))
+    encoder = BertModel(make_encoder_config(tokenizer, 1, SHAPE))
     write_model(encoder, tokenizer, tmp_path / "model", has_pooler=True)
     (tmp_path / "model/.snakemake_timestamp").touch()
     (tmp_path / "curve.csv").write_text("tokens,mlm\n0,4.5\n500,3.25\n")

@@ -34,7 +34,7 @@ from cascadebert.pretraining.teacher import (
     align_states,
     compute_outputs,
     fit_space,
-    save_outputs,
+    save_shard,
 )
 from cascadebert.pretraining.vocabulary import (
     Tokens,
@@ -47,6 +47,9 @@ from tests.experiment.test_experiment import DEFAULT, ROOT
 from tests.tiny import BAD, GOOD, NEUTRAL
 
 pytestmark = pytest.mark.slow
+
+SHAPE = {"width": 16, "heads": 2, "intermediate": 32, "positions": 64}
+OF_TEACHER = {"width": 32, "heads": 2, "intermediate": 64, "positions": 66}
 
 
 def prose(count: int, seed: int = 0) -> list[str]:
@@ -233,7 +236,7 @@ def test_a_damaged_or_another_file_is_named(kind, content, tmp_path):
 def test_a_damaged_shard_is_named(name, length, tmp_path):
     starts = np.array([0, 4, 9])
     folder = tmp_path / "0000"
-    save_outputs(folder, np.zeros((2, 3), np.float16), np.zeros((9, 2), np.float16))
+    save_shard(folder, np.zeros((2, 3), np.float16), np.zeros((9, 2), np.float16))
     assert Outputs([folder], 2, starts).read_words(1).shape == (5, 2)
     path = folder / name
     np.save(path, np.zeros(3)) if length is None else path.write_bytes(path.read_bytes()[:length])
@@ -273,14 +276,14 @@ def corpus_of_tokens(encoders, tmp_path_factory):
     space = Space.load(folder / "space.npz")
     for i in range(2):
         part = sentences[i * 150 : (i + 1) * 150]
-        save_outputs(folder / str(i), *compute_outputs(teacher, space, part, tokenizer, 32))
+        save_shard(folder / str(i), *compute_outputs(teacher, space, part, tokenizer, 32))
     return tokens, Outputs([folder / "0", folder / "1"], 150, tokens.starts), tokenizer
 
 
 def student(corpus_of_tokens, layers: int, weights: Weights) -> Student:
     _, outputs, tokenizer = corpus_of_tokens
     torch.manual_seed(layers)
-    config = make_encoder_config(tokenizer, layers, 16, 2, 32, 64)
+    config = make_encoder_config(tokenizer, layers, SHAPE)
     return Student(
         config,
         outputs.width if weights.sentence else None,
@@ -292,7 +295,9 @@ def student(corpus_of_tokens, layers: int, weights: Weights) -> Student:
 def trained(corpus_of_tokens, state, weights=Weights(1.0, 1.0, 1.0), **schedule):  # noqa: B008
     tokens, outputs, tokenizer = corpus_of_tokens
     model = student(corpus_of_tokens, 1, weights)
-    schedule = Schedule(**{"tokens": 20_000, "batch_tokens": 512, "held_out": 20} | schedule)
+    schedule = Schedule(
+        **{"tokens": 20_000, "batch_tokens": 512, "learning_rate": 1e-3, "held_out": 20} | schedule
+    )
     checkpoint = Checkpoint(state, seconds=0)
     lesson = Lesson(
         tokens=tokens,
@@ -355,7 +360,7 @@ def test_an_epoch_holds_every_sentence_once_within_the_budget(lengths, seed):
 
 
 def test_the_learning_rate_rises_and_falls():
-    schedule = Schedule(tokens=1000, learning_rate=2.0, warmup=0.1)
+    schedule = Schedule(1000, batch_tokens=10, learning_rate=2.0, held_out=1, warmup=0.1)
     assert [schedule.find_rate(n) for n in (0, 50, 100, 550, 1000, 1100)] == pytest.approx(
         [0, 1, 2, 1, 0, 0]
     )
@@ -409,13 +414,13 @@ def copied_teacher(encoders, tmp_path_factory):
     teacher = Teacher(encoders["bert-4"], None, "", "fp32", "cpu")
     space = fit_space(teacher, sentences, 32, 32)
     tokens = Tokens.of(sentences, teacher.tokenizer, 32)
-    save_outputs(folder / "0", *compute_outputs(teacher, space, sentences, teacher.tokenizer, 32))
+    save_shard(folder / "0", *compute_outputs(teacher, space, sentences, teacher.tokenizer, 32))
     return teacher, space, tokens, Outputs([folder / "0"], 240, tokens.starts)
 
 
 def started(copied_teacher, layers: int) -> Student:
     teacher, space, _, outputs = copied_teacher
-    config = make_encoder_config(teacher.tokenizer, layers, 32, 2, 64, 66)
+    config = make_encoder_config(teacher.tokenizer, layers, OF_TEACHER)
     new = Student(config, outputs.width, outputs.components, has_mlm_head=False)
     start_from_teacher(new, teacher.model, space)
     return new
@@ -471,11 +476,10 @@ def test_a_student_deeper_than_its_teacher_is_refused(copied_teacher):
     ],
 )
 def test_only_a_student_of_the_teachers_shape_can_start_as_it(encoders, teacher, changed, message):
-    shape = {"width": 32, "heads": 2, "intermediate": 64, "positions": 66}
     tokenizer = AutoTokenizer.from_pretrained(encoders["bert-4"])
-    check_start(shape, tokenizer, encoders["bert-4"])
+    check_start(OF_TEACHER, tokenizer, encoders["bert-4"])
     with pytest.raises(UserError, match=message):
-        check_start(shape | changed, tokenizer, encoders[teacher])
+        check_start(OF_TEACHER | changed, tokenizer, encoders[teacher])
 
 
 @pytest.mark.parametrize(
@@ -502,7 +506,7 @@ def test_only_a_student_of_the_teachers_vocabulary_can_start_as_it(encoders, tmp
     write_sentences(tmp_path / "sentences.txt", prose(240))
     settings = {
         "vocabulary": {"size": 120},
-        "encoder": {"width": 32, "heads": 2, "intermediate": 64, "positions": 66},
+        "encoder": OF_TEACHER,
         "max_tokens": 32,
         "held_out": 20,
         "start": "teacher",
@@ -574,7 +578,7 @@ def test_a_loss_that_is_no_number_ends_the_training(corpus_of_tokens, tmp_path):
 
 def test_heads_must_divide_the_width(corpus_of_tokens):
     with pytest.raises(UserError, match="3 heads"):
-        make_encoder_config(corpus_of_tokens[2], 2, 16, 3, 32, 64)
+        make_encoder_config(corpus_of_tokens[2], 2, SHAPE | {"heads": 3})
 
 
 def test_a_shard_without_sentences_is_refused(tmp_path):
