@@ -53,36 +53,27 @@ FORMATS = {
 }
 
 
-class Schemas:
-    """The schemas of config/, with references followed."""
-
-    def __init__(self) -> None:
-        self.files = {path.name: read_yaml(f"config/{path.name}") for path in find_schemas()}
-
-    def resolve(self, schema: Schema, file: str) -> tuple[Schema, str]:
-        """The schema with what it refers to laid under it, and the file of the latter."""
-        reference = schema.get("$ref")
-        if reference is None:
-            return schema, file
-        name, _, place = reference.partition("#")
-        name = name or file
-        found: Any = self.files[name]
-        for part in filter(None, place.split("/")):
-            found = found[part]
-        found, name = self.resolve(found, name)
-        return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}, name
+def follow_references(part: Any, file: str, schemas: dict[str, Schema]) -> Any:
+    """A part of the schema in this file; what a `$ref` names lies under the keys beside it."""
+    if isinstance(part, list):
+        return [follow_references(each, file, schemas) for each in part]
+    if not isinstance(part, dict):
+        return part
+    own = {k: follow_references(v, file, schemas) for k, v in part.items() if k != "$ref"}
+    if "$ref" not in part:
+        return own
+    name, _, place = part["$ref"].partition("#")
+    found: Any = schemas[name or file]
+    for key in filter(None, place.split("/")):
+        found = found[key]
+    return follow_references(found, name or file, schemas) | own
 
 
-def find_schemas() -> list[Path]:
-    return sorted((ROOT / "config").glob("*schema.yaml"))
-
-
-def describe_type(schema: Schema, schemas: Schemas, file: str) -> str:
-    schema, file = schemas.resolve(schema, file)
+def describe_type(schema: Schema) -> str:
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(describe_type(each, schemas, file) for each in schema["anyOf"])
+        return " or ".join(describe_type(each) for each in schema["anyOf"])
     if "format" in schema:
         return FORMATS[schema["format"]]
     kinds = schema.get("type", "object")
@@ -92,33 +83,30 @@ def describe_type(schema: Schema, schemas: Schemas, file: str) -> str:
     for kind in kinds:
         said = TYPES.get(kind, kind)
         if kind == "array":
-            said += f" of {describe_type(schema['items'], schemas, file)}"
+            said += f" of {describe_type(schema['items'])}"
         if bounds and kind in ("integer", "number"):
             said += f" {' and '.join(bounds)}"
         named.append(said)
     return " or ".join(named)
 
 
-def list_keys(
-    schema: Schema, schemas: Schemas, file: str, path: Keys = ()
-) -> Iterator[tuple[Keys, Schema, str]]:
-    """Every key below a schema: its path, what is said of it, and the file that says so.
+def list_keys(schema: Schema, path: Keys = ()) -> Iterator[tuple[Keys, Schema]]:
+    """Every key below a schema: its path, and what is said of it.
 
     A path has `*` where the user chooses the name, and `[]` for the entries of a list.
     """
-    schema, file = schemas.resolve(schema, file)
     for key, entry in schema.get("properties", {}).items():
-        yield (*path, key), schemas.resolve(entry, file)[0], file
-        yield from list_keys(entry, schemas, file, (*path, key))
+        yield (*path, key), entry
+        yield from list_keys(entry, (*path, key))
     rest = schema.get("additionalProperties")
     if isinstance(rest, dict):
-        yield (*path, "*"), schemas.resolve(rest, file)[0], file
-        yield from list_keys(rest, schemas, file, (*path, "*"))
+        yield (*path, "*"), rest
+        yield from list_keys(rest, (*path, "*"))
     if isinstance(items := schema.get("items"), dict):
-        yield from list_keys(items, schemas, file, (*path, "[]"))
+        yield from list_keys(items, (*path, "[]"))
     for branch in schema.get("anyOf", []):
         if isinstance(branch, dict) and schema.get("type") != "object":
-            yield from list_keys(branch, schemas, file, path)
+            yield from list_keys(branch, path)
 
 
 def find_values(config: Any, path: Keys) -> Iterator[Any]:
@@ -142,12 +130,10 @@ def is_short(value: Any) -> bool:
     return len(json.dumps(value)) <= 60
 
 
-def describe_key(
-    path: Keys, schema: Schema, schemas: Schemas, file: str, configs: list[dict[str, Any]]
-) -> str:
+def describe_key(path: Keys, schema: Schema, configs: list[dict[str, Any]]) -> str:
     """One point of a list: the key, its type, default and description, and an example."""
     default, *_ = [*find_values(configs[0], path), None] if "*" not in path else [None]
-    facts = [describe_type(schema, schemas, file)]
+    facts = [describe_type(schema)]
     if default is not None and is_short(default):
         facts.append(f"default `{write_value(default)}`")
     examples = [
@@ -161,17 +147,17 @@ def describe_key(
         f"* **`{'.'.join(path)}`** ({', '.join(facts)}): {told}{'' if told.endswith('.') else '.'}"
     )
     example = next((e for e in examples if is_short(e) and e not in (None, default)), None)
-    if example is not None and describe_type(schema, schemas, file) != "true or false":
+    if example is not None and describe_type(schema) != "true or false":
         line += f" Example: `{write_value(example)}`."
     return line
 
 
 def write_configuration() -> str:
-    schemas = Schemas()
-    configs = [read_yaml("config.yaml")]
     names = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
-    configs += [read_yaml(f"config/{name}") for name in names if not name.endswith("schema.yaml")]
-    whole = schemas.files["schema.yaml"]
+    read = {name: read_yaml(f"config/{name}") for name in names}
+    schemas = {name: read.pop(name) for name in names if name.endswith("schema.yaml")}
+    configs = [read_yaml("config.yaml"), *read.values()]
+    whole = follow_references(schemas["schema.yaml"], "schema.yaml", schemas)
     lines = [
         MADE,
         "",
@@ -186,15 +172,15 @@ def write_configuration() -> str:
         "of config.yaml. Examples come from the configurations of this project.",
     ]
     for section, entry in whole["properties"].items():
-        keys = list(list_keys({"properties": {section: entry}}, schemas, "schema.yaml"))
+        keys = list_keys({"properties": {section: entry}})
         lines += ["", f"## {section}", ""]
-        lines += [describe_key(path, found, schemas, file, configs) for path, found, file in keys]
+        lines += [describe_key(path, found, configs) for path, found in keys]
         if section == "systems":
             lines += write_methods(schemas, configs)
     return "\n".join(lines) + "\n"
 
 
-def write_methods(schemas: Schemas, configs: list[dict[str, Any]]) -> Iterator[str]:
+def write_methods(schemas: dict[str, Schema], configs: list[dict[str, Any]]) -> Iterator[str]:
     """The options of each method, with examples from the systems that have it."""
     for method in find_methods():
         of_method = [
@@ -203,10 +189,10 @@ def write_methods(schemas: Schemas, configs: list[dict[str, Any]]) -> Iterator[s
             if "systems" in config
         ]
         yield from ("", f"### systems, method {method}", "")
-        options = load_method(method).OPTIONS
-        for path, found, file in list_keys(options, schemas, "schema.yaml"):
+        options = follow_references(load_method(method).OPTIONS, "schema.yaml", schemas)
+        for path, found in list_keys(options):
             required = path[0] in options.get("required", []) and len(path) == 1
-            line = describe_key(("systems", "*", *path), found, schemas, file, [{}, *of_method])
+            line = describe_key(("systems", "*", *path), found, [{}, *of_method])
             yield line.replace(" (", " (required; ", 1) if required else line
 
 
