@@ -175,11 +175,3 @@ def add_common_legend(figure: Figure, axes: Sequence[Axes], labels: Sequence[str
             figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(labels) // columns) + 0.05)
             break
         legend.remove()
-
-
-def draw_empty_figure(text: str) -> Figure:
-    """A figure that says in a line of text why there is nothing to show."""
-    with styled():
-        figure = Figure((COLUMN, 0.5))
-        figure.text(0.5, 0.5, text, ha="center", va="center")
-    return figure

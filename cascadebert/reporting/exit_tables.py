@@ -11,7 +11,7 @@ from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.evaluation.temperature import UNSCALED_ECE
 from cascadebert.reporting.grid import (
     COST,
-    GAIN,
+    INTERVALS,
     NOTHING,
     ONE_EXAMPLE,
     UNDEFINED,
@@ -24,7 +24,6 @@ from cascadebert.reporting.grid import (
     select_gains,
     select_rows,
 )
-from cascadebert.reporting.tables import INTERVALS, NO_PAIR
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval, round_as_printed
 
@@ -60,9 +59,7 @@ def table5_calibration(
     kept = exits[(exits["exit"] == 1) & exits["measure"].isin(measures)]
     gains = select_gains(differences[differences["exit"] == 1], ablations)
     keys = ["task", "split", "measure", "system"]
-    table = select_rows(kept, pairs).merge(gains[[*keys, *GAIN]], on=keys, how="left")
-    if table.empty:
-        return table, Display(NO_PAIR, [Cell("System")], [])
+    table = select_rows(kept, pairs).merge(gains, on=keys, how="left")
     at = table.set_index(["task", "split", "system", "measure"])
     notes, blocks = Footnotes(), []
     for task, split in list_columns(exits):

@@ -18,6 +18,7 @@ from cascadebert.reporting.wording import format_interval, format_note, format_s
 
 METRICS = {"accuracy": "accuracy", "f1": "F1"}
 NOTHING = "—"
+INTERVALS = "Brackets: 95% bootstrap interval over examples and seeds"
 GAIN = ["difference", "difference_low", "difference_high"]
 SAME_SPLIT = "thresholds chosen on this split"
 IN_SAMPLE = "what was chosen on dev was chosen on examples that are scored, which flatters it"

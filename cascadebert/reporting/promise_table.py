@@ -3,13 +3,13 @@
 import pandas as pd
 
 from cascadebert.reporting.grid import (
+    INTERVALS,
     NOTHING,
     Place,
     describe_sizes,
     list_columns,
     select_rows,
 )
-from cascadebert.reporting.tables import INTERVALS
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
 from cascadebert.reporting.wording import format_interval, format_signed
 

@@ -17,6 +17,7 @@ from cascadebert.core.text import join_words
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.experiment.configuration import WIDEST_OF_TWO_CLASSES
 from cascadebert.reporting.grid import (
+    INTERVALS,
     METRICS,
     NOTHING,
     Grid,
@@ -31,9 +32,7 @@ from cascadebert.reporting.tuning import describe_budget, make_settings_cell
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
 from cascadebert.systems.method import Candidate, describe_setting
 
-NO_PAIR = "No system was run with and without difficulty-aware regularisation (DAR)."
 NO_CONTEST = "There is no target speed-up at which these systems can be compared."
-INTERVALS = "Brackets: 95% bootstrap interval over examples and seeds"
 CHOSEN = (
     "On the development split every system with a threshold has exactly the target's cost: a coin "
     "picks one of two neighbouring thresholds for each input. Scores and speed-ups are expected "
@@ -174,8 +173,6 @@ def table4_dar(
     gains = select_gains(differences, ablations)
     keys = ["task", "split", "target_speedup", "system"]
     table = select_rows(points, pairs).merge(gains, on=keys, how="left")
-    if table.empty:
-        return table, Display(NO_PAIR, [Cell("System")], [])
     caption = (
         "The cascade with and without difficulty-aware regularisation, DAR"
         f"{describe_sizes(table)}. {CHOSEN} {INTERVALS}; that of the gain is paired over examples. "

@@ -347,14 +347,6 @@ def test_confidence_of_three_labels_starts_at_a_third():
             assert patch.get_data().values.sum() == pytest.approx(100)
 
 
-@pytest.mark.parametrize("figure", [figure_reliability, figure_confidence])
-def test_without_dar_there_is_nothing_to_draw(figure, tmp_path):
-    for panels in ({}, {"movies (test)": {}}):
-        made = figure(panels, TITLES)
-        assert "No system" in made.texts[0].get_text()
-        save_figure(made, tmp_path / "figure")
-
-
 def test_an_undertrained_systems_curve_is_pale_where_it_is_and_called_so():
     f = frames(("movies", "qnli"))
     points = f["points"].copy()

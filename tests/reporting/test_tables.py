@@ -281,17 +281,6 @@ def test_table4_without_a_comparison_gives_the_reason():
     assert gain.mark in display.notes.values()
 
 
-def test_without_dar_tables_4_and_5_say_that_there_is_nothing_to_compare(tmp_path):
-    f = frames()
-    for table, display in (
-        tables.table4_dar(f["points"], f["differences"], TITLES, {}),
-        table5_calibration(f["exits"], f["exit_differences"], TITLES, {}),
-    ):
-        assert table.empty
-        write_table(table, display, tmp_path / "table")
-        assert tables.NO_PAIR.split("(")[0] in (tmp_path / "table.md").read_text()
-
-
 @pytest.mark.parametrize("scaled", [False, True])
 def test_table5_marks_the_better_of_the_two_and_less_ece_is_better(scaled):
     f = frames()

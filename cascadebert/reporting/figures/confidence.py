@@ -14,7 +14,6 @@ from cascadebert.reporting.drawing import (
     EASY,
     PAIR,
     add_common_legend,
-    draw_empty_figure,
     panel_grid,
     styled,
     wrap_text,
@@ -23,7 +22,6 @@ from cascadebert.reporting.drawing import (
 # System -> the predictions of one split, one a replicate.
 OfSystems = Mapping[str, Sequence[Predictions]]
 CONFIDENCE_BINS = 40  # from 0 to 1
-NO_PAIR = "No system was run with and without DAR."
 
 
 def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str]) -> Figure:
@@ -34,8 +32,6 @@ def figure_reliability(panels: Mapping[str, OfSystems], titles: Mapping[str, str
     Points lie at the bin's mean confidence, with 95% Wilson intervals over examples. The bins are
     those of the ECE. The legend has the ECE, a mean over replicates.
     """
-    if not all(panels.values()) or not panels:
-        return draw_empty_figure(NO_PAIR)
     with styled():
         figure, axes = panel_grid(len(panels), [2.1, 0.75, 0.5])
         for column, (title, systems) in enumerate(panels.items()):
@@ -67,8 +63,6 @@ def figure_confidence(panels: Mapping[str, OfSystems], titles: Mapping[str, str]
     Each of the two distributions adds up to 100%. Triangles mark the means. DIS is a mean over the
     replicates for which it is defined, as in Table 5.
     """
-    if not all(panels.values()) or not panels:
-        return draw_empty_figure(NO_PAIR)
     rows = max(map(len, panels.values()))
     with styled():
         figure, axes = panel_grid(len(panels), [1.15] * rows)
