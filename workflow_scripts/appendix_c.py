@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pandas as pd
 from chosen import load_chosen
 from frames import frames
@@ -29,4 +27,4 @@ with job(snakemake):
             if {new, old} <= set(chosen)
         ]
     made = table_appendix_c(pd.concat(parts, ignore_index=True), params.titles)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

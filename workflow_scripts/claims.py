@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pandas as pd
 from chosen import load_chosen
 from frames import frames
@@ -40,4 +38,4 @@ with job(snakemake):
     points = measured[0]
     incomplete = set(points["task"][points["note"] == NOT_RUN])
     made = table_claims(pd.concat(parts, ignore_index=True), incomplete)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

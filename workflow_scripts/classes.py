@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -10,4 +8,4 @@ with job(snakemake):
     [classes] = frames(snakemake, "classes")
     params = snakemake.params
     made = table_classes(classes, params.titles, params.proposed, params.full)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -10,4 +8,4 @@ with job(snakemake):
     scores, probes = frames(snakemake, "curve_scores", "probes")
     params = snakemake.params
     made = table_curve_scores(scores, probes, params.titles, params.reference)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pandas as pd
 from chosen import load_chosen
 from job import job
@@ -26,4 +24,4 @@ with job(snakemake):
             )
             parts.append(part.assign(task=task.name, split=split, target_speedup=params.target))
     table = pd.concat(parts, ignore_index=True)
-    save_figure(figure2_layers(table), Path(snakemake.output.figure).with_suffix(""), table)
+    save_figure(figure2_layers(table), snakemake.output.figure, table)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -10,4 +8,4 @@ from cascadebert.reporting.figures import figure3_dis
 with job(snakemake):
     (exits,) = frames(snakemake, "exits")
     table = list_dis_by_layer(exits, snakemake.params.series)
-    save_figure(figure3_dis(table), Path(snakemake.output.figure).with_suffix(""), table)
+    save_figure(figure3_dis(table), snakemake.output.figure, table)

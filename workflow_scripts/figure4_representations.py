@@ -43,5 +43,4 @@ with job(snakemake):
             row |= {"n": len(whole.labels), "silhouette": apart, "drawn": len(drawn.labels)}
             rows.append(row)
         panels.append(of_task)
-    stem = Path(snakemake.output.figure).with_suffix("")
-    save_figure(figure4_representations(panels), stem, pd.DataFrame(rows))
+    save_figure(figure4_representations(panels), snakemake.output.figure, pd.DataFrame(rows))

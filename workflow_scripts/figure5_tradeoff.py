@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -17,4 +15,4 @@ with job(snakemake):
         full=params.full,
         bands=True,
     )
-    save_figure(figure, Path(snakemake.output.figure).with_suffix(""))
+    save_figure(figure, snakemake.output.figure)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from job import job
 from panels import load_panels
 
@@ -8,4 +6,4 @@ from cascadebert.reporting.figures import figure_confidence
 
 with job(snakemake):
     figure = figure_confidence(load_panels(snakemake), snakemake.params.titles)
-    save_figure(figure, Path(snakemake.output.figure).with_suffix(""))
+    save_figure(figure, snakemake.output.figure)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -12,4 +10,4 @@ with job(snakemake):
     figure = figure_tradeoff(
         curves, points, titles=params.titles, proposed=params.proposed, full=params.full
     )
-    save_figure(figure, Path(snakemake.output.figure).with_suffix(""))
+    save_figure(figure, snakemake.output.figure)

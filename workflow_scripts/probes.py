@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -10,4 +8,4 @@ with job(snakemake):
     [gaps] = frames(snakemake, "probes")
     params, cost = snakemake.params, snakemake.config["evaluation"]["cost"]
     made = table_probes(gaps, params.titles, params.pooling, cost)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -9,4 +7,4 @@ from cascadebert.reporting.typeset import write_table
 with job(snakemake):
     [promises] = frames(snakemake, "promises")
     made = table_promises(promises, snakemake.params.titles)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 from job import job
 
@@ -19,4 +18,4 @@ with job(snakemake):
     with replacing(snakemake.output.record) as draft:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         draft.write_text(text, encoding="utf-8")
-    write_table(*table_provenance(record), Path(snakemake.output.table).with_suffix(""))
+    write_table(*table_provenance(record), snakemake.output.table)

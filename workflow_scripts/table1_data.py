@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from chosen import load_choices
 from frames import frames
 from job import job
@@ -23,4 +21,4 @@ with job(snakemake):
         for key, choice in load_choices(snakemake, task["name"]).items()
     }
     made = table1_data(tasks, points, params.titles, params.ablations, paper, candidates, chosen)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

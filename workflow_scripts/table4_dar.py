@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -12,4 +10,4 @@ with job(snakemake):
     points, differences = frames(snakemake, "operating_points", "differences")
     points = add_published_numbers(points, 4, params.published)
     made = table4_dar(points, differences, params.titles, params.ablations)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

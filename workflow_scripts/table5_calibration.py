@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from frames import frames
 from job import job
 
@@ -12,4 +10,4 @@ with job(snakemake):
     exits, differences = frames(snakemake, "exits", "exit_differences")
     exits = add_published_numbers(exits, 5, params.published)
     made = table5_calibration(exits, differences, params.titles, params.ablations)
-    write_table(*made, Path(snakemake.output.table).with_suffix(""))
+    write_table(*made, snakemake.output.table)

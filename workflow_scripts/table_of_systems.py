@@ -10,13 +10,14 @@ from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):
     params = snakemake.params
-    stem = Path(snakemake.output.table).with_suffix("")
+    table = Path(snakemake.output.table).stem
     [points] = frames(snakemake, "operating_points")
     points = add_published_numbers(points, params.number, params.published)
     options = {"averaging": params.averaging}
     if params.encoders:
         encoders = params.encoders.items()
         options["backbone"] = {name: find_shape(folder).model_type for name, folder in encoders}
-    if stem.name == "table7_fastbert":
+    if table == "table7_fastbert":
         options["cost"] = snakemake.config["evaluation"]["cost"]
-    write_table(*TABLES_OF_SYSTEMS[stem.name](points, params.titles, **options), stem)
+    made = TABLES_OF_SYSTEMS[table](points, params.titles, **options)
+    write_table(*made, snakemake.output.table)

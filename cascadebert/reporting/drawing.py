@@ -5,11 +5,11 @@ Figures are drawn at the size of print: a column (3.3 in) or the text width (6.8
 its own marker or line.
 """
 
-import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib.style
@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 
 COLUMN, PAGE = 3.3, 6.8  # inches
 STYLE = {
@@ -99,19 +99,21 @@ def styled() -> Iterator[None]:
         yield
 
 
-def save_figure(figure: Figure, stem: str | os.PathLike, table: pd.DataFrame | None = None) -> None:
-    """Writes <stem>.pdf and <stem>.png (200 dpi).
+def save_figure(figure: Figure, path: File, table: pd.DataFrame | None = None) -> None:
+    """Writes a .pdf and a .png (200 dpi).
 
-    table: the figure's data, for <stem>.csv, where no other file has them
+    path:  of one of them; only the suffixes differ
+    table: the figure's data, for a .csv beside them, where no other file has them
     """
+    path = Path(path)
     if table is not None:
-        with replacing(f"{stem}.csv") as draft:
-            table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
-    undated = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
-    undated["png"] = {"Software": None}
+        with replacing(path.with_suffix(".csv")) as draft:
+            table.to_csv(draft, index=False, float_format="%.6g")
+    undated = {".pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+    undated[".png"] = {"Software": None}
     with styled():
         for suffix, metadata in undated.items():
-            with replacing(f"{stem}.{suffix}") as draft:
+            with replacing(path.with_suffix(suffix)) as draft:
                 figure.savefig(draft, dpi=200, metadata=metadata)
 
 

@@ -1,16 +1,16 @@
 """A table for readers, in Markdown, LaTeX, HTML and reStructuredText from one description."""
 
 import html
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from string import ascii_lowercase
 from typing import NamedTuple
 
 import pandas as pd
 from tabulate import tabulate
 
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 
 
 class Cell(NamedTuple):
@@ -71,18 +71,21 @@ class Footnotes(dict[str, str]):
         return self[text]
 
 
-def write_table(table: pd.DataFrame, display: Display, stem: str | os.PathLike) -> None:
-    """Writes <stem>.csv, one score a row, and for readers <stem>.md, <stem>.tex and <stem>.html."""
-    name = os.path.basename(stem)
-    with replacing(f"{stem}.csv") as draft:
-        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+def write_table(table: pd.DataFrame, display: Display, path: File) -> None:
+    """Writes path.html, .md and .tex for readers, and .csv with one score a row.
+
+    path: of one of them; only the suffixes differ
+    """
+    path = Path(path)
+    with replacing(path.with_suffix(".csv")) as draft:
+        table.to_csv(draft, index=False, float_format="%.6g")
     forms = {
-        "md": to_markdown(display),
-        "tex": to_latex(display, f"tab:{name}"),
-        "html": to_html(display, name),
+        ".md": to_markdown(display),
+        ".tex": to_latex(display, f"tab:{path.stem}"),
+        ".html": to_html(display, path.stem),
     }
     for suffix, text in forms.items():
-        with replacing(f"{stem}.{suffix}") as draft:
+        with replacing(path.with_suffix(suffix)) as draft:
             draft.write_text(text, encoding="utf-8")
 
 
