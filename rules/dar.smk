@@ -46,48 +46,29 @@ if CATALOGUE.ablations:
         script:
             "../workflow_scripts/table5_calibration.py"
 
-    rule figure_reliability:
-        input:
-            data=prepared(),
-            predictions=system_predictions(CATALOGUE.ablated),
-            choices=choices(CATALOGUE.ablated),
-        output:
-            **figure_files("figure_reliability"),
-        log:
-            "<logs>/figure_reliability.log",
-        benchmark:
-            "<benchmarks>/figure_reliability.tsv"
-        localrule: True
-        conda:
-            "../environment.yml"
-        params:
-            titles=CATALOGUE.titles,
-            ablations=CATALOGUE.ablations,
-            predictions=predictions_folder,
-        message:
-            "reliability diagrams"
-        script:
-            "../workflow_scripts/figure_reliability.py"
+    for figure in ("figure_reliability", "figure_confidence"):
 
-    rule figure_confidence:
-        input:
-            data=prepared(),
-            predictions=system_predictions(CATALOGUE.ablated),
-            choices=choices(CATALOGUE.ablated),
-        output:
-            **figure_files("figure_confidence"),
-        log:
-            "<logs>/figure_confidence.log",
-        benchmark:
-            "<benchmarks>/figure_confidence.tsv"
-        localrule: True
-        conda:
-            "../environment.yml"
-        params:
-            titles=CATALOGUE.titles,
-            ablations=CATALOGUE.ablations,
-            predictions=predictions_folder,
-        message:
-            "confidence of easy and difficult examples"
-        script:
-            "../workflow_scripts/figure_confidence.py"
+        rule:
+            name:
+                figure
+            input:
+                data=prepared(),
+                predictions=system_predictions(CATALOGUE.ablated),
+                choices=choices(CATALOGUE.ablated),
+            output:
+                **figure_files(figure),
+            log:
+                f"<logs>/{figure}.log",
+            benchmark:
+                f"<benchmarks>/{figure}.tsv"
+            localrule: True
+            conda:
+                "../environment.yml"
+            params:
+                titles=CATALOGUE.titles,
+                ablations=CATALOGUE.ablations,
+                predictions=predictions_folder,
+            message:
+                CATALOGUE.figures[figure]
+            script:
+                "../workflow_scripts/figures_of_dar.py"

@@ -93,7 +93,7 @@ if CATALOGUE.extended_tasks:
         output:
             **figure_files("figure5_tradeoff"),
         log:
-            f"<logs>/figure5_tradeoff.log",
+            "<logs>/figure5_tradeoff.log",
         benchmark:
             "<benchmarks>/figure5_tradeoff.tsv"
         localrule: True
@@ -103,10 +103,11 @@ if CATALOGUE.extended_tasks:
             titles=CATALOGUE.titles_of(CATALOGUE.extended),
             proposed=config["proposed"],
             full=EXPERIMENT.full_model,
+            bands=True,
         message:
             "Figure 5: one more model in the cascade"
         script:
-            "../workflow_scripts/figure5_tradeoff.py"
+            "../workflow_scripts/figure_tradeoff.py"
 
 
 rule figure_tradeoff:
@@ -116,7 +117,7 @@ rule figure_tradeoff:
     output:
         **figure_files("figure_tradeoff"),
     log:
-        f"<logs>/figure_tradeoff.log",
+        "<logs>/figure_tradeoff.log",
     benchmark:
         "<benchmarks>/figure_tradeoff.tsv"
     localrule: True
@@ -126,6 +127,7 @@ rule figure_tradeoff:
         titles=CATALOGUE.traded_off,
         proposed=config["proposed"],
         full=EXPERIMENT.full_model,
+        bands=False,
     message:
         "score against speed-up"
     script:

@@ -8,6 +8,11 @@ with job(snakemake):
     curves, points = frames(snakemake, "curves", "operating_points")
     params = snakemake.params
     figure = figure_tradeoff(
-        curves, points, titles=params.titles, proposed=params.proposed, full=params.full
+        curves,
+        points,
+        titles=params.titles,
+        proposed=params.proposed,
+        full=params.full,
+        bands=params.bands,
     )
     save_figure(figure, snakemake.output.figure)

@@ -1,12 +1,15 @@
-"""The panels of the figures of confidence: each cascade with DAR and without, on every split."""
+from pathlib import Path
 
 from chosen import load_chosen
+from job import job
 
 from cascadebert.data.task import Task
+from cascadebert.reporting.drawing import save_figure
+from cascadebert.reporting.figures import figure_confidence, figure_reliability
 
+FIGURES = {"figure_reliability": figure_reliability, "figure_confidence": figure_confidence}
 
-def load_panels(snakemake) -> dict:
-    """Title -> system -> the scored split's predictions, one a replicate."""
+with job(snakemake):
     ablations, titles = snakemake.params.ablations, snakemake.params.titles
     panels = {}
     for task in map(Task.load, snakemake.input.data):
@@ -18,4 +21,5 @@ def load_panels(snakemake) -> dict:
                 title = f"{task.name} ({split})"
                 title = title if len(ablations) == 1 else f"{title}, {titles[pair[0]]}"
                 panels[title] = {key: chosen[key].predictions(split) for key in pair}
-    return panels
+    draw = FIGURES[Path(snakemake.output.figure).stem]
+    save_figure(draw(panels, titles), snakemake.output.figure)
