@@ -47,7 +47,7 @@ rule crate:
     conda:
         "../environment.yml"
     params:
-        results=experiment_folder,
+        results=made_folder,
     message:
         "the experiment as a Workflow Run RO-Crate"
     script:

@@ -62,5 +62,5 @@ def results_folder(w, input):
     return staged_folder(EXPERIMENT.results, input.predictions)
 
 
-def experiment_folder(w):
-    return EXPERIMENT.results
+def made_folder(w, input):
+    return staged_folder(EXPERIMENT.results, input.made)

@@ -8,10 +8,12 @@ import mimetypes
 import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 from typing import cast
 
+import yaml
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
@@ -76,16 +78,15 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
         crate.root_dataset.append_to("conformsTo", crate.add(ContextEntity(crate, link, about)))
 
     results, paths = Path(results), list(chain.from_iterable(map(_list_files, made)))
-    read = [
-        _add_file(crate, results / "config.yaml", _place_result(results / "config.yaml", results))
-    ]
+    configuration = StringIO(yaml.safe_dump(record["configuration"], sort_keys=False))
+    read = [_add_file(crate, configuration, Path("results/config.yaml"))]
     read += [_add_data(crate, task, splits) for task, splits in record["data"].items()]
     read += [_add_encoder(crate, key, about) for key, about in record["encoders"].items()]
     action = crate.add_action(
         workflow,
         f"#run-{name}",
         object=read,
-        result=[_add_file(crate, path, _place_result(path, results)) for path in paths],
+        result=[_add_file(crate, path, "results" / path.relative_to(results)) for path in paths],
         properties={
             "name": f"Run of the experiment {name}",
             "description": " ".join(["Configured by results/config.yaml.", *record["missing"]]),
@@ -109,15 +110,10 @@ def _list_files(path: File) -> list[Path]:
     return sorted(path.glob("[!.]*")) if path.is_dir() else [path]
 
 
-def _place_result(path: Path, results: Path) -> Path:
-    """The path of a result in the crate."""
-    return Path("results", path.relative_to(results))
-
-
-def _add_file(crate: ROCrate, path: Path, place: Path):
-    kind, _ = mimetypes.guess_type(path.name)
+def _add_file(crate: ROCrate, source: Path | StringIO, place: Path):
+    kind, _ = mimetypes.guess_type(place.name)
     about = {"name": place.name, "encodingFormat": kind or "text/plain"}
-    return crate.add_file(path, place.as_posix(), properties=about)
+    return crate.add_file(source, place.as_posix(), properties=about)
 
 
 def _add_data(crate: ROCrate, task: str, splits: dict[str, dict]) -> ContextEntity:

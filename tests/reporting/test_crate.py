@@ -3,6 +3,7 @@ import os
 import zipfile
 
 import pytest
+import yaml
 from rocrate.rocrate import ROCrate
 
 from cascadebert.reporting.crate import write_crate
@@ -11,6 +12,7 @@ from cascadebert.reporting.provenance import list_packages
 RECORD = {
     "experiment": "small",
     "missing": ["Not run on words: PABEE."],
+    "configuration": {"experiment": "small", "replicates": 2},
     "code": {"commit": "c0ffee", "changed": [], "library": "abc"},
     "packages": list_packages(),
     "data": {
@@ -39,7 +41,7 @@ MADE = ("provenance.json", "tables/table2_main.csv", "figures/figure_tradeoff.pn
 def crate(tmp_path):
     """The crate of a made-up run, unpacked and read back, and its folder."""
     results = tmp_path / "results/small"
-    for place in ("config.yaml", *MADE):
+    for place in MADE:
         (results / place).parent.mkdir(parents=True, exist_ok=True)
         (results / place).write_text(place)
         os.utime(results / place, (0, 1.7e9 + len(place)))
@@ -112,4 +114,4 @@ def test_every_file_that_it_names_is_in_it(crate):
     packed = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert packed - {entity.id for entity in files} == {"ro-crate-metadata.json"}
     assert {part.id for part in read.root_dataset["hasPart"]} == {entity.id for entity in files}
-    assert (folder / "results/config.yaml").read_text() == "config.yaml"
+    assert yaml.safe_load((folder / "results/config.yaml").read_text()) == RECORD["configuration"]
