@@ -6,7 +6,6 @@ formatter of jiant (https://github.com/nyu-mll/jiant), by the server's own maker
 """
 
 import logging
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.core.seeds import derive_seed
 from cascadebert.data.glue import GLUE
 from cascadebert.data.task import Task
@@ -63,39 +62,15 @@ FILES = {
 }
 
 
-def write_submission(
-    experiment: Experiment, results: str | os.PathLike, out: str | os.PathLike
-) -> None:
+def write_submission(experiment: Experiment, results: File, out: File) -> None:
     """Writes the zip that the experiment's section `submission` asks for.
 
     results: results/<experiment>, with the predictions and choices of the submitted tasks
     Raises UserError if a test split is not the whole official one.
     """
-    results, section = Path(results), experiment.config["submission"]
-    key, speedup = section["system"], section["speedup"]
-    predicted = {}
+    predicted: dict[str, list[str]] = {}
     for glue, name in find_submitted_tasks(experiment).items():
-        task = Task.load(results / "data" / name)
-        choice = Choice.load(results / "evaluation" / name / "choices" / f"{key}.json")
-        splits = [file.split for file in FILES.values() if file.glue == glue]
-        for split in splits:
-            if split not in task.splits:
-                raise UserError(
-                    f"task {name} has no split {split}, which the server wants; its source must "
-                    f"have GLUE's own {split} split of {glue}"
-                )
-        if set(task.labels) != set(GLUE[glue].labels):
-            raise UserError(
-                f"task {name}: its labels are {', '.join(task.labels)}, but those of GLUE's {glue} "
-                f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
-            )
-        predictions = results / "predictions"
-        system = load_system(experiment, predictions, task, key, choice.full_cost, splits)
-        chosen = ChosenSystem(system, choice)
-        tolerance = experiment.config["evaluation"]["tolerance"]
-        best = _pick_replicate(chosen, speedup, tolerance)
-        point = SubmittedPoint(chosen, speedup, best, experiment.config["seed"])
-        predicted |= _spell_answers(point, glue, task.labels)
+        predicted |= _answer_task(experiment, Path(results), glue, name)
     for name in FILES:
         if name not in predicted:
             log.info(f"{name}.tsv: nothing predicts it, every row is {FILES[name].answers[0]}")
@@ -107,6 +82,47 @@ def write_submission(
                 info = zipfile.ZipInfo(f"{name}.tsv", DATE)
                 archive.writestr(info, f"{HEADER}\n{rows}", zipfile.ZIP_DEFLATED)
         check_zip(draft)
+
+
+def _answer_task(
+    experiment: Experiment, results: Path, glue: str, name: str
+) -> dict[str, list[str]]:
+    """File -> the answers of the submitted system to a GLUE task, as the server spells them.
+
+    name: of the task in the experiment
+    """
+    section = experiment.config["submission"]
+    key, speedup = section["system"], section["speedup"]
+    task = Task.load(results / "data" / name)
+    files = {file: about for file, about in FILES.items() if about.glue == glue}
+    splits = [about.split for about in files.values()]
+    for split in splits:
+        if split not in task.splits:
+            raise UserError(
+                f"task {name} has no split {split}, which the server wants; its source must "
+                f"have GLUE's own {split} split of {glue}"
+            )
+    if set(task.labels) != set(GLUE[glue].labels):
+        raise UserError(
+            f"task {name}: its labels are {', '.join(task.labels)}, but those of GLUE's {glue} "
+            f"are {', '.join(GLUE[glue].labels)}; leave `labels` out"
+        )
+    choice = Choice.load(results / "evaluation" / name / "choices" / f"{key}.json")
+    system = load_system(experiment, results / "predictions", task, key, choice.full_cost, splits)
+    chosen = ChosenSystem(system, choice)
+    best = _pick_replicate(chosen, speedup, experiment.config["evaluation"]["tolerance"])
+    found = {}
+    for file, about in files.items():
+        predictions = chosen.predictions(about.split)[best]
+        rows = _number_rows(name, about, predictions.ids, predictions.labels)
+        emission = chosen.emit(about.split, speedup)
+        seed = derive_seed(experiment.config["seed"], "submission", name, key, about.split)
+        spelled = dict(zip(GLUE[glue].labels, about.answers, strict=True))
+        found[file] = [about.answers[0]] * about.rows
+        for row, answer in zip(rows, emission.draw(seed)[best], strict=True):
+            found[file][row] = spelled[task.labels[answer]]
+        log.info(f"{file}.tsv: {len(rows):,} rows predicted, {emission.speedups[best]:.2f}x")
+    return found
 
 
 def _pick_replicate(chosen: ChosenSystem, speedup: float, tolerance: float) -> int:
@@ -126,39 +142,6 @@ def _pick_replicate(chosen: ChosenSystem, speedup: float, tolerance: float) -> i
         f"{mixtures[best].speedup:.2f}x on dev"
     )
     return best
-
-
-@dataclass(frozen=True)
-class SubmittedPoint:
-    """One replicate of a system at a target speed-up; the seed throws the coin of its mixture."""
-
-    chosen: ChosenSystem
-    speedup: float
-    replicate: int
-    seed: int
-
-    def answer(self, split: str) -> np.ndarray:
-        """Predicted labels, `[examples]`."""
-        system = self.chosen.system
-        seed = derive_seed(self.seed, "submission", system.task, system.system, split)
-        return self.chosen.emit(split, self.speedup).draw(seed)[self.replicate]
-
-
-def _spell_answers(point: SubmittedPoint, glue: str, labels: list[str]) -> dict[str, list[str]]:
-    """File -> the point's answers as the server spells them, `[rows]`."""
-    task = point.chosen.system.task
-    found = {}
-    for name, file in FILES.items():
-        if file.glue == glue:
-            predictions = point.chosen.predictions(file.split)[point.replicate]
-            rows = _number_rows(task, file, predictions.ids, predictions.labels)
-            spelled = dict(zip(GLUE[glue].labels, file.answers, strict=True))
-            found[name] = [file.answers[0]] * file.rows
-            for row, answer in zip(rows, point.answer(file.split), strict=True):
-                found[name][row] = spelled[labels[answer]]
-            speedups = point.chosen.emit(file.split, point.speedup).speedups
-            log.info(f"{name}.tsv: {len(rows):,} rows predicted, {speedups[point.replicate]:.2f}x")
-    return found
 
 
 def _number_rows(task: str, file: ServerFile, ids: np.ndarray, gold: np.ndarray) -> list[int]:
@@ -185,7 +168,7 @@ def _number_rows(task: str, file: ServerFile, ids: np.ndarray, gold: np.ndarray)
     return rows
 
 
-def check_zip(path: str | os.PathLike) -> None:
+def check_zip(path: File) -> None:
     """Raises UserError, with file and line, if the server would refuse the zip."""
     path = Path(path)
     with zipfile.ZipFile(path) as archive:
