@@ -4,12 +4,13 @@ from frames import frames
 from job import job
 
 from cascadebert.data.task import Task
+from cascadebert.evaluation.claims import tabulate_statistics
 from cascadebert.evaluation.evidence import Evidence, compute_statistics
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.evaluation.results import assign_roles
 from cascadebert.experiment.configuration import Experiment
-from cascadebert.reporting.claims import table_claims, tabulate_statistics
+from cascadebert.reporting.claims import table_claims
 from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):

@@ -16,13 +16,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from cascadebert.evaluation.intervals import compute_p_value, judge_interval
+from cascadebert.experiment.catalogue import ALL
 
 VERDICTS = {-1: "does not hold", 0: "undecided", 1: "holds"}
 UNDERTRAINED = "undecided: the rival is undertrained"  # where the claim would hold
 SIGNIFICANT = 0.05
 LITTLE = 1  # point of accuracy that DAR may cost the smallest model: our convention
+
+COLUMNS = (
+    "claim section task split statistic holds_if value low high n replicates verdict p p_holm "
+    "verdict_holm note"
+)
 
 
 class Claim(NamedTuple):
@@ -128,3 +135,37 @@ def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(known))
     adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1)
     return adjusted.tolist()
+
+
+def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.DataFrame:
+    """The statistics of a split, one a row, and the verdict on each claim in a row ALL.
+
+    points: `points.measure_operating_points` of the split
+    Returns COLUMNS.
+    """
+    place = points.iloc[0][["task", "split", "n", "replicates"]].to_dict()
+    rows = []
+    for claim in CLAIMS:
+        mine = [statistic for statistic in found if statistic.claim == claim]
+        common = {"claim": claim.name, "section": claim.section, **place}
+        corrected = correct_verdicts(mine)
+        rows += [
+            common
+            | {"statistic": s.label, "holds_if": f"{s.side} {s.bound:g}", "verdict": s.verdict}
+            | {"value": s.value, "low": s.low, "high": s.high}
+            | {"p": s.p_value, "p_holm": p, "verdict_holm": verdict, "note": s.note}
+            for s, (p, verdict) in zip(mine, corrected, strict=True)
+        ]
+        if mine:
+            verdicts = {
+                "verdict": _combine_verdicts([s.verdict for s in mine]),
+                "verdict_holm": _combine_verdicts([verdict for _, verdict in corrected]),
+            }
+            rows.append(common | {"statistic": ALL, "note": ""} | verdicts)
+    return pd.DataFrame(rows, columns=COLUMNS.split())
+
+
+def _combine_verdicts(verdicts: Sequence[str]) -> str:
+    """One statistic that does not hold refutes a claim; one undecided statistic leaves it open."""
+    refuted, undecided, holds = VERDICTS.values()
+    return min(verdicts, key=[refuted, undecided, UNDERTRAINED, holds].index)

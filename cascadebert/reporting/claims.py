@@ -1,18 +1,10 @@
 """The paper's claims as a table: the verdicts on every split, and how often each claim holds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import pandas as pd
 
-from cascadebert.evaluation.claims import (
-    CLAIMS,
-    LITTLE,
-    UNDERTRAINED,
-    VERDICTS,
-    Claim,
-    Statistic,
-    correct_verdicts,
-)
+from cascadebert.evaluation.claims import CLAIMS, LITTLE, VERDICTS, Claim
 from cascadebert.evaluation.measures import BELOW
 from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.experiment.catalogue import ALL
@@ -28,50 +20,12 @@ from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
 from cascadebert.reporting.wording import format_interval, format_signed
 
 CORRECTED = "Holm:"  # before a verdict
-COLUMNS = (
-    "claim section task split statistic holds_if value low high n replicates verdict p p_holm "
-    "verdict_holm note"
-)
-
-
-def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.DataFrame:
-    """The statistics of a split, one a row, and the verdict on each claim in a row ALL.
-
-    points: `points.measure_operating_points` of the split
-    Returns COLUMNS.
-    """
-    place = points.iloc[0][["task", "split", "n", "replicates"]].to_dict()
-    rows = []
-    for claim in CLAIMS:
-        mine = [statistic for statistic in found if statistic.claim == claim]
-        common = {"claim": claim.name, "section": claim.section, **place}
-        corrected = correct_verdicts(mine)
-        rows += [
-            common
-            | {"statistic": s.label, "holds_if": f"{s.side} {s.bound:g}", "verdict": s.verdict}
-            | {"value": s.value, "low": s.low, "high": s.high}
-            | {"p": s.p_value, "p_holm": p, "verdict_holm": verdict, "note": s.note}
-            for s, (p, verdict) in zip(mine, corrected, strict=True)
-        ]
-        if mine:
-            verdicts = {
-                "verdict": _combine_verdicts([s.verdict for s in mine]),
-                "verdict_holm": _combine_verdicts([verdict for _, verdict in corrected]),
-            }
-            rows.append(common | {"statistic": ALL, "note": ""} | verdicts)
-    return pd.DataFrame(rows, columns=COLUMNS.split())
-
-
-def _combine_verdicts(verdicts: Sequence[str]) -> str:
-    """One statistic that does not hold refutes a claim; one undecided statistic leaves it open."""
-    refuted, undecided, holds = VERDICTS.values()
-    return min(verdicts, key=[refuted, undecided, UNDERTRAINED, holds].index)
 
 
 def table_claims(table: pd.DataFrame, incomplete: Collection[str] = ()) -> Table:
     """A block a claim: its verdict and its statistics on each split, and how often they hold.
 
-    table:      `tabulate_statistics` of all splits
+    table:      `evaluation.claims.tabulate_statistics` of all splits
     incomplete: the tasks on which some systems were not run
     The returned frame has one more row a claim, task ALL, whose verdict counts: "holds in 3 of 4".
     """

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebert.evaluation import claims
-from cascadebert.evaluation.claims import Statistic
+from cascadebert.evaluation.claims import Statistic, tabulate_statistics
 from cascadebert.evaluation.intervals import judge_interval
-from cascadebert.reporting.claims import table_claims, tabulate_statistics
+from cascadebert.reporting.claims import table_claims
 from cascadebert.reporting.findings import Frames, Subject
 from cascadebert.reporting.grid import describe_sizes
 from cascadebert.reporting.summary import write_summary
