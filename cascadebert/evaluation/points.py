@@ -26,6 +26,7 @@ POINTS = (
     "note undertrained majority leaving milliseconds"
 )
 NOT_RUN = "not run"
+SAME_SPLIT = "thresholds chosen on this split"
 
 
 def measure_operating_points(
@@ -75,7 +76,7 @@ def measure_operating_points(
             if target not in point_at:
                 note = f"not reachable: nearest speed-up on dev is {on_dev[target]:.2f}x"
             elif split == DEV and system.rule.knob:
-                note = "thresholds chosen on this split"
+                note = SAME_SPLIT
             place = {"target_speedup": target, "note": note}
             rows.append(common | place | point_at.get(target, {}))
     return pd.DataFrame(rows, columns=POINTS.split())

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cascadebert.data.task import DEV
 from cascadebert.evaluation.measures import BELOW
-from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.evaluation.points import NOT_RUN, SAME_SPLIT
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row
 from cascadebert.reporting.wording import format_interval, format_note, format_signed
 
@@ -20,7 +20,6 @@ METRICS = {"accuracy": "accuracy", "f1": "F1"}
 NOTHING = "—"
 INTERVALS = "Brackets: 95% bootstrap interval over examples and seeds"
 GAIN = ["difference", "difference_low", "difference_high"]
-SAME_SPLIT = "thresholds chosen on this split"
 IN_SAMPLE = "what was chosen on dev was chosen on examples that are scored, which flatters it"
 INCOMPLETE = "no average without all columns"
 ONE_EXAMPLE = "no interval of a single example"

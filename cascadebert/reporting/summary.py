@@ -14,7 +14,7 @@ from cascadebert.core.text import join_words
 from cascadebert.evaluation.claims import UNDERTRAINED, VERDICTS
 from cascadebert.evaluation.intervals import judge_interval
 from cascadebert.evaluation.measures import BELOW
-from cascadebert.evaluation.points import NOT_RUN
+from cascadebert.evaluation.points import NOT_RUN, SAME_SPLIT
 from cascadebert.experiment.catalogue import ALL
 from cascadebert.reporting.findings import (
     CALIBRATION,
@@ -26,7 +26,6 @@ from cascadebert.reporting.findings import (
 from cascadebert.reporting.grid import (
     METRICS,
     NOTHING,
-    SAME_SPLIT,
     UNDEFINED,
     Place,
     list_columns,
