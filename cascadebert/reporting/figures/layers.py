@@ -89,7 +89,7 @@ def figure3_dis(table: pd.DataFrame) -> Figure:
 
 def _draw_series(ax, points: pd.DataFrame, rank: int, series: int) -> None:
     """Points at the same number of layers stand side by side."""
-    look = CURVES[rank]
+    look = CURVES[rank % len(CURVES)]
     shown = points.sort_values("layers")
     ax.errorbar(
         shown["layers"] + 0.16 * (rank - (series - 1) / 2),

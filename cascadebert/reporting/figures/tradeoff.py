@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from cascadebert.reporting.drawing import CURVES, Look, add_common_legend, panel_grid, styled
-from cascadebert.reporting.grid import METRICS
+from cascadebert.reporting.grid import METRICS, list_columns, select_place
 
 MANY = 10  # systems, above which a panel is taller
 
@@ -37,7 +37,7 @@ def figure_tradeoff(
     """
     full_scores = points[points["system"] == full]
     curves, points = (frame[frame["system"].isin(titles)] for frame in (curves, points))
-    panels = list(dict.fromkeys(zip(curves["task"], curves["split"], strict=True)))
+    panels = list_columns(curves)
     sizes = curves.groupby(["system", "task", "split"]).size().groupby("system").max()
     movable = [system for system in titles if sizes.get(system, 0) > 1]
     movable.sort(key=lambda system: system != proposed)
@@ -52,26 +52,24 @@ def figure_tradeoff(
     labels = {system: titles[system] + " (undertrained)" * (system in marked) for system in looks}
     with styled():
         figure, axes = panel_grid(len(panels), [2.2 if len(looks) <= MANY else 3.0])
-        for ax, (task, split) in zip(axes[0], panels, strict=True):
-            here = curves[(curves["task"] == task) & (curves["split"] == split)]
-            of_panel = points[(points["task"] == task) & (points["split"] == split)]
+        for ax, place in zip(axes[0], panels, strict=True):
+            here, of_panel = select_place(curves, place), select_place(points, place)
             for rank, (system, look) in enumerate(looks.items()):
                 line = here[here["system"] == system].sort_values("speedup")
                 # The proposed system above the others, single markers above all lines.
                 above = 3 + len(looks) - rank if system in movable else 4 + len(looks)
-                pale = {"alpha": 0.35} if (system, task, split) in weak else {}
+                pale = {"alpha": 0.35} if (system, *place) in weak else {}
                 _draw_system(ax, line, look, zorder=above, label=labels[system], **pale)
                 if bands and isinstance(look, Look):
                     _draw_band(ax, line, look)
-            here_full = (full_scores["task"] == task) & (full_scores["split"] == split)
-            for score in full_scores.loc[here_full, "score"]:
+            for score in select_place(full_scores, place)["score"]:
                 ax.axhline(score, color="0.4", linewidth=0.6, zorder=2)
             shown = ["score", "low", "high"] if bands else ["score"]
             _set_axes(ax, here, 1.5 * points["target_speedup"].max(), shown)
             _draw_chance(ax, of_panel["majority"].iloc[0])
             metric = METRICS[of_panel["metric"].iloc[0]]
             ax.set_ylabel(f"{metric[0].upper()}{metric[1:]} (%)")
-            ax.set_title(f"{task} ({split})", loc="left")
+            ax.set_title("{} ({})".format(*place), loc="left")
             if not bands:
                 _draw_interval_bar(ax, of_panel)
         add_common_legend(figure, axes[0], list(labels.values()))
