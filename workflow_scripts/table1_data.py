@@ -5,7 +5,7 @@ from job import job
 from cascadebert.data.task import read_descriptions
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.experiment.published import read_published_sizes
-from cascadebert.reporting.tables import table1_data
+from cascadebert.reporting.data_table import table1_data
 from cascadebert.reporting.typeset import write_table
 
 with job(snakemake):

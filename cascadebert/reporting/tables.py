@@ -1,4 +1,4 @@
-"""The paper's tables of data and of systems at target speed-ups: Tables 1 to 4, 6 and 7.
+"""The paper's tables of systems at target speed-ups: Tables 2, 3, 4, 6 and 7.
 
 A table is made from the evaluation's operating points (`points.measure_operating_points`) of all
 tasks and systems, with the paper's numbers beside them (`published.add_published_numbers`).
@@ -8,29 +8,22 @@ tokens' states.
 Scores are in percent. Functions have the names of their rules and files.
 """
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import pandas as pd
 
 from cascadebert.core.text import join_words
 from cascadebert.evaluation.points import NOT_RUN
-from cascadebert.experiment.configuration import WIDEST_OF_TWO_CLASSES
 from cascadebert.reporting.grid import (
     INTERVALS,
-    METRICS,
-    NOTHING,
     Grid,
     describe_paper,
     describe_sizes,
-    format_paper,
     list_columns,
     select_gains,
     select_rows,
 )
-from cascadebert.reporting.tuning import describe_budget, make_settings_cell
-from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
-from cascadebert.systems.method import Candidate, describe_setting
+from cascadebert.reporting.typeset import Cell, Display, Table
 
 NO_CONTEST = "There is no target speed-up at which these systems can be compared."
 CHOSEN = (
@@ -38,106 +31,6 @@ CHOSEN = (
     "picks one of two neighbouring thresholds for each input. Scores and speed-ups are expected "
     "values; the speed-ups shown are those of the scored split."
 )
-NO_NUMBER = (float("nan"), "")  # of the paper: size and remark
-
-
-def table1_data(
-    tasks: list[dict],
-    points: pd.DataFrame,
-    titles: dict[str, str],
-    ablations: dict[str, str],
-    published: dict[tuple[str, str], tuple[float, str]],
-    candidates: dict[str, Sequence[Candidate]],
-    chosen: dict[tuple[str, str], str],
-) -> Table:
-    """Sizes of the tasks, and the margin and setting that the development split chose.
-
-    tasks:      the contents of each task's task.json
-    published:  the paper's numbers, see `published.read_published_sizes`
-    candidates: system -> the alternatives that it had; the settings of `tuning` are a part of them
-    chosen:     (task, system) -> the name of the chosen one (`choice.Choice`), of what was run
-    """
-    by_name = {(key, each.name): each for key, of in candidates.items() for each in of}
-    tuned = any(of[0].setting for of in candidates.values())
-    rows, lines, notes = [], [], Footnotes()
-    splits = list(dict.fromkeys(split for task in tasks for split in task["splits"]))
-    for task in tasks:
-        name, metric, labels = task["name"], task["metric"], len(task["labels"])
-        of_task = {
-            system: by_name[system, chosen[name, system]] if (name, system) in chosen else None
-            for system in titles
-        }
-        margins = {key: found.label if (found := of_task[key]) else "" for key in ablations}
-        theirs = {key: value for (of, key), value in published.items() if of == name}
-        cells = [_make_size_cell(task, split, theirs, notes) for split in splits]
-        chance = points.loc[points["task"] == name, "majority"]
-        cells.append(Cell(f"{chance.iloc[0]:.1f}" if len(chance) else NOTHING))
-        for system, margin in margins.items():
-            mark = "" if margin else notes.mark("not run on this task")
-            if margin and labels == 2 and float(margin) >= WIDEST_OF_TWO_CLASSES:
-                mark = notes.mark("with two classes, all margins of 0.5 and more train the same")
-            paper = format_paper(theirs.get(system, NO_NUMBER)[0])
-            cells.append(Cell(f"{margin or NOTHING}{paper}", mark=mark))
-        if tuned:
-            cells.append(make_settings_cell(name, of_task, candidates, titles, notes))
-        for split in splits:
-            if (about := task["splits"].get(split)) is None:
-                continue
-            row = {"task": name, "metric": metric, "labels": labels, "split": split}
-            row |= {key: about[key] for key in ("rows", "labelled", "source", "contradictory")}
-            row["cut"] = about.get("cut")
-            row["classes"] = json.dumps(about["classes"], ensure_ascii=False)
-            row |= {f"shared_with_{of}": about["shared"].get(of, 0) for of in splits[:-1]}
-            row["paper_rows"] = theirs.get(split, NO_NUMBER)[0]
-            for system, margin in margins.items():
-                row[f"margin_{system}"] = margin
-                row[f"paper_margin_{system}"] = theirs.get(system, NO_NUMBER)[0]
-            for system, candidate in of_task.items() if tuned else ():
-                row[f"candidates_{system}"] = len(candidates[system])
-                row[f"setting_{system}"] = describe_setting(candidate.setting) if candidate else ""
-            rows.append(row)
-        sources = dict.fromkeys(about["source"] for about in task["splits"].values())
-        label = Cell(name, mark=notes.mark(f"{name}: {'; '.join(sources)}"))
-        lines.append([label, Cell(METRICS[metric]), Cell(f"{labels}"), *cells])
-    margin_columns = [
-        "Margin ε" if len(ablations) == 1 else f"Margin ε\n{titles[system]}" for system in ablations
-    ]
-    sizes = [f"{split} rows" for split in splits]
-    header = ["Task", "Metric", "Labels", *sizes, "Majority class", *margin_columns]
-    header += ["Settings"] if tuned else []
-    shown = ["number of examples in each split", "metric"]
-    shown += ["the score of always answering the most frequent label of train"]
-    if ablations:
-        shown += ["the difficulty margin ε with the best mean score on the development split"]
-    caption = f"Tasks: {join_words(shown)}."
-    if tuned:
-        caption += describe_budget(candidates, titles)
-    if published:
-        caption += " Lines that begin with paper: Table 1 of Li et al. (2021)."
-    display = Display(caption, list(map(Cell, header)), [lines], labels=2, notes=notes)
-    return pd.DataFrame(rows), display
-
-
-def _make_size_cell(task: dict, split: str, theirs: dict, notes: Footnotes) -> Cell:
-    about = task["splits"].get(split)
-    if about is None:
-        return Cell(NOTHING, mark=notes.mark("the task has no such split"))
-    size, remark = theirs.get(split, NO_NUMBER)
-    # The paper rounds its sizes: `393k`.
-    paper = "" if pd.isna(size) else f"\npaper {size / 1000:g}k"
-    if about["labelled"]:
-        classes = [f"{label} {count:,}" for label, count in about["classes"].items()]
-        remarks = [", ".join(classes)]
-    else:
-        remarks = ["without labels, cannot be scored"]
-    remarks += [f"{count:,} texts are in {of}, too" for of, count in about["shared"].items()]
-    if count := about.get("cut"):
-        remarks.append(f"{count:,} texts were cut at training.max_length")
-    if count := about["contradictory"]:
-        remarks.append(f"{count:,} texts have another label in another row")
-    remarks += [f"in the paper {remark}"] if remark else []
-    mark = notes.mark("; ".join(remarks)) if remarks else ""
-    return Cell(f"{about['rows']:,}{paper}", mark=mark)
 
 
 def table2_main(

@@ -13,6 +13,7 @@ from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.evaluation.temperature import UNSCALED_ECE, add_unscaled_ece
 from cascadebert.experiment.published import add_published_numbers, read_published_sizes
 from cascadebert.reporting import grid, tables
+from cascadebert.reporting.data_table import table1_data
 from cascadebert.reporting.exit_tables import CALIBRATION, LOWER, table5_calibration, table_probes
 from cascadebert.reporting.typeset import (
     Cell,
@@ -248,7 +249,7 @@ def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
 
     def all_tables(f):
         return [
-            tables.table1_data(described, f["points"], TITLES, ABLATIONS, {}, CANDIDATES, CHOSEN),
+            table1_data(described, f["points"], TITLES, ABLATIONS, {}, CANDIDATES, CHOSEN),
             tables.table2_main(f["points"], TITLES),
             tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS),
             table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS),
@@ -322,7 +323,7 @@ def test_table1_says_sizes_margins_and_what_is_missing():
     plain, mnli = task_description("movies"), task_description("mnli")
     mnli["splits"]["test_mismatched"] = UNLABELLED | {"rows": 9000}
     plain["splits"]["test"] |= {"shared": {"train": 1200, "dev": 3}, "contradictory": 2}
-    table, display = tables.table1_data(
+    table, display = table1_data(
         [plain, mnli],
         frames(("movies", "mnli"))["points"],
         TITLES,
@@ -368,7 +369,7 @@ def test_table1_counts_candidates_and_says_which_settings_were_chosen():
     # BERT-4L was run, but stands near no target.
     points = points[~points["system"].isin(["bert-3l", "bert-4l"])]
     points = pd.concat([points, describe_absent("bert-3l")])
-    table, display = tables.table1_data(
+    table, display = table1_data(
         [task_description()], points, TITLES, ABLATIONS, {}, candidates, chosen
     )
     assert set(table["setting_pabee"]) == {"epochs 4"}
@@ -469,7 +470,7 @@ def every_table(f: dict[str, pd.DataFrame], tasks: list[str]) -> dict[str, Table
     described[0]["splits"]["test_mismatched"] = UNLABELLED | {"rows": 9}
     points = f["points"]
     return {
-        "1": tables.table1_data(described, points, TITLES, ABLATIONS, {}, CANDIDATES, CHOSEN),
+        "1": table1_data(described, points, TITLES, ABLATIONS, {}, CANDIDATES, CHOSEN),
         "2": tables.table2_main(points, TITLES),
         "3": tables.table3_distillation(points, rows),
         "4": tables.table4_dar(points, f["differences"], TITLES, ABLATIONS),
@@ -597,7 +598,7 @@ def test_tables_4_and_5_have_the_papers_numbers_of_their_own():
 def test_table1_has_the_papers_sizes_and_margins():
     described = task_description("mrpc")
     points = frames(("mrpc",))["points"]
-    table, display = tables.table1_data(
+    table, display = table1_data(
         [described], points, TITLES, ABLATIONS, read_published_sizes(PAPERS), CANDIDATES, CHOSEN
     )
     assert [cell.text for cell in display.rows[0][3:]] == [
@@ -615,7 +616,7 @@ def test_where_the_paper_counts_two_splits_as_one_it_says_so():
     names = {"systems": {}, "tasks": {"mnli": {"dev": "mnli-m", "dev_mismatched": "mnli-mm"}}}
     described = task_description("mnli")
     points = frames(("mnli",))["points"]
-    _, display = tables.table1_data(
+    _, display = table1_data(
         [described], points, TITLES, ABLATIONS, read_published_sizes(names), CANDIDATES, CHOSEN
     )
     notes = {mark: note for note, mark in display.notes.items()}
