@@ -54,21 +54,13 @@ def select_rows(frame: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
     frame = frame.sort_values(
         keys, key=lambda column: column.map(ranks.get(column.name, lambda x: x)), kind="stable"
     )
-    frame = frame.assign(title=frame["system"].map(titles))
-    for column in {"note", "candidate"} & set(frame):
-        frame[column] = frame[column].map(restore_text)
-    return frame.reset_index(drop=True)
+    return frame.assign(title=frame["system"].map(titles)).reset_index(drop=True)
 
 
 def select_place(frame: pd.DataFrame, place: Place) -> pd.DataFrame:
     """The rows of a task's split."""
     task, split = place
     return frame[(frame["task"] == task) & (frame["split"] == split)]
-
-
-def restore_text(value) -> str:
-    """A text from a CSV file, where pandas may have read a number or NaN instead."""
-    return "" if value is None or pd.isna(value) else str(value)
 
 
 class Grid:

@@ -29,6 +29,7 @@ from cascadebert.reporting.wording import format_signed
 from cascadebert.systems.method import Candidate
 from tests import simulation
 from tests.simulation import ABLATIONS, COSTS, TARGETS, TITLES, task_description
+from workflow_scripts.frames import TEXTS
 
 NAMES = {"systems": {}, "tasks": {}}  # nothing is the paper's
 PAPERS = {  # MRPC, with the paper's systems
@@ -244,7 +245,8 @@ def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
     for name, frame in made.items():
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
         # Rows of several files may come with the same index.
-        read[name] = pd.read_csv(tmp_path / f"{name}.csv").set_axis([0] * len(frame))
+        back = pd.read_csv(tmp_path / f"{name}.csv", converters=TEXTS)
+        read[name] = back.set_axis([0] * len(frame))
     described = [task_description(task) for task in tasks]
 
     def all_tables(f):

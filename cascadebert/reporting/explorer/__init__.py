@@ -21,7 +21,7 @@ from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.disagreement import count_right, find_disagreements
 from cascadebert.reporting.explorer.chart import bundle_library, draw_chart
-from cascadebert.reporting.grid import METRICS, Place, list_columns, restore_text, select_place
+from cascadebert.reporting.grid import METRICS, Place, list_columns, select_place
 from cascadebert.reporting.wording import format_interval
 
 EXAMPLES = 500  # of a place, if the page has room for them
@@ -200,7 +200,7 @@ def _list_points(
 
 def _format_knob(knob: object) -> str:
     """One threshold, or several joined by commas; empty for a system without a knob."""
-    numbers = restore_text(knob).split()
+    numbers = [] if pd.isna(knob) else str(knob).split()
     return ", ".join(f"{float(number):.4g}" for number in numbers)
 
 
