@@ -353,8 +353,8 @@ def _name_place(place: Place) -> str:
 
 
 def _underline(text: str, character: str) -> str:
-    """A heading."""
-    return f"{text}\n{character * len(text)}"
+    """A heading, whose line has room for letters that are two columns wide, such as Chinese."""
+    return f"{text}\n{character * 2 * len(text)}"
 
 
 def _write_table(title: str, header: list[str], lines: list[list[str]]) -> str:
