@@ -18,7 +18,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from cascadebert.core.files import File, replacing
-from cascadebert.core.sources import LIBRARY, WORKFLOW_FOLDER
+from cascadebert.core.sources import LIBRARY, PACKED, WORKFLOW_FOLDER
 
 PROFILES = {  # that the root conforms to -> name and version
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -71,6 +71,8 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
     workflow["license"] = crate.license
     for base, patterns in ((WORKFLOW_FOLDER, WORKFLOW), (LIBRARY, CODE)):
         for path in chain.from_iterable(sorted(base.glob(pattern)) for pattern in patterns):
+            if base is LIBRARY and PACKED in path.parents:
+                continue  # a wheel has the workflow inside the library
             place = path.relative_to(base if base is WORKFLOW_FOLDER else LIBRARY.parent)
             workflow.append_to("hasPart", _add_file(crate, path, place))
     for link, (title, version) in PROFILES.items():
