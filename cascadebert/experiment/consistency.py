@@ -57,7 +57,10 @@ def refuse_contradictions(experiment: Experiment) -> None:
 
 def list_doubts(experiment: Experiment) -> list[str]:
     """Returns what is probably not meant: a sentence each."""
-    found = [*find_models_above_reference(experiment), *find_targets_that_proposed_misses(experiment)]
+    found = [
+        *find_models_above_reference(experiment),
+        *find_targets_that_proposed_misses(experiment),
+    ]
     return [f"configuration, {sentence}" for sentence in found]
 
 
