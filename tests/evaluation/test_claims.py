@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebert.data.predictions import Predictions
-from cascadebert.data.task import ALL
 from cascadebert.evaluation import claims
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.claims import CLAIMS, Statistic, tabulate_statistics
@@ -16,6 +15,7 @@ from cascadebert.evaluation.comparison import compare_exits, compare_systems
 from cascadebert.evaluation.evidence import Evidence, Roles, compute_statistics
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.points import measure_operating_points
+from cascadebert.experiment.catalogue import ALL
 from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.reporting.claims import table_claims
 from cascadebert.reporting.grid import NOTHING
