@@ -9,7 +9,7 @@ import pytest
 
 from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
-from tests.deployment.hub import COMMIT, Hub
+from tests.hub import COMMIT, Hub
 from tests.workflow.command import ROOT
 
 PUSH = """if True:

@@ -6,10 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +27,7 @@ from cascadebert.encoders.loading import (
     load_tokenizer,
 )
 from cascadebert.encoders.shape import count_layer_flops
+from tests.hub import COMMIT, Hub
 
 ROOT = Path(__file__).parents[2]
 
@@ -133,47 +131,23 @@ def test_without_the_hub_it_says_what_to_do():
 
 def test_a_model_of_the_hub_is_put_into_a_folder(encoders, tmp_path):
     """From a server that answers as the hub does."""
-    commit = "c0ffee" + 34 * "0"
-
-    class Hub(BaseHTTPRequestHandler):
-        def do_GET(self):
-            path = Path(encoders["bert-2"], self.path.rpartition("/")[2])
-            found = self.path.startswith("/some/model/resolve/") and path.is_file()
-            content = path.read_bytes() if found else b"{}"
-            self.send_response(200 if found else 404)
-            self.send_header("X-Repo-Commit", commit)
-            self.send_header("ETag", f'"{sha256(content).hexdigest()}"')
-            if not found:
-                self.send_header("X-Error-Code", "EntryNotFound")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        environment = {
-            **os.environ,
-            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-            "HF_HOME": str(tmp_path / "cache"),
-            "HF_HUB_OFFLINE": "0",
-        }
-        code = (
-            f"from cascadebert.encoders.loading import fetch; fetch('some/model', '{tmp_path}/m')"
-        )
-        command = [sys.executable, "-c", code]
-        result = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100
-        )
-        server.shutdown()
+    hub = Hub()
+    hub.files = {path.name: path.read_bytes() for path in Path(encoders["bert-2"]).iterdir()}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(tmp_path / "cache"),
+        "HF_HUB_OFFLINE": "0",
+    }
+    code = f"from cascadebert.encoders.loading import fetch; fetch('user/model', '{tmp_path}/m')"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    hub.shutdown()
     assert result.returncode == 0, result.stderr
     made, original = tmp_path / "m", encoders["bert-2"]
-    assert json.loads((made / HUB).read_text()) == {"model": "some/model", "commit": commit}
+    assert json.loads((made / HUB).read_text()) == {"model": "user/model", "commit": COMMIT}
     fetched, weights = (load_encoder(path).state_dict() for path in (made, original))
     assert all(torch.equal(fetched[name], weights[name]) for name in weights)
     assert load_tokenizer(made).get_vocab() == load_tokenizer(original).get_vocab()

@@ -25,9 +25,9 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def answer(self, value, headers=()):
+    def answer(self, value, headers=(), status=200):
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         for name, text in (*headers, ("Content-Length", str(len(body)))):
             self.send_header(name, text)
         self.end_headers()
@@ -57,7 +57,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         if "/resolve/" in self.path:
-            content = self.server.files[self.path.split("/resolve/")[1].split("/", 1)[1]]
+            content = self.server.files.get(self.path.split("/resolve/")[1].split("/", 1)[1])
+            if content is None:
+                headers = (("X-Repo-Commit", COMMIT), ("X-Error-Code", "EntryNotFound"))
+                self.answer({}, headers, status=404)
+                return
             tag = hashlib.sha256(content).hexdigest()
             self.answer(content, (("X-Repo-Commit", COMMIT), ("ETag", f'"{tag}"')))
         elif "/tree/" in self.path:
