@@ -56,6 +56,12 @@ def run(model, tmp_path, capsys):
     return predict
 
 
+@pytest.fixture
+def loaded_once(cascade, monkeypatch):
+    """Loading takes two thirds of a call."""
+    monkeypatch.setattr(Cascade, "from_pretrained", lambda *_, **__: cascade)
+
+
 def as_csv(texts, **columns) -> bytes:
     return pd.DataFrame({"text": texts, **columns}).to_csv(index=False).encode()
 
@@ -374,6 +380,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.usefixtures("loaded_once")
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(CELLS, max_size=8),
@@ -396,6 +403,7 @@ def test_what_the_csv_module_writes_is_answered_row_by_row(run, cascade, texts, 
         assert [row["label"] for row in rows] == cascade(stripped).labels.tolist()
 
 
+@pytest.mark.usefixtures("loaded_once")
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.one_of(
