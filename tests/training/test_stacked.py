@@ -48,9 +48,8 @@ def make_examples(splits):
     return Examples(splits["train"], splits["dev"], "accuracy")
 
 
-@pytest.mark.parametrize("clip", [1.0, 0.05])
-def test_each_model_ends_as_it_does_by_itself(clip, encoder, task, splits):
-    settings = replace(SETTINGS, clip=clip)
+def test_each_model_ends_as_it_does_by_itself(encoder, task, splits):
+    settings = replace(SETTINGS, clip=0.05)  # which every step exceeds
     examples = make_examples(splits)
     stacked, alone = make_models(encoder, task), make_models(encoder, task)
     scores = train_stack(stacked, examples, settings, seeds=SEEDS, name="stack")

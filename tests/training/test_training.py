@@ -36,8 +36,14 @@ def fit(encoders, task, splits, settings=SETTINGS, seed=0, **arguments):
     return model, scores
 
 
-def test_it_learns_and_keeps_the_best_epoch(encoders, task, splits):
-    model, scores = fit(encoders, task, splits)
+@pytest.fixture(scope="module")
+def whole(encoders, task, splits):
+    """A model whose training nothing interrupted, and its scores."""
+    return fit(encoders, task, splits)
+
+
+def test_it_learns_and_keeps_the_best_epoch(whole, splits):
+    model, scores = whole
     assert max(scores) > 75
     predicted = predict(model, splits["dev"])[:, 0].argmax(-1)
     assert 100 * (predicted == splits["dev"].labels).mean() == pytest.approx(max(scores))
@@ -95,8 +101,8 @@ def test_dar_lowers_the_confidence_of_difficult_examples(encoders, task, splits)
     assert gap_after > gap_before + 0.05
 
 
-def test_predictions_do_not_depend_on_how_they_are_batched(encoders, task, splits):
-    model, _ = fit(encoders, task, splits)
+def test_predictions_do_not_depend_on_how_they_are_batched(whole, splits):
+    model, _ = whole
     whole, small = (predict(model, splits["test"], batch_size=size) for size in (128, 7))
     np.testing.assert_allclose(whole, small, atol=1e-5)
     order = np.random.default_rng(0).permutation(len(splits["test"]))
@@ -135,10 +141,10 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("killed_at", [0, 7, 19, 20, 33, 59])
 def test_an_interrupted_training_ends_with_the_same_bytes(
-    killed_at, encoders, task, splits, tmp_path
+    killed_at, whole, encoders, task, splits, tmp_path
 ):
     """Saved after every step, and dead in another: in an epoch, at its end, in the evaluation."""
-    whole, scores = fit(encoders, task, splits)
+    model, scores = whole
     path = tmp_path / "state.safetensors"
 
     class Dying(Checkpoint):
@@ -155,15 +161,15 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert path.exists() == (killed_at > 0)
     again, scores_again = fit(encoders, task, splits, checkpoint=Checkpoint(path))
     assert scores_again == scores
-    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_a_damaged_state_is_as_good_as_none(encoders, task, splits, tmp_path, caplog):
+def test_a_damaged_state_is_as_good_as_none(whole, encoders, task, splits, tmp_path, caplog):
     path = tmp_path / "state.safetensors"
     fit(encoders, task, splits, checkpoint=Checkpoint(path, seconds=0))
     path.write_bytes(path.read_bytes()[:-50])
-    _, scores = fit(encoders, task, splits)
+    _, scores = whole
     _, again = fit(encoders, task, splits, checkpoint=Checkpoint(path))
     assert again == scores
     assert "state.safetensors is damaged" in caplog.text
