@@ -23,7 +23,6 @@ from cascadebert.data.tables import complete_format, parse
 from cascadebert.deployment.cascade import Cascade
 from tests.tiny import BAD, GOOD
 from tests.workflow.command import ROOT, warm_server
-from tests.workflow.warm import interpreter
 
 TEXTS = [f"{word} film" for word in (*GOOD, *BAD)]
 
@@ -293,7 +292,7 @@ def test_other_outputs_are_left_alone(model, tmp_path, capsys):
 
 
 def start(*arguments: object, **options) -> subprocess.Popen:
-    command = [*interpreter(warm_server().path), "-m", "cascadebert", *map(str, arguments)]
+    command = [warm_server().python, "-m", "cascadebert", *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, **pipes | options)
 
@@ -363,7 +362,7 @@ def test_memory_does_not_grow_with_the_file(model, tmp_path):
     for times in (50, 1000):
         (tmp_path / "in.csv").write_bytes(as_csv([f"{text} {text}" for text in TEXTS] * times))
         arguments = ["--model", model, "--threshold", "0", "--batch-size", "256"]
-        command = [*interpreter(warm_server().path), script, "predict", *arguments]
+        command = [warm_server().python, script, "predict", *arguments]
         command += [tmp_path / "in.csv", os.devnull]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         peaks.append(int(said.stdout) / 1024)

@@ -7,7 +7,6 @@ import pytest
 
 from tests.workflow.command import warm_server
 from tests.workflow.faults import RESULTS, Campaign, Workflow
-from tests.workflow.warm import interpreter
 
 PREDICTIONS = RESULTS / "predictions/words"
 # A training that needs difficulty labels, and one that starts from another.
@@ -25,7 +24,7 @@ def test_what_is_killed_goes_on(tmp_path, config, finished):
 
 
 def test_what_is_damaged_is_noticed_and_made_again(tmp_path, config, finished):
-    python = interpreter(warm_server().path)
+    python = [str(warm_server().python)]
     campaign = Campaign(tmp_path, config, finished, seed=1, python=python)
     campaign.corrupt(3)
     assert campaign.survived.total() == campaign.tried.total() == 3
@@ -33,7 +32,7 @@ def test_what_is_damaged_is_noticed_and_made_again(tmp_path, config, finished):
 
 def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
     longer = {**config, "training": {**config["training"], "epochs": 200}, "save_seconds": 1e6}
-    warm = interpreter(warm_server().path)
+    warm = [str(warm_server().python)]
     workflow = Workflow(tmp_path / "interrupted", longer, LABELLED, warm)
     assert workflow.run(targets=["results/small/tokens/words/bert-4"]) == 0
     workflow.python = [sys.executable]
@@ -55,7 +54,7 @@ def test_ctrl_c_saves_what_was_trained_and_says_how_to_go_on(tmp_path, config):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 def test_a_full_disk_loses_nothing(tmp_path, config, finished):
-    python = interpreter(warm_server().path)
+    python = [str(warm_server().python)]
     campaign = Campaign(tmp_path, config, finished, seed=2, targets=STARTED, python=python)
     campaign.fill_disk()
     assert campaign.survived["full disk"] == 1

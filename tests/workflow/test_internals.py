@@ -1,6 +1,5 @@
 """What the workflow takes from Snakemake's internals, on the Snakemake that is installed."""
 
-import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -20,8 +19,7 @@ from workflow_scripts.internals import *
 def run(folder, snakefile: str, *arguments: str) -> str:
     """The log of a small workflow."""
     (folder / "Snakefile").write_text(START + snakefile)
-    with contextlib.chdir(folder):
-        result = warm_server().run("snakemake", "--cores", "2", *arguments)
+    result = warm_server().run("snakemake", "--cores", "2", *arguments, cwd=folder)
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
 

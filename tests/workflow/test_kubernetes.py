@@ -3,7 +3,6 @@
 The jobs run here and not in pods, but find their files as pods do: copied from a bucket.
 """
 
-import contextlib
 import re
 import shutil
 import subprocess
@@ -75,9 +74,8 @@ def clone(tmp_path, config, task, storage):
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    profile = ("--profile", "profiles/kubernetes")
-    with contextlib.chdir(folder):
-        return warm_server().run("snakemake", *profile, "--configfile", "small.yaml", *arguments)
+    given = ("--profile", "profiles/kubernetes", "--configfile", "small.yaml")
+    return warm_server().run("snakemake", *given, *arguments, cwd=folder)
 
 
 def test_a_dry_run_plans_with_what_is_in_the_bucket(clone):

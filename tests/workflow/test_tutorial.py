@@ -10,35 +10,23 @@ import pytest
 import yaml
 
 from tests.workflow.command import ROOT, warm_server
-from tests.workflow.warm import interpreter
 
 BLOCK = re.compile(r'^```(\w+)(?: title="([\w.]+)")?\n(.*?)^```$', re.M | re.S)
-# The command in a fork that has imported its libraries; the Snakemake that it starts is one, too.
-COMMAND = """\
-import sys
-
-sys.executable = {python!r}
-from cascadebert.commands.main import main
-
-sys.exit(main())
-"""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Path, str]:
     """The folder of a reader who has done all, and what the commands printed."""
     folder, programs = tmp_path_factory.mktemp("tutorial"), tmp_path_factory.mktemp("bin")
-    python = programs / "python"
-    (programs / "command.py").write_text(COMMAND.format(python=str(python)))
-    start = f"#!/bin/sh\nexec {' '.join(interpreter(warm_server().path))}"
-    for name, command in (("python", ""), ("cascadebert", f" {programs / 'command.py'}")):
-        (programs / name).write_text(f'{start}{command} "$@"\n')
-        (programs / name).chmod(0o755)
+    python = warm_server().python
+    command = programs / "cascadebert"
+    command.write_text(f'#!/bin/sh\nexec {python} -m cascadebert "$@"\n')
+    command.chmod(0o755)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     environment = os.environ | {
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{python.parent}:{os.environ['PATH']}",
         "PORT": str(port),
         "PYTHONPATH": str(ROOT),
     }
@@ -67,6 +55,7 @@ def test_it_ends_with_a_service_that_answers(made):
     folder, said = made
     assert '[{"label": "escalate", "score": 0.' in said
     assert len((folder / "answers.csv").read_text().splitlines()) == 401
+    assert "The report is results/tickets/report.html. Next: cascadebert export " in said
     assert (folder / "results/tickets/report.html").stat().st_size > 100_000
     assert (folder / "shipped/cascade.json").is_file()
 

@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import runpy
+import shlex
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from filelock import FileLock
 
@@ -41,24 +43,23 @@ class WarmServer:
         folder = Path(tempfile.gettempdir(), f"warm-{tests}")
         folder.mkdir(exist_ok=True)
         self.path = folder / "socket"
+        self.python = folder / "python"  # the program that stands for it; it starts in milliseconds
         with FileLock(folder / "lock"):
             if self.path.exists():
                 return
+            client = shlex.join([sys.executable, "-S", "-E", str(CLIENT), str(self.path)])
+            self.python.write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+            self.python.chmod(0o755)
             command = [sys.executable, "-m", "tests.workflow.warm", str(self.path), str(tests)]
             process = subprocess.Popen(command, cwd=CLIENT.parents[2])
             while not self.path.exists():
                 assert process.poll() is None, "the server could not start"
                 time.sleep(0.05)
 
-    def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess:
+    def run(self, module: str, *arguments: str, cwd: Path | None = None) -> CompletedProcess:
         """As `python -m module`, with its output captured."""
-        command = [*interpreter(self.path), "-m", module, *arguments]
-        return subprocess.run(command, capture_output=True, text=True)
-
-
-def interpreter(path: Path | str) -> list[str]:
-    """The command that stands for `python`; it starts in milliseconds."""
-    return [sys.executable, "-S", "-E", str(CLIENT), str(path)]
+        command = [self.python, "-m", module, *arguments]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
 def list_imports(scripts: Path) -> list[str]:
@@ -71,7 +72,7 @@ def serve(path: str, tests: int) -> None:
     """Serves as long as the process of that number, that of the tests, is there."""
     import importlib
 
-    python = " ".join(interpreter(path))
+    python = str(Path(path).with_name("python"))
     for name in [*PRELOADED.split(), *list_imports(SCRIPTS)]:
         importlib.import_module(name)
     # What was imported stays. A fork that went through it would copy its pages.
