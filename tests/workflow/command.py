@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -20,11 +19,6 @@ def warm_server() -> WarmServer:
 def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
     """Snakemake and its jobs, without the time that their imports take."""
     return warm_server().run("snakemake", *options(folder, cores), *arguments)
-
-
-def snakemake_as_users_do(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", *options(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def options(folder: Path, cores: int = 2) -> list[str]:
