@@ -35,11 +35,13 @@ def pytest_collection_modifyitems(items) -> None:
     Then no parallel worker is left with a long file at the end. Slurm's comes before all: it takes
     the longest, and mostly waits. Workflows follow, then trainings.
     """
-    for item in items:
-        if "workflow" in item.path.parts or "encoders" in item.fixturenames:
-            item.add_marker("slow")
     first = ("test_slurm.py", "workflow", "training")
-    items.sort(key=lambda item: [part not in item.path.parts for part in first])
+    tests = Path(__file__).parent
+    parts = {item: item.path.relative_to(tests).parts for item in items}
+    for item in items:
+        if "workflow" in parts[item] or "encoders" in item.fixturenames:
+            item.add_marker("slow")
+    items.sort(key=lambda item: [part not in parts[item] for part in first])
 
 
 def pytest_collection_finish() -> None:

@@ -34,17 +34,19 @@ def test_importing_loads_no_other_library():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("room", ["experiment", "systems", "evaluation", "reporting"])
-def test_planning_and_making_tables_load_no_torch(room):
+def test_planning_and_making_tables_load_no_torch():
     """Every job and every command pays for what it imports: torch takes a second and a half."""
-    code = f"""if True:
-        import sys, pkgutil, importlib, cascadebert.{room} as room
-        for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
-            importlib.import_module(module.name)
-        print("torch" in sys.modules, "transformers" in sys.modules)
+    code = """if True:
+        import importlib, pkgutil, sys
+        for room in ("experiment", "systems", "evaluation", "reporting"):
+            package = importlib.import_module(f"cascadebert.{room}")
+            for module in pkgutil.walk_packages(package.__path__, f"cascadebert.{room}."):
+                importlib.import_module(module.name)
+            if loaded := {"torch", "transformers"} & set(sys.modules):
+                sys.exit(f"{room} loads {loaded}")
     """
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert found.stdout == "False False\n", found.stderr
+    assert found.returncode == 0, found.stderr
 
 
 @pytest.mark.parametrize("name", cascadebert.__all__)

@@ -123,7 +123,9 @@ load_config("nobody/nothing")
     assert "UserError: encoder nobody/nothing could not be loaded" in result.stderr
 
 
-def test_without_the_hub_it_says_what_to_do():
+def test_without_the_hub_it_says_what_to_do(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        load_config(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no folder here, and no model .* make the hub") as caught:
         load_config("nobody/nothing")
     assert "\n" not in str(caught.value)

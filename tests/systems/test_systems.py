@@ -293,10 +293,3 @@ def test_layers_of_another_width_cost_their_flops(encoders, tmp_path):
         2 * 10 * 10 * 32
     )
     assert 3 < count_layer_flops(wide, 64) / count_layer_flops(narrow, 64) < 4
-
-
-def test_an_encoder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UserError, match="no such folder"):
-        load_config(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="no-such-owner/no-such-model"):
-        load_config("no-such-owner/no-such-model")

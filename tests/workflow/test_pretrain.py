@@ -15,9 +15,7 @@ import yaml
 from transformers import AutoModel, AutoTokenizer
 
 from tests.pretraining.test_pretraining import prose
-from tests.workflow.command import planned, snakemake
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.workflow.command import options, planned, snakemake
 
 
 def settings(teacher: str) -> dict:
@@ -58,10 +56,8 @@ def prepared(folder: Path, pretraining: dict, first: list[str], second: list[str
 
 
 def command(folder: Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "snakemake", "pretrain", "--snakefile", str(ROOT / "Snakefile")),
-        *("--directory", str(folder), "--configfile", str(folder / "config.yaml"), "--cores", "2"),
-    ]
+    config = ("--configfile", str(folder / "config.yaml"))
+    return [sys.executable, "-m", "snakemake", "pretrain", *options(folder), *config]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -83,6 +79,10 @@ def whole(encoders, tmp_path_factory) -> Path:
     return folder
 
 
+def test_the_same_settings_train_nothing(whole):
+    assert planned(whole, "pretrain", "--configfile", str(whole / "config.yaml")) == {}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
@@ -95,8 +95,6 @@ def whole(encoders, tmp_path_factory) -> Path:
 def test_other_settings_train_anew(whole, encoders, key, value, expected, tmp_path):
     config = yaml.safe_load((whole / "config.yaml").read_text())
     path = tmp_path / "config.yaml"
-    jobs = planned(whole, "pretrain", "--configfile", str(whole / "config.yaml"))
-    assert jobs == {}
     config["pretraining"][key] = value
     path.write_text(yaml.safe_dump(config))
     jobs = planned(whole, "pretrain", "--configfile", str(path))

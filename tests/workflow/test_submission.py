@@ -27,16 +27,22 @@ def split(rows: int, seed: int, labelled: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.fixture
-def config(tmp_path, encoders):
-    """The path of an experiment on RTE, and its content."""
-    folder = tmp_path / "glue" / "RTE"
-    folder.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def glue(tmp_path_factory):
+    """The folder of RTE's files."""
+    folder = tmp_path_factory.mktemp("glue") / "RTE"
+    folder.mkdir()
     for seed, (name, rows) in enumerate({"train": 96, "dev": 64, "test": 3_000}.items()):
         (folder / f"{name}.tsv").write_text(split(rows, seed, name != "test"))
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, glue, encoders):
+    """The path of an experiment on RTE, and its content."""
     values = {
         "experiment": "small",
-        "tasks": {"rte": {"source": {"glue": "RTE", "folder": "glue/RTE"}}},
+        "tasks": {"rte": {"source": {"glue": "RTE", "folder": str(glue)}}},
         "encoders": {
             "bert-2": {"model": encoders["bert-2"], "tokenizer": "bert-4"},
             "bert-4": encoders["bert-4"],
@@ -105,9 +111,9 @@ def test_it_is_there_only_if_it_is_asked_for(tmp_path, config):
     assert "MissingRuleException" in result.stderr + result.stdout
 
 
-def test_tasks_that_are_not_glues_are_refused_before_any_job(tmp_path, config):
+def test_tasks_that_are_not_glues_are_refused_before_any_job(tmp_path, config, glue):
     path, values = config
-    files = {split: f"glue/RTE/{split}.tsv" for split in ("train", "dev")}
+    files = {split: str(glue / f"{split}.tsv") for split in ("train", "dev")}
     values["tasks"]["rte"] = {
         "source": {"files": files},
         "columns": {"text": "sentence1", "text_pair": "sentence2", "label": "label"},
