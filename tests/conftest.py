@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from cascadebert.data.task import Task
+    from cascadebert.data.tokens import TokenizedSplit
 
 # For the libraries, which are imported later.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -94,14 +95,20 @@ def task() -> "Task":
 
 
 @pytest.fixture(scope="session")
-def batch(task, encoders) -> "tuple[dict[str, torch.Tensor], torch.Tensor]":
+def splits(task, encoders) -> "dict[str, TokenizedSplit]":
+    """The task's token ids; all encoders share a vocabulary."""
+    from cascadebert.data.tokens import tokenize
+    from cascadebert.encoders.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(encoders["bert-4"])
+    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
+
+
+@pytest.fixture(scope="session")
+def batch(splits) -> "tuple[dict[str, torch.Tensor], torch.Tensor]":
     """The inputs of 12 sentences of several lengths, and their labels."""
     import numpy as np
     import torch
 
-    from cascadebert.data.tokens import tokenize
-    from cascadebert.encoders.loading import load_tokenizer
-
-    split = tokenize(task.splits["dev"], load_tokenizer(encoders["bert-2"]), 64)
     rows = np.arange(12)
-    return split.batch(rows), torch.from_numpy(split.labels[rows])
+    return splits["dev"].batch(rows), torch.from_numpy(splits["dev"].labels[rows])

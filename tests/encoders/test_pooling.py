@@ -7,8 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import load_classifier, load_encoder, load_tokenizer
+from cascadebert.encoders.loading import load_classifier, load_encoder
 from cascadebert.encoders.pooling import pool
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, predict, train
@@ -79,10 +78,8 @@ def test_a_saved_classifier_reads_the_mean(encoders, inputs, tmp_path):
         assert not torch.allclose(plain(**inputs).logits, expected, atol=1e-3)
 
 
-def test_a_stack_reads_the_mean(encoders, task, tmp_path):
-    tokenizer = load_tokenizer(encoders["bert-2"])
-    data = {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
-    examples = Examples(data["train"].take(np.arange(32)), data["dev"], "accuracy")
+def test_a_stack_reads_the_mean(encoders, splits, tmp_path):
+    examples = Examples(splits["train"].take(np.arange(32)), splits["dev"], "accuracy")
     settings = replace(SETTINGS, epochs=1)
 
     def make():
@@ -95,4 +92,6 @@ def test_a_stack_reads_the_mean(encoders, task, tmp_path):
     stacked, alone = make(), make()
     train_stack([stacked], examples, settings, seeds=[0], name="stack")
     train(alone, examples, settings, seed=0, name="alone")
-    assert predict(stacked, data["test"]) == pytest.approx(predict(alone, data["test"]), abs=2e-3)
+    assert predict(stacked, splits["test"]) == pytest.approx(
+        predict(alone, splits["test"]), abs=2e-3
+    )

@@ -8,8 +8,6 @@ import torch
 import yaml
 from scipy.special import log_softmax
 
-from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.experiment.configuration import Experiment, resolve
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, train
@@ -52,10 +50,8 @@ def test_every_exit_reads_its_layer(model, batch):
         torch.testing.assert_close(logits[:, 3], outputs.logits)
 
 
-def test_it_learns(model, encoders, task):
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
-    examples = Examples(data["train"], data["dev"], "accuracy")
+def test_it_learns(model, splits):
+    examples = Examples(splits["train"], splits["dev"], "accuracy")
     scores = train(model, examples, SETTINGS, seed=0, name="berxit")
     assert max(scores) > 70  # of all exits on average
 

@@ -6,8 +6,6 @@ import torch
 from scipy.special import log_softmax
 
 from cascadebert.data.predictions import Predictions
-from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.cosee import (
     ALPHA,
     BETA,
@@ -108,9 +106,7 @@ def test_rule_and_training_have_the_same_energy_and_exits():
     assert (EXIT_RULE.exit_index(predictions, knobs[-1]) == 0).all()
 
 
-def test_thresholds_lie_within_the_energies_of_the_epoch_before(encoders, task, tmp_path):
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
+def test_thresholds_lie_within_the_energies_of_the_epoch_before(encoders, splits, tmp_path):
     model = untrained(RUN, encoders, tmp_path)
     ranges, objective = [], model.objective
 
@@ -122,7 +118,7 @@ def test_thresholds_lie_within_the_energies_of_the_epoch_before(encoders, task, 
 
     of_step: list = []
     model.objective = watch
-    examples = Examples(data["train"].take(np.arange(64)), data["dev"], "accuracy")
+    examples = Examples(splits["train"].take(np.arange(64)), splits["dev"], "accuracy")
     train(model, examples, SETTINGS, seed=0, name="cosee")  # 3 epochs of 4 steps
     assert ranges[:4] == [(0, 1)] * 4
     for epoch in (1, 2):
@@ -131,11 +127,9 @@ def test_thresholds_lie_within_the_energies_of_the_epoch_before(encoders, task, 
         assert ranges[4 * epoch : 4 * epoch + 4] == [(low.item(), high.item())] * 4
 
 
-def test_it_learns(encoders, task, tmp_path):
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
+def test_it_learns(encoders, splits, tmp_path):
     model = untrained(RUN, encoders, tmp_path)
     scores = train(
-        model, Examples(data["train"], data["dev"], "accuracy"), SETTINGS, seed=0, name="cosee"
+        model, Examples(splits["train"], splits["dev"], "accuracy"), SETTINGS, seed=0, name="cosee"
     )
     assert max(scores) > 70  # of all exits on average

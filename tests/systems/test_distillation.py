@@ -11,7 +11,6 @@ from scipy.special import softmax
 from transformers import AutoModelForSequenceClassification
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models import kd
@@ -87,17 +86,15 @@ def test_the_student_learns_what_the_teacher_answers(
     assert all(p.grad is None for p in model.teacher.parameters())
 
 
-def test_a_student_is_a_member_of_a_cascade_and_takes_dar(encoders, task, tmp_path):
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
+def test_a_student_is_a_member_of_a_cascade_and_takes_dar(encoders, splits, tmp_path):
     run = run_of("kd", encoder="bert-4", layers=1, teacher="bert-4")
-    difficult = np.random.default_rng(0).random(len(data["train"])) < 0.3
+    difficult = np.random.default_rng(0).random(len(splits["train"])) < 0.3
 
     def fit(regularisation=None):
         model = untrained(run, encoders, tmp_path)
         before = {name: value.clone() for name, value in model.teacher.state_dict().items()}
         settings = replace(SETTINGS, difficulty_weight=0.5)
-        examples = Examples(data["train"], data["dev"], "accuracy")
+        examples = Examples(splits["train"], splits["dev"], "accuracy")
         train(model, examples, settings, seed=0, name=run.name, regularisation=regularisation)
         after = model.teacher.state_dict()
         assert all(torch.equal(after[name], value) for name, value in before.items())
@@ -108,6 +105,7 @@ def test_a_student_is_a_member_of_a_cascade_and_takes_dar(encoders, task, tmp_pa
     assert not torch.equal(*heads)
     folders = [tmp_path / "student", tmp_path / "finetune-bert-4"]
     regularised.save(folders[0])
+    tokenizer = load_tokenizer(encoders["bert-4"])
     for folder in folders:
         tokenizer.save_pretrained(folder)
     answers = Cascade.from_pretrained(folders, 0.0)(["a warm film", "a dull plot"])

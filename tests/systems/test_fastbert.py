@@ -5,11 +5,9 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
     load_config,
     load_encoder,
-    load_tokenizer,
 )
 from cascadebert.encoders.shape import count_layer_flops
 from cascadebert.models.fastbert import Head
@@ -114,10 +112,8 @@ def test_students_learn_the_teachers_distribution_without_labels(encoders, batch
     assert all(p.grad is None for p in model.backbone.parameters())
 
 
-def test_stage_one_trains_the_model_and_stage_two_the_students_alone(encoders, task, tmp_path):
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
-    examples = Examples(data["train"], data["dev"], "accuracy")
+def test_stage_one_trains_the_model_and_stage_two_the_students_alone(encoders, splits, tmp_path):
+    examples = Examples(splits["train"], splits["dev"], "accuracy")
 
     def fit(run):
         model = untrained(run, encoders, tmp_path)

@@ -10,9 +10,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cascadebert.data.predictions import Predictions
-from cascadebert.data.tokens import TokenizedSplit, tokenize
+from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.layers import list_layers
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.heads import FrozenExits
 from cascadebert.systems import load_method
 from cascadebert.systems.exits import ENTROPY
@@ -37,12 +36,6 @@ def run_of(method: str, pooling: str, encoder: str = "bert-4"):
     [candidate] = load_method(method).candidates(options, [])
     [run] = candidate.runs
     return run
-
-
-@pytest.fixture(scope="module")
-def splits(task, encoders) -> dict[str, TokenizedSplit]:
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
 
 
 @pytest.mark.parametrize("method", ["deebert", "pabee", "berxit", "fastbert"])

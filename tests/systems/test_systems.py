@@ -14,13 +14,11 @@ from transformers import AutoModelForSequenceClassification
 from cascadebert import models, systems
 from cascadebert.core.errors import UserError
 from cascadebert.core.sources import WORKFLOW_FOLDER
-from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.loading import (
     compute_layer_cost,
     load_classifier,
     load_config,
     load_encoder,
-    load_tokenizer,
 )
 from cascadebert.encoders.shape import count_layer_flops
 from cascadebert.experiment.configuration import Experiment
@@ -213,11 +211,9 @@ def test_what_is_saved_is_what_is_loaded(method, encoder, encoders, batch, tmp_p
 
 
 @pytest.mark.parametrize("method", TRAINED)
-def test_a_training_that_was_interrupted_ends_as_if_it_was_not(method, encoders, task, tmp_path):
+def test_a_training_that_was_interrupted_ends_as_if_it_was_not(method, encoders, splits, tmp_path):
     """Also where steps differ or draw at random."""
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
-    examples = Examples(data["train"].take(np.arange(96)), data["dev"], "accuracy")
+    examples = Examples(splits["train"].take(np.arange(96)), splits["dev"], "accuracy")
     run = run_of(method, "bert-4")
     settings = replace(SETTINGS, epochs=1)
 

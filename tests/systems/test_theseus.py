@@ -9,9 +9,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AlbertConfig, AlbertModel, AutoModelForSequenceClassification
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.tokens import tokenize
 from cascadebert.encoders.layers import list_layers
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.theseus import replacing_rate
 from cascadebert.systems.theseus import candidates
 from cascadebert.training.loop import Examples, train
@@ -129,13 +127,11 @@ def test_the_loss_is_that_of_the_mixed_model(encoders, batch, tmp_path):
 
 
 def test_training_leaves_a_hugging_face_classifier_of_the_successors(
-    encoders, task, batch, tmp_path
+    encoders, splits, batch, tmp_path
 ):
     inputs, _ = batch
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    data = {split: tokenize(task.splits[split], tokenizer, 64) for split in ("train", "dev")}
     model = theseus("bert-4", 2, encoders, tmp_path)
-    examples = Examples(data["train"], data["dev"], "accuracy")
+    examples = Examples(splits["train"], splits["dev"], "accuracy")
     train(model, examples, SETTINGS, seed=0, name="theseus")
     model.save(tmp_path / "saved")
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").eval()

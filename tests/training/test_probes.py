@@ -8,8 +8,6 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from cascadebert.data.predictions import Predictions
-from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.encoders.pooling import pool
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.intervals import Resampling
@@ -22,12 +20,6 @@ from cascadebert.training.loop import predict
 from cascadebert.training.probes import EXAMPLES, fit_linear, predict_with_probes, read_exits
 from tests.systems.test_systems import TRAINED, run_of
 from tests.tiny import untrained
-
-
-@pytest.fixture(scope="module")
-def splits(task, encoders):
-    tokenizer = load_tokenizer(encoders["bert-4"])
-    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
 
 
 @pytest.mark.parametrize("method", TRAINED)

@@ -9,8 +9,6 @@ import pytest
 from transformers import AutoConfig
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import Checkpoint
@@ -32,12 +30,6 @@ def encoder(encoders, tmp_path_factory) -> str:
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
     config.save_pretrained(folder)
     return str(folder)
-
-
-@pytest.fixture(scope="module")
-def splits(task, encoder):
-    tokenizer = load_tokenizer(encoder)
-    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
 
 
 def make_models(encoder, task):

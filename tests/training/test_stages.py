@@ -122,12 +122,11 @@ def test_exits_before_the_last_layer_need_two_layers(method, made, tmp_path):
         untrained(run, {"made": encoder}, tmp_path)
 
 
-def test_tokens_of_another_vocabulary_are_refused(encoders, made, task):
-    data = tokenize(task.splits["train"], load_tokenizer(encoders["bert-2"]), 64)
+def test_tokens_of_another_vocabulary_are_refused(made, splits):
     encoder = made(BertModel(BertConfig(**SHAPE | {"vocab_size": 20}, num_hidden_layers=1)))
     model = new_model(Run("finetune", "made"), encoder, LABELS, (), 0)
     with pytest.raises(UserError, match=r"made has a vocabulary of 20, but .*token \d\d; give it"):
-        check_reads(model, encoder, data)
+        check_reads(model, encoder, splits["train"])
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ import pytest
 import torch
 
 from cascadebert.core.errors import UserError
-from cascadebert.data.tokens import tokenize
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import Checkpoint
@@ -21,12 +19,6 @@ from cascadebert.training.loop import (
 from tests.tiny import BAD, GOOD, SETTINGS
 
 RUN = Run("finetune", "bert-2")
-
-
-@pytest.fixture(scope="module")
-def splits(task, encoders):
-    tokenizer = load_tokenizer(encoders["bert-2"])
-    return {split: tokenize(table, tokenizer, 64) for split, table in task.splits.items()}
 
 
 def fit(encoders, task, splits, settings=SETTINGS, seed=0, **arguments):
