@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from cascadebert.data.tokens import tokenize
 from cascadebert.deployment.timing import LENGTHS, time_exits
-from cascadebert.encoders.loading import load_tokenizer
 from cascadebert.systems.method import Run
 from tests.tiny import untrained
+
+
+@pytest.fixture(autouse=True)
+def fewer_rounds(monkeypatch):
+    monkeypatch.setattr("cascadebert.deployment.timing.ROUNDS", 2)
 
 
 @pytest.mark.parametrize(
@@ -19,9 +22,8 @@ from tests.tiny import untrained
     ],
 )
 @pytest.mark.parametrize("batch_size", [1, 32])
-def test_it_has_every_exit_at_every_length(run, exits, batch_size, encoders, task, tmp_path):
-    data = tokenize(task.splits["dev"], load_tokenizer(encoders["bert-4"]), 64)
-    times = time_exits(untrained(run, encoders, tmp_path), data, batch_size)
+def test_it_has_every_exit_at_every_length(run, exits, batch_size, encoders, splits, tmp_path):
+    times = time_exits(untrained(run, encoders, tmp_path), splits["dev"], batch_size)
     lengths = times.groupby("tokens", sort=False)
     assert lengths.ngroups == min(LENGTHS, len(times) // exits)
     assert times["tokens"].is_monotonic_increasing
@@ -31,7 +33,7 @@ def test_it_has_every_exit_at_every_length(run, exits, batch_size, encoders, tas
     assert all((np.diff(of_length["milliseconds"]) >= 0).all() for _, of_length in lengths)
 
 
-def test_few_texts_are_enough(encoders, task, tmp_path):
-    data = tokenize(task.splits["dev"][:2], load_tokenizer(encoders["bert-4"]), 64)
+def test_few_texts_are_enough(encoders, splits, tmp_path):
+    data = splits["dev"].take(np.arange(2))
     times = time_exits(untrained(Run("finetune", "bert-4"), encoders, tmp_path), data, 32)
     assert times["share"].sum() == pytest.approx(1)
