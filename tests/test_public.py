@@ -23,6 +23,7 @@ SIGNATURES = {
 }
 
 
+@pytest.mark.slow
 def test_importing_loads_no_other_library():
     code = (
         "import sys; before = set(sys.modules); import cascadebert; "

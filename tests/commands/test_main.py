@@ -16,6 +16,7 @@ from tests.workflow.command import ROOT
 COMMANDS = ["init", "run", "export", "predict", "explain", "bench", "check"]
 
 
+@pytest.mark.slow
 def test_starting_it_imports_only_what_comes_with_python():
     code = """if True:
         import sys

@@ -248,6 +248,7 @@ def test_members_for_a_speed_up_need_thresholds_first(trained):
         Cascade.from_pretrained(trained[0], speedup=2)
 
 
+@pytest.mark.slow
 def test_importing_a_cascade_loads_no_torch():
     """Nor what `.[serve]` does not install; the commands that answer are imported, too."""
     code = """if True:

@@ -52,6 +52,7 @@ def test_what_is_neither_true_nor_false_is_refused(text):
         load_experiment(ROOT / "config.yaml", {"experiment": "x", "only_finished": text})
 
 
+@pytest.mark.slow
 def test_make_tells_the_mistakes_before_it_runs(tmp_path):
     path = tmp_path / "wrong.yaml"
     path.write_text("experiment: wrong\nreplicates: 0\nseed: -1\n")
