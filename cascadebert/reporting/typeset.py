@@ -1,6 +1,7 @@
 """A table for readers, in Markdown, LaTeX, HTML and reStructuredText from one description."""
 
 import html
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -228,7 +229,8 @@ def rst_escape(text: str) -> str:
     escaped = "".join(f"\\{c}" if c in "\\`*_|{" else c for c in text)
     for special in ("::", "{%", "{#"):
         escaped = escaped.replace(special, "\\".join(special))
-    return escaped
+    begins_a_list = re.match(r"[-+•] |\(?\w+[.)] ", text)
+    return f"\\{escaped}" if begins_a_list else escaped
 
 
 def to_rst(display: Display) -> str:

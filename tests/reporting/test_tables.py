@@ -439,10 +439,14 @@ def test_html_escapes_text_and_marks_labels():
     assert page.count("<tbody>") == 2
 
 
+MARKUP = ("x::", "{{ config }}", "{% if %}", "{# no #}", "a*b*", "|sub|", "name_")
+LISTS = ("1. a", "A. a", "(ii) a", "- a")  # to reStructuredText, the items of one
+
+
 def test_rst_renders_without_a_complaint():
     core = pytest.importorskip("docutils.core")
     jinja2 = pytest.importorskip("jinja2")
-    for content in (ODD, "x::", "{{ config }}", "{% if %}", "{# no #}", "a*b*", "|sub|", "name_"):
+    for content in (ODD, *MARKUP, *LISTS):
         rendered = jinja2.Environment().from_string(to_rst(odd_display(content))).render()
         body = core.publish_parts(rendered, writer="html", settings_overrides={"halt_level": 2})[
             "html_body"

@@ -23,7 +23,7 @@ import psutil
 
 from cascadebert.core.checksums import remove
 from tests.tiny import make_encoders, make_task
-from tests.workflow.command import ROOT
+from tests.workflow.command import options
 from tests.workflow.conftest import copy, small, write
 
 RESULTS = Path("results/small")
@@ -56,9 +56,8 @@ class Workflow:
         self.log = folder / "log.txt"
 
     def start(self, *arguments: str, targets: list[str] | None = None) -> subprocess.Popen:
-        command = [*self.python, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--directory", str(self.folder), "--configfile", str(self.path), "--cores", "2"]
-        command += ["--rerun-incomplete", *arguments, *(targets or self.targets)]
+        command = [*self.python, "-m", "snakemake", *options(self.folder), "--configfile"]
+        command += [str(self.path), "--rerun-incomplete", *arguments, *(targets or self.targets)]
         # A session of its own, as under a scheduler: what is killed is what we kill.
         with self.log.open("w") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
