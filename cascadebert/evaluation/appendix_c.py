@@ -13,7 +13,7 @@ Beside the measured gain it shows the cost of the assumptions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,8 +117,9 @@ def measure_gains(
 
     The accuracies of M_i and M_(i+1) are those in the old cascade. Counts are means over
     replicates. Accuracies and gains are in percent, gains with 95% intervals over examples and
-    replicates. `equal_...` are Eq. 12 of the new counts, comparable with the old cascade's own;
-    `largest` is `largest_gain`; `note` gives the reason for a row without a gain. Returns COLUMNS.
+    replicates; gains are those of accuracy, also where the task's metric is F1. `equal_...` are Eq.
+    12 of the new counts, comparable with the old cascade's own; `largest` is `largest_gain`; `note`
+    gives the reason for a row without a gain. Returns COLUMNS.
     """
     new, old = extension.new, extension.old
     task = new.system.task
@@ -158,7 +159,12 @@ def _measure_at_target(
     """
     new, old = extension.new, extension.old
     labels = new.system.labels(split)
-    difference = estimate_difference((new, target), (old, target), split, resampling)
+    # Eq. 13 is about accuracy, so the gain beside it is, too, whatever the task's metric.
+    by_accuracy = [
+        (replace(each, system=replace(each.system, metric="accuracy")), target)
+        for each in (new, old)
+    ]
+    difference = estimate_difference(*by_accuracy, split, resampling)
     new_speedups, old_speedups = (each.emit(split, target).speedups for each in (new, old))
     replicates = len(new_speedups)
     costs = {each: each.predictions(split)[0].costs for each in (old, new, *extension.others)}

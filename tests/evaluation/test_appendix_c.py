@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,6 +152,21 @@ def test_counts_accuracies_and_gains_are_those_of_a_run_example_by_example(made)
             assert row[f"{key}_speedup"] == pytest.approx(np.mean(speedups))
         assert row["measured_low"] <= row["measured"] <= row["measured_high"]
         assert row["expected_low"] <= row["expected"] <= row["expected_high"]
+
+
+def test_the_measured_gain_is_one_of_accuracy_where_the_metric_is_f1(made):
+    systems = {key: replace(each, metric="f1") for key, each in made.items()}
+    table = table_of(systems)
+    for target in TARGETS:
+        right = {}
+        for key in ("old", "new"):
+            chosen = ChosenSystem(systems[key], choose(systems[key], TARGETS))
+            emission = chosen.emit("test", target)
+            is_right = emission.answers == systems[key].labels("test")
+            right[key] = 100 * np.einsum("kr,krn->rn", emission.chances, is_right).mean()
+        row = table[(table["target_speedup"] == target) & (table["added"] == "new")].iloc[0]
+        assert row["measured"] == pytest.approx(right["new"] - right["old"])
+        assert row["measured_low"] <= row["measured"] <= row["measured_high"]
 
 
 def test_of_one_replicate_the_expectation_is_eq_13_of_the_row():
