@@ -48,6 +48,21 @@ def test_each_exit_has_the_smallest_loss_of_its_own():
         assert found == pytest.approx(other.x[0], rel=1e-3)
 
 
+def test_an_exit_that_gets_all_of_dev_right_is_not_scaled():
+    """The smallest temperature would round the confidences to 1, so that nothing can be ranked."""
+    dev, test = (predictions(200, (2.0,), split=split) for split in ("dev", "test"))
+    right = np.flatnonzero(dev.predicted[:, 0] == dev.labels)
+    easy = replace(dev, logits=dev.logits[right], ids=dev.ids[right], labels=dev.labels[right])
+    found = fit_temperatures(easy)
+    assert found.tolist() == [1.0]
+    correct = test.predicted[:, 0] == test.labels
+    scores = [
+        difficulty_inversion_score(each.confidence[:, 0], correct)
+        for each in (test, scale_logits(test, found))
+    ]
+    assert scores[0] == pytest.approx(scores[1])
+
+
 def test_scaling_keeps_every_answer():
     dev = predictions(300, (2.0, 14.0), labels=3, split="dev")
     scaled = scale_logits(dev, [0.3, 4.0])
