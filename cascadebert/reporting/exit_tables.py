@@ -35,6 +35,7 @@ CALIBRATION = {
     "aurc": "AURC ↓",
 }
 LOWER = ("ece", UNSCALED_ECE, "aurc")  # of these and of LEFT_WRONG, the lower is the better
+NONE_LEFT = "no example leaves at this model"
 
 
 def table5_calibration(
@@ -111,17 +112,20 @@ def _make_measure_cells(measure: str, rows: list[pd.DataFrame], notes: Footnotes
     lower = measure in LOWER or measure not in CALIBRATION
     best = (min if lower else max)(shown)
     both = not pd.isna(shown).any()
+    why = UNDEFINED if measure in CALIBRATION else NONE_LEFT
     cells = [
-        _make_measure_cell(row, both and value == best, notes)
+        _make_measure_cell(row, both and value == best, why, notes)
         for row, value in zip(pair, shown, strict=True)
     ]
-    return [*cells, make_gain_cell(pair[0], notes)]
+    gain = make_gain_cell(pair[0], notes) if both else Cell(NOTHING, mark=notes.mark(why))
+    return [*cells, gain]
 
 
-def _make_measure_cell(row: pd.Series, best: bool, notes: Footnotes) -> Cell:
+def _make_measure_cell(row: pd.Series, best: bool, why: str, notes: Footnotes) -> Cell:
+    """why: the reason where there is no score"""
     paper = format_paper(row["paper_score"], digits=2)
     if pd.isna(row["score"]):
-        return Cell(NOTHING + paper, mark=notes.mark(UNDEFINED))
+        return Cell(NOTHING + paper, mark=notes.mark(why))
     score, interval = f"{row['score']:.1f}", format_interval(row["low"], row["high"])
     if not interval:
         return Cell(score + paper, best, notes.mark(ONE_EXAMPLE))

@@ -14,7 +14,13 @@ from cascadebert.evaluation.temperature import UNSCALED_ECE, add_unscaled_ece
 from cascadebert.experiment.published import add_published_numbers, read_published_sizes
 from cascadebert.reporting import grid, tables
 from cascadebert.reporting.data_table import table1_data
-from cascadebert.reporting.exit_tables import CALIBRATION, LOWER, table5_calibration, table_probes
+from cascadebert.reporting.exit_tables import (
+    CALIBRATION,
+    LOWER,
+    NONE_LEFT,
+    table5_calibration,
+    table_probes,
+)
 from cascadebert.reporting.typeset import (
     Cell,
     Display,
@@ -319,6 +325,21 @@ def test_of_an_undefined_measure_neither_is_the_better(system):
     full, without, _ = display.blocks[0]
     assert grid.NOTHING in (full[2].text, without[2].text)
     assert [full[2].bold, without[2].bold] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("measure", "why"), [("dis", grid.UNDEFINED), (LEFT_WRONG.format(2), NONE_LEFT)]
+)
+def test_table5_says_why_a_measure_is_missing(measure, why):
+    """Where a cascade of three has no text leave at its first model, nothing is wrong there."""
+    f = frames()
+    for name, column in (("exits", "score"), ("exit_differences", "difference")):
+        f[name].loc[f[name]["measure"] == measure, column] = np.nan
+    _, display = table5_calibration(f["exits"], f["exit_differences"], TITLES, ABLATIONS)
+    column = 2 if measure == "dis" else -3
+    notes = {mark: note for note, mark in display.notes.items()}
+    for row in display.blocks[0]:
+        assert (row[column].text, notes[row[column].mark]) == (grid.NOTHING, why)
 
 
 def test_table1_says_sizes_margins_and_what_is_missing():
