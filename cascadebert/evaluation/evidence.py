@@ -280,6 +280,7 @@ def _compare_first_exits(pair: Pair, evidence: Evidence) -> list[Statistic]:
             value=of_measure.loc[measure, "difference"],
             low=of_measure.loc[measure, "low"],
             high=of_measure.loc[measure, "high"],
+            undertrained=evidence.is_undertrained([pair.other]),
         )
         for measure, claim, name, side, bound in conditions
         if measure in of_measure.index

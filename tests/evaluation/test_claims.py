@@ -130,6 +130,15 @@ def test_nothing_holds_against_a_rival_that_is_undertrained():
     assert {s.verdict for s in found} == {"does not hold"}
 
 
+def test_dar_does_not_win_against_an_undertrained_model():
+    systems = [cascade("dar", sharpness=3.0), cascade("plain", sharpness=1.0)]
+    roles, evidence = look(systems, ablations={"dar": "plain"})
+    for weak in (False, True):
+        evidence = replace(evidence, probes=mark(evidence.systems, ["plain"] * weak))
+        found = {s.claim: s.verdict for s in compute_statistics(roles, evidence)}
+        assert found[claims.DAR_DIS] == (claims.UNDERTRAINED if weak else "holds")
+
+
 def test_undertrained_off_ramps_cannot_lose_to_first_layers():
     systems = [cascade("cascade"), deebert(first=0.5, last=0.6), single("four", 4, 0.9)]
     series = {"ramps": ["deebert"], "first": ["four"]}
