@@ -48,8 +48,7 @@ def table1_data(
         margins = {key: found.label if (found := of_task[key]) else "" for key in ablations}
         theirs = {key: value for (of, key), value in published.items() if of == name}
         cells = [_make_size_cell(task, split, theirs, notes) for split in splits]
-        chance = points.loc[points["task"] == name, "majority"]
-        cells.append(Cell(f"{chance.iloc[0]:.1f}" if len(chance) else NOTHING))
+        cells.append(_make_majority_cell(name, points, notes))
         for system, margin in margins.items():
             mark = "" if margin else notes.mark("not run on this task")
             if margin and labels == 2 and float(margin) >= WIDEST_OF_TWO_CLASSES:
@@ -116,6 +115,15 @@ def _make_size_cell(task: dict, split: str, theirs: dict, notes: Footnotes) -> C
     remarks += [f"in the paper {remark}"] if remark else []
     mark = notes.mark("; ".join(remarks)) if remarks else ""
     return Cell(f"{about['rows']:,}{paper}", mark=mark)
+
+
+def _make_majority_cell(task: str, points: pd.DataFrame, notes: Footnotes) -> Cell:
+    """The score of the most frequent label on each scored split: MNLI has two."""
+    scores = points[points["task"] == task].groupby("split", sort=False)["majority"].first()
+    if scores.empty:
+        return Cell(NOTHING)
+    mark = notes.mark(f"on {join_words(list(scores.index))}") if len(scores) > 1 else ""
+    return Cell(" / ".join(f"{score:.1f}" for score in scores), mark=mark)
 
 
 def _make_settings_cell(

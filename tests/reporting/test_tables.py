@@ -407,6 +407,19 @@ def test_table1_counts_candidates_and_says_which_settings_were_chosen():
     assert note.endswith("; epochs 4: PABEE; not run: BERT-3L")
 
 
+def test_table1_has_the_majority_of_every_scored_split():
+    splits = {"dev": 35.4, "dev_mismatched": 35.2}
+    points = points_of(
+        [{"split": split, "majority": of, "system": "bert"} for split, of in splits.items()],
+        task="mnli",
+    )
+    _, display = table1_data([task_description("mnli")], points, {}, {}, {}, {}, {})
+    [row] = display.rows
+    place = [cell.text for cell in display.header].index("Majority class")
+    assert row[place].text == "35.4 / 35.2"
+    assert display.notes["on dev and dev_mismatched"] == row[place].mark
+
+
 def describe_absent(system: str) -> pd.DataFrame:
     return points_of([{"system": system, "task": "movies", "score": np.nan, "note": NOT_RUN}])
 
