@@ -1,5 +1,6 @@
 """The replications are planned without a network, and with folders in place of the hub."""
 
+import json
 import re
 
 import pytest
@@ -48,12 +49,22 @@ def test_local_folders_take_the_place_of_the_hub(tmp_path, encoders):
         assert name in GLUE
         entry = override["tasks"][name.replace("-", "").lower()]
         entry["source"] = {"glue": name, "folder": str(tmp_path / name)}
-    files = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "dev", "test")}
+    files = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
     override["tasks"]["snli"]["source"] = {"files": files}
     override["training"]["max_length"] = 64  # which these small encoders can read
     experiment = Experiment(resolve(DEFAULT, override), override)
     refuse_contradictions(experiment)
     assert not experiment.encoders.on_hub
+
+
+def test_the_page_shows_the_tasks_of_this_configuration():
+    """But for their source: the runs had no hub."""
+    asked = yaml.safe_load(PATH.read_text())["tasks"]
+    runs = [json.loads(path.read_text()) for path in (ROOT / "docs/replication").glob("*/*.json")]
+    shown = [pair for run in runs for pair in run["configuration"]["tasks"].items()]
+    assert {name for name, _ in shown} == set(asked)
+    for name, entry in shown:
+        assert {**entry, "source": None} == {**asked[name], "source": None}, name
 
 
 def test_difficulty_is_labelled_anew_for_every_number_of_epochs():
