@@ -271,6 +271,19 @@ def test_representations_marks_labels_and_says_both_numbers():
     assert axes[1].get_xlabel() == "accuracy 81.2%\nsilhouette –"
 
 
+def test_representations_mark_a_label_alike_on_all_tasks():
+    """One legend stands for tasks that may list the same labels in another order."""
+    one, other = states("movies", "amazon")
+    other = [replace(panel, names=panel.names[::-1]) for panel in other]
+    axes = figure4_representations([one, other]).axes
+    seen = {}
+    for ax in axes:
+        for drawn in ax.collections:
+            look = (drawn.get_paths()[0].vertices.tolist(), drawn.get_edgecolor().tolist())
+            assert seen.setdefault(drawn.get_label(), look) == look
+    assert len(seen) == 2
+
+
 def test_reliability_shows_the_bins_of_the_ece():
     panels = first_exits("movies")
     top, bottom, _ = figure_reliability(panels, TITLES).axes

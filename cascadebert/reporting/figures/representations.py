@@ -1,6 +1,6 @@
 """Scatter plots of the states after a few layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from cascadebert.reporting.drawing import COLUMN, PAGE, add_common_legend, styled
 
-# Marker, edge, face and size by label. Forms and fillings differ without colour, too.
+# Marker, edge, face and size of a label. Forms and fillings differ without colour, too.
 LOOKS = [
     ("o", "#0072B2", "#0072B2", 3),
     ("^", "#D55E00", "none", 7),
@@ -49,7 +49,7 @@ def figure4_representations(panels: Sequence[Sequence[Panel]]) -> Figure:
     beside = 2 if len(panels) > 1 and systems <= 2 else 1  # tasks in a row of the page
     rows = -(-len(panels) // beside)
     width = COLUMN if len(panels) == 1 else PAGE
-    names = list(dict.fromkeys(name for of_task in panels for name in of_task[0].names))
+    looks = _assign_looks([of_task[0].names for of_task in panels])
     side = width / (beside * systems)
     with styled():
         figure = Figure((width, rows * (side + 0.45) + 0.05), layout="constrained")
@@ -58,14 +58,28 @@ def figure4_representations(panels: Sequence[Sequence[Panel]]) -> Figure:
             ax.remove()
         drawn = axes.flat[: len(panels) * systems]
         for ax, panel in zip(drawn, [p for of_task in panels for p in of_task], strict=True):
-            _draw_states(ax, panel)
-        add_common_legend(figure, list(drawn), names)
+            _draw_states(ax, panel, looks)
+        add_common_legend(figure, list(drawn), list(looks))
     return figure
 
 
-def _draw_states(ax, panel: Panel) -> None:
+def _assign_looks(tasks: Sequence[Sequence[str]]) -> dict[str, int]:
+    """The place in LOOKS of each label, the same on all tasks: one legend stands for them all.
+
+    tasks: the names of each task's labels
+    """
+    places: dict[str, int] = {}
+    for names in tasks:
+        taken = {places[name] for name in names if name in places}
+        free = [place for place in range(len(LOOKS)) if place not in taken] or [0]
+        new = [name for name in names if name not in places]
+        places |= {name: free[k % len(free)] for k, name in enumerate(new)}
+    return places
+
+
+def _draw_states(ax, panel: Panel, looks: Mapping[str, int]) -> None:
     for label, name in enumerate(panel.names):
-        marker, edge, face, size = LOOKS[label % len(LOOKS)]
+        marker, edge, face, size = LOOKS[looks[name]]
         x, y = panel.points[panel.labels == label].T
         crossed = {"color": edge} if marker in "x+" else {"edgecolors": edge, "facecolors": face}
         ax.scatter(x, y, s=size, marker=marker, linewidths=0.5, **crossed, label=name)
