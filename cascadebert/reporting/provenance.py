@@ -35,7 +35,13 @@ DERIVED = {
     "folds of the difficulty labels": "task, 'folds'",
     "training for difficulty labels": "task, 'difficulty', run, fold, seed",
     "training of a run": "task, run, replicate",
+    "rows that a probe learns from": "task, 'probes'",
+    "rows of Figure 4": "task, 'representations'",
     "intervals": "what is resampled, task, split",
+    "intervals of differences at a target, and of Appendix C": (
+        "'difference' or 'appendix c', task, split, target"
+    ),
+    "coin of a GLUE submission": "'submission', task, system, split",
 }
 
 
