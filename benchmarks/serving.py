@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from cascadebert.core.checksums import hash_file
 from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import score
@@ -127,15 +128,22 @@ class Bench:
         return self.results / "models" / self.task.name / run.name / f"seed{REPLICATE}"
 
     def member(self, run: Run, runtime: str) -> Path:
-        """The folder of a classifier; it is exported the first time that another runtime asks."""
+        """The folder of a classifier; it is exported the first time that another runtime asks.
+
+        And again where the experiment was run with other settings since: its weights tell.
+        """
+        trained = self.trained(run)
         if runtime == TORCH:
-            return self.trained(run)
+            return trained
         place = self.folder / "exported" / run.name
-        if not place.exists():
-            samples = draw_samples(self.trained(run), self.task, self.max_length)
+        note = place / "weights.sha256"  # comes last, so that an export without it is done again
+        weights = " ".join(map(hash_file, sorted(trained.glob("*.safetensors"))))
+        if not note.is_file() or note.read_text() != weights:
+            samples = draw_samples(trained, self.task, self.max_length)
             print(f"exporting {run.name}", flush=True)
             place.parent.mkdir(exist_ok=True)
-            export_member(self.trained(run), samples, place)
+            export_member(trained, samples, place)
+            note.write_text(weights)
         return place
 
     def cascade(self, runs: tuple[Run, ...], runtime: str, threshold: Knob = ()) -> Cascade:

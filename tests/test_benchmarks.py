@@ -39,6 +39,31 @@ def test_a_task_is_served_by_its_name(monkeypatch, tmp_path, task):
         Bench(tmp_path, 1, "third")
 
 
+def test_a_model_that_was_trained_again_is_exported_again(monkeypatch, tmp_path, task):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import serving
+
+    asked = []
+
+    def export(folder, samples, out):
+        asked.append(folder)
+        out.mkdir(exist_ok=True)
+
+    monkeypatch.setattr(serving, "export_member", export)
+    monkeypatch.setattr(serving, "draw_samples", lambda *_: [])
+    default = yaml.safe_load((ROOT / "config.yaml").read_text())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(default))
+    replace(task, name="movies").save(tmp_path / "data/movies")
+    bench = serving.Bench(tmp_path, 1)
+    trained = bench.trained(bench.full)
+    trained.mkdir(parents=True)
+    for weights in (b"first", b"other settings"):
+        (trained / "model.safetensors").write_bytes(weights)
+        places = [bench.member(bench.full, runtime) for runtime in ("onnx", "onnx-int8", "torch")]
+        assert places[0] == places[1] != places[2] == trained
+    assert asked == [trained, trained]
+
+
 @pytest.mark.slow
 def test_a_measurement_is_drawn_and_described(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
