@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+# Values of `problem_type` in a config.json for which pipelines compute no softmax.
+MANY_OR_NONE = ("regression", "multi_label_classification")
+
+
 def share_equal(
     tokenizers: Sequence["PreTrainedTokenizerBase"],
 ) -> list["PreTrainedTokenizerBase"]:
@@ -40,7 +44,19 @@ def check_member(
     tokenizer: "PreTrainedTokenizerBase",
     max_length: int,
 ) -> None:
-    """Raises UserError unless the member can compute whatever the tokenizer gives it."""
+    """Raises UserError unless the member can compute whatever the tokenizer gives it.
+
+    A classifier that gives a text no one class of several is refused, too: its logits make no
+    probabilities that add up to 1, and so no confidence.
+    """
+    kind = getattr(member.config, "problem_type", None)
+    classes = len(member.config.id2label or {})
+    if classes < 2 or kind in MANY_OR_NONE:
+        said = f"problem_type {kind}" if kind in MANY_OR_NONE else f"{classes} label"
+        raise UserError(
+            f"{name} gives a text no one class of several ({said} in its config.json); a cascade "
+            "takes classifiers that do"
+        )
     frame = tokenizer.num_special_tokens_to_add(pair=True)  # such as [CLS] and [SEP]
     if not is_count(max_length) or max_length <= frame:
         raise UserError(f"max_length is {max_length!r}; give a whole number above {frame}")

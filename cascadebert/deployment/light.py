@@ -17,12 +17,14 @@ TOKENIZER = "tokenizer.json"
 class ClassifierConfig(Shape):
     """The part of a classifier's configuration that answers depend on.
 
-    reads_pairs: whether texts are pairs; None if the classifier does not say
+    reads_pairs:  whether texts are pairs; None if the classifier does not say
+    problem_type: what it was trained for, as transformers calls it, or None
     """
 
     name_or_path: str
     id2label: dict[int, str]
     reads_pairs: bool | None
+    problem_type: str | None
 
 
 def read_classifier(folder: File) -> ClassifierConfig:
@@ -39,6 +41,7 @@ def read_classifier(folder: File) -> ClassifierConfig:
         name_or_path=str(folder),
         id2label={int(number): label for number, label in named.items()},
         reads_pairs=config.get(READS_PAIRS),
+        problem_type=config.get("problem_type"),
     )
 
 

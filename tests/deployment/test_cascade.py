@@ -303,6 +303,23 @@ def test_members_must_agree_on_their_labels(trained, encoders, tmp_path):
         Cascade.from_pretrained([trained[0][0], tmp_path], 0.9, max_length=64)
 
 
+@pytest.mark.parametrize(
+    ("labels", "kind", "message"),
+    [
+        (["toxic", "insult"], "multi_label_classification", "problem_type multi_label_classific"),
+        (["score"], None, r"1 label in its config\.json"),
+        (["score"], "regression", "problem_type regression"),
+    ],
+)
+def test_classifiers_that_give_no_one_class_are_refused(encoders, tmp_path, labels, kind, message):
+    new_model(Run("finetune", "bert-2"), encoders["bert-2"], labels, (), 0).save(tmp_path)
+    load_tokenizer(encoders["bert-2"]).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"problem_type": kind}))
+    with pytest.raises(UserError, match=f"gives a text no one class of several .*{message}"):
+        Cascade.from_pretrained([tmp_path, tmp_path], 0.9, max_length=64)
+
+
 def test_encoders_that_were_never_fine_tuned_are_no_members(trained, encoders):
     with pytest.raises(UserError, match=r"bert-2 was never fine-tuned .* no classifier\.bias"):
         Cascade.from_pretrained([encoders["bert-2"], trained[0][1]], 0.9)
