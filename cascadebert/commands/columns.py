@@ -10,7 +10,7 @@ from cascadebert.commands.rows import TEXT_NAMES
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import show
 from cascadebert.data.labels import as_word
-from cascadebert.data.tables import MARKS, Table, find_kind, parse, read_file
+from cascadebert.data.tables import MARKS, PACKED, Table, find_kind, parse, read_file
 
 LABEL_NAMES = {"label", "labels", "class", "category", "sentiment", "target", "queue", "intent"}
 LABEL_NAMES |= {"topic", "tag", "gold", "y", "stars", "rating"}
@@ -37,7 +37,7 @@ def read_table(path: Path, form: dict[str, Any] | None = None) -> tuple[Table, d
     """
     data = read_file(path)
     form = dict(form or {})
-    if "encoding" not in form and (found := _guess_encoding(data)) != "utf-8":
+    if "encoding" not in form and (found := _guess_encoding(data, path)) != "utf-8":
         form["encoding"] = found
     start = data[:100_000].decode(form.get("encoding", "utf-8"), errors="replace")
     line = next((line for line in start.splitlines() if line.strip()), "")
@@ -65,7 +65,11 @@ def read_table(path: Path, form: dict[str, Any] | None = None) -> tuple[Table, d
     return table, form
 
 
-def _guess_encoding(data: bytes) -> str:
+def _guess_encoding(data: bytes, path: Path) -> str:
+    """Raises UserError for what is neither Unicode nor text of Western Europe.
+
+    In latin-1 any bytes are text, so that it is no guess: Shift JIS, say, would be garbled.
+    """
     for mark, encoding in MARKS.items():
         if data.startswith(mark):
             return encoding
@@ -75,7 +79,13 @@ def _guess_encoding(data: bytes) -> str:
         except UnicodeDecodeError:
             continue
         return encoding
-    return "latin-1"
+    for start, kind in PACKED.items():
+        if data.startswith(start):
+            raise UserError(f"{path} is {kind}, no text; unpack it, or save it as CSV")
+    raise UserError(
+        f"{path} is neither UTF-8 nor in an encoding of Western Europe; save it as UTF-8 (in "
+        "Excel: CSV UTF-8)"
+    )
 
 
 def choose_columns(table: Table, text: str | None, label: str | None, pair: str | None) -> Columns:

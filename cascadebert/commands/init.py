@@ -129,6 +129,8 @@ def init(parsed: argparse.Namespace) -> None:
         rate="2.0e-5" if on_gpu else "2.0e-4",
         length=length,
     )
+    if form.get("encoding") == "cp1252":  # which most other encodings of one byte could be, too
+        print("Note: the file is no UTF-8, and is read as cp1252 (Western Europe)")
     if "header" in form:
         print("Note: line 1 has a label, so it is read as a row; if it has names, give --text")
     _describe(task, columns.names, lengths, length, table.cells)

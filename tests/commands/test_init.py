@@ -96,6 +96,17 @@ def test_tables_of_every_kind_are_read(tickets, capsys, name, write):
     assert "train: 140 rows" in said
 
 
+def test_a_guess_of_the_encoding_is_told_and_none_is_made_at_random(tickets, capsys, folder):
+    tickets.loc[3, "body"] = "süß"
+    tickets.to_csv("a.csv", index=False, encoding="cp1252")
+    assert "Note: the file is no UTF-8, and is read as cp1252" in init(capsys, "a.csv")[1]
+    tickets["body"] = "配送が遅い。" + tickets["number"].astype(str)
+    tickets.to_csv("b.csv", index=False, encoding="cp932")
+    assert main(["init", "b.csv"]) == 1
+    assert "b.csv is neither UTF-8 nor in an encoding of Western" in capsys.readouterr().err
+    assert not (folder / "b.yaml").exists()
+
+
 @pytest.mark.parametrize(("rare", "folds"), [(1, None), (6, 4), (40, 8)])
 def test_a_rare_class_makes_folds_fewer_or_leaves_out_dar(tickets, capsys, rare, folds):
     tickets.loc[: rare - 1, "queue"] = "other"
