@@ -233,7 +233,9 @@ def _find_places(name: str, names: list[str], columns: Columns, header: bool) ->
     there = ", ".join(map(show, names)) or "none"
     places = []
     for column in columns:
-        found = [i for i, each in enumerate(names) if column in (i, each.strip())]
+        # In `text, label`, training calls the second column ` label`; a user says --label label.
+        name = column.strip() if isinstance(column, str) else column
+        found = [i for i, each in enumerate(names) if name in (i, each.strip())]
         if column is None:
             found = [i for i, each in enumerate(names) if each.strip().lower() in TEXT_NAMES]
             if len(found) != 1:

@@ -188,6 +188,15 @@ def test_a_table_is_read_as_the_one_that_the_model_was_trained_on(run, cascade, 
     assert [row["label"] for row in rows] == expected
 
 
+def test_a_name_may_have_spaces_around_it(run, model, tmp_path):
+    """As after the comma of `label, text`, where training has the name with its space."""
+    form = {"type": "csv", "header": True, "encoding": "utf-8", "quotes": True}
+    trained = ("--model", remember(model, tmp_path / "trained", {"text": " text"}, **form))
+    for header in ("label, text", "label,text"):
+        status, rows, said = run(f"{header}\nx, a film\n".encode(), *trained)
+        assert (status, len(rows or [])) == (0, 1), said
+
+
 def test_utf_16_and_latin_1_are_read(run):
     assert run("text\nsüß film\n".encode("utf-16"))[0] == 0
     assert run("text\nsüß film\n".encode("latin-1"), "--encoding", "latin-1")[0] == 0
