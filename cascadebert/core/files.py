@@ -21,9 +21,14 @@ def replacing(path: File) -> Iterator[Path]:
     The content is on the disk before it gets its name, so a power failure leaves no empty file. The
     umask says who may read it.
 
-    Raises IsADirectoryError if a file would take the place of a folder.
+    Raises IsADirectoryError if a file would take the place of a folder, and OSError, before the
+    body, if something is mounted at `path`, such as a volume of a container: nothing can be renamed
+    into its place.
     """
     path = Path(path)
+    if os.path.ismount(path):
+        said = "what is mounted cannot be replaced; name another file or folder, such as one in it"
+        raise OSError(errno.EBUSY, said, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.draft-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*"):

@@ -88,6 +88,14 @@ def test_what_fails_leaves_what_was_there(write, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_mounted_folder_is_refused_before_the_work(small_disk):
+    for path in (small_disk, small_disk / "." / ""):
+        with pytest.raises(OSError, match="what is mounted cannot be rep"), replacing(path):
+            pytest.fail("the work was done in vain")
+    write_folder(small_disk / "made")
+    assert [path.name for path in small_disk.iterdir()] == ["made"]
+
+
 def test_no_file_takes_the_place_of_a_folder(tmp_path):
     write_folder(tmp_path / "made")
     with pytest.raises(IsADirectoryError, match="made"):
