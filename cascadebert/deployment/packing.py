@@ -19,7 +19,7 @@ from cascadebert.data.tokens import encode_texts, has_pairs
 from cascadebert.deployment.card import write_card
 from cascadebert.deployment.cascade import Cascade
 from cascadebert.deployment.export import Batch, export_member
-from cascadebert.deployment.finished import FinishedCascade, find_cascade
+from cascadebert.deployment.finished import AGAIN, FinishedCascade, find_cascade
 from cascadebert.deployment.folder import Description, OperatingPoint
 from cascadebert.deployment.measuring import load_stored, measure, predict
 from cascadebert.deployment.members import FILES, INT8, RUNTIMES, TORCH
@@ -64,6 +64,7 @@ def export_cascade(
         )
     data = Task.load(found.results / "data" / found.task)
     stored = {split: load_stored(found, split) for split in (DEV, *data.scored_splits)}
+    _refuse_old_thresholds(found, data.metric, stored[DEV])
     with replacing(out) as draft:
         draft.mkdir()
         _write_members(found, data, draft)
@@ -85,6 +86,21 @@ def export_cascade(
         described.save(draft)
         write_card(draft, described, data, predicted, full_cost=found.full_cost)
     return described
+
+
+def _refuse_old_thresholds(found: FinishedCascade, metric: str, dev: Predictions) -> None:
+    """Raises UserError if thresholds were not chosen on these predictions.
+
+    So it is after a run that was interrupted: models are those of the new configuration, or some
+    are, and thresholds those of the earlier one.
+    """
+    for target, thresholds in found.thresholds.items():
+        knob = choose_knob(dev, CONFIDENCES, metric, target, found.full_cost)
+        if np.atleast_1d(knob).tolist() != thresholds:
+            raise UserError(
+                f"{found.results}: the thresholds were chosen for other models than those that are "
+                f"there now: the experiment is not finished. {AGAIN}"
+            )
 
 
 def _write_members(found: FinishedCascade, data: Task, draft: Path) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from cascadebert.commands.main import main
 from cascadebert.core.errors import UserError
+from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import Task
 from cascadebert.deployment import export
 from cascadebert.deployment.cascade import Cascade
@@ -260,6 +261,18 @@ def test_what_is_not_finished_is_told(change, tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()[-1]
     assert "predictions/words/" in said
     assert "is missing: the experiment is not finished. Give its snakemake command again" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_thresholds_of_earlier_models_are_told(change, tmp_path):
+    """As after a change of configuration, and a run that ended after the trainings."""
+    results = change(lambda config: None)
+    for path in find_cascade(results, None, "cascadebert").folders[:1]:
+        file = results / "predictions" / path.relative_to(results / "models") / "dev.npz"
+        old = Predictions.load(file)
+        replace(old, logits=2 * old.logits).save(file)
+    with pytest.raises(UserError, match="for other models than those that are there now"):
+        export_cascade(results, "cascadebert", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
