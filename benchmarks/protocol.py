@@ -3,10 +3,10 @@
     PYTHONPATH=. python benchmarks/protocol.py results/movies
 
 The first table adds up what Snakemake measured of each job: CPU time and peak memory by stage. The
-second models the paper's protocol. It takes from the experiment how long an example takes in an
-epoch, for the runs that label difficulty and for the trained runs, and multiplies by the number of
-examples of the paper's tasks, 10 epochs and 40 label runs. Replicates and the length of texts are
-the experiment's.
+second models the paper's protocol. It takes from the experiment's first task how long an example
+takes in an epoch, for the runs that label difficulty and for the trained runs, and multiplies by
+the number of examples of the paper's tasks, 10 epochs and 40 label runs. Replicates and the length
+of texts are the experiment's.
 """
 
 import argparse
@@ -81,9 +81,10 @@ def add_up_stages(jobs: pd.DataFrame) -> pd.DataFrame:
 def model_protocol(experiment: Experiment, jobs: pd.DataFrame, results: Path) -> pd.DataFrame:
     """CPU hours a task, of the label runs and of the systems, with two jobs side by side."""
     task = next(iter(experiment.tasks))
-    [tokens] = (results / "tokens" / task).glob("*/train.npz")
+    tokens = next((results / "tokens" / task).glob("*/train.npz"))  # all have the same examples
     examples = len(TokenizedSplit.load(tokens))
     epochs = experiment.config["training"]["epochs"]
+    jobs = jobs[[names[:1] == [task] for names in jobs["names"]]]  # others have other examples
     labelling = jobs[jobs["stage"] == "label_runs"]["cpu_time"].sum()
     runs = len(experiment.labellers) * len(experiment.folds) * len(experiment.seeds)
     inside = examples * (1 - 1 / len(experiment.folds))
