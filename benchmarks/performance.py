@@ -26,7 +26,7 @@ from tabulate import tabulate
 from cascadebert.core.errors import UserError
 from cascadebert.core.text import join_words
 from cascadebert.data.scores import score
-from cascadebert.deployment.latency import time_in_turn
+from cascadebert.deployment.latency import time_in_turn, time_texts
 from cascadebert.deployment.members import FILES, INT8, ONNX, TORCH
 from cascadebert.reporting.drawing import CURVES, add_common_legend, panel_grid, save_figure, styled
 from cascadebert.systems.exits import CONFIDENCES
@@ -169,8 +169,7 @@ def print_peak(bench: Bench, runtime: str, name: str) -> None:
     """What `measure_memory` asks a process of its own for, in KiB."""
     runs = (bench.full,) if name == "full model" else bench.proposed_runs()
     cascade = bench.cascade(runs, runtime, [0.9] * (len(runs) - 1))
-    for text in bench.texts(bench.split, 64)[0]:
-        cascade([text])
+    time_texts(cascade, *bench.texts(bench.split, 64), 1)
     # getrusage would count the process that started this one.
     status = Path("/proc/self/status").read_text()
     print(status.partition("VmHWM:")[2].split()[0])
