@@ -148,7 +148,7 @@ def open_input(path: str) -> Iterator[tuple[BinaryIO, int | None]]:
 @contextmanager
 def _open_output(path: str) -> Iterator[TextIO]:
     """A stream to write to. A file gets its name at the end, so that what exists is whole."""
-    if path == STREAM:
+    if path in (STREAM, "/dev/stdout"):  # a file that it leads to is the shell's to open
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore
         yield sys.stdout
         return
@@ -158,7 +158,8 @@ def _open_output(path: str) -> Iterator[TextIO]:
         with Path(path).open("w", encoding="utf-8", newline="") as stream:
             yield stream
         return
-    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+    place = Path(path).resolve()  # a link stays, and leads to the new file
+    with replacing(place) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
         yield stream
 
 

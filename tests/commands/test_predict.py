@@ -297,6 +297,14 @@ def test_other_outputs_are_left_alone(model, tmp_path, capsys):
     assert (tmp_path / "in.csv").read_bytes() == as_csv(TEXTS)
 
 
+def test_a_link_leads_to_the_answers(run, tmp_path):
+    (tmp_path / "large_disk").mkdir()
+    (tmp_path / "out.csv").symlink_to("large_disk/answers.csv")
+    assert run(as_csv(TEXTS))[0] == 0
+    assert (tmp_path / "out.csv").is_symlink()
+    assert len((tmp_path / "large_disk/answers.csv").read_text().splitlines()) == len(TEXTS) + 1
+
+
 # --- As a process ---
 
 
