@@ -27,6 +27,7 @@ from cascadebert.deployment.folder import Description
 
 ROWS, CHARACTERS = 1024, 2**20  # of rows that are answered together
 STREAM = "-"
+OTHER_FORMATS = {".json", ".xlsx", ".xls", ".ods", ".parquet", ".gz", ".bz2", ".xz", ".zst", ".zip"}
 
 
 @dataclass
@@ -59,6 +60,7 @@ def predict(parsed: argparse.Namespace) -> None:
     if parsed.batch_size < 1:
         raise UserError(f"--batch-size is {parsed.batch_size}; give a number from 1 on")
     _refuse_same_file(parsed.input, parsed.output)
+    _refuse_other_formats(parsed.output)
     kind = guess_format(parsed)
     with open_input(parsed.input) as (binary, size):
         name = "standard input" if parsed.input == STREAM else parsed.input
@@ -127,6 +129,13 @@ def _refuse_same_file(source: str, target: str) -> None:
         return
     if os.path.samefile(source, target):
         raise UserError(f"{target} is the input, too; name another file for the answers")
+
+
+def _refuse_other_formats(target: str) -> None:
+    """Raises UserError for a name such as answers.xlsx: its answers would be CSV all the same."""
+    suffix = Path(target).suffix.lower()
+    if suffix in OTHER_FORMATS:
+        raise UserError(f"{target}: answers are CSV, TSV or JSONL, and not {suffix}; name it so")
 
 
 @contextmanager

@@ -297,6 +297,13 @@ def test_other_outputs_are_left_alone(model, tmp_path, capsys):
     assert (tmp_path / "in.csv").read_bytes() == as_csv(TEXTS)
 
 
+@pytest.mark.parametrize("name", ["out.json", "out.XLSX", "out.csv.gz"])
+def test_answers_are_not_written_under_the_name_of_another_format(run, name):
+    status, rows, said = run(as_csv(TEXTS), out=name)
+    assert (status, rows) == (1, None)
+    assert "answers are CSV, TSV or JSONL, and not" in said
+
+
 def test_a_link_leads_to_the_answers(run, tmp_path):
     (tmp_path / "large_disk").mkdir()
     (tmp_path / "out.csv").symlink_to("large_disk/answers.csv")
