@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     run = _add(commands, "run", "trains and compares what a configuration says, makes the report")
     run.add_argument("configuration", help="YAML file, such as `cascadebert init` writes")
-    run.add_argument("--cores", type=int, help="default: all of this machine")
+    run.add_argument("--cores", type=int, help="default: all that this process may use")
     run.add_argument("--dry-run", action="store_true", help="show what would be done")
     run.epilog = (
         "Options of Snakemake may follow after --, or targets, which are then made without a "
