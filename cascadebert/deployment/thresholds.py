@@ -31,6 +31,8 @@ def fit_thresholds(
 ) -> OperatingPoint:
     """Does what `Cascade.fit_thresholds` describes."""
     _check_aims(speedup, max_loss, delta)
+    # JSON takes no number of numpy.
+    speedup, max_loss, delta = (v if v is None else float(v) for v in (speedup, max_loss, delta))
     if len(cascade.members) < 2:
         raise UserError("the cascade has one member, and so no threshold")
     gold = _number_labels(labels, cascade.classes, len(texts))

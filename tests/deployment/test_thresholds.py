@@ -54,6 +54,16 @@ def test_fitted_thresholds_replace_those_for_the_same_aim(trained, dev, tmp_path
     assert cascade.points == [on_these, fitted, earlier[1], cascade.points[3]]
 
 
+@pytest.mark.parametrize(
+    "aims", [{"speedup": np.int64(1)}, {"max_loss": np.float32(0.5), "delta": 0.1}]
+)
+def test_numbers_of_numpy_can_be_saved(cascade, dev, tmp_path, aims):
+    point = cascade.fit_thresholds(*dev, **aims)
+    cascade.save_pretrained(tmp_path / "cascade")
+    loaded = Cascade.from_pretrained(tmp_path / "cascade", speedup=aims.get("speedup"))
+    assert loaded.thresholds == point.thresholds
+
+
 def test_labels_may_be_numbers(cascade, dev, task):
     by_name = cascade.fit_thresholds(*dev, speedup=1.2)
     numbers = task.splits["dev"]["label"]
