@@ -72,11 +72,12 @@ class Ledger:
     def discard_damaged(self, path: File) -> str | None:
         """Deletes a damaged `path`, so that it is made again; returns the damage, or None.
 
-        A job that ends records the checksums of all that it made, so a path without them is
-        damaged, too. A path outside the experiment's folder passes: no job made it.
+        A path without checksums passes. Nothing can be said of it, and it may be all that the user
+        has: results that were copied from a bucket or from another machine have no checksums.
+        Snakemake itself makes again what an interrupted job left.
         """
         entry = self._entry(path)
-        if entry is None or not Path(path).exists():
+        if entry is None or not entry.exists() or not Path(path).exists():
             return None
         found = find_damage(path, entry, self.results)
         if found:

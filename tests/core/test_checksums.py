@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 
 import numpy as np
@@ -70,9 +71,12 @@ def test_what_lies_outside_the_results_passes(results, tmp_path):
     assert (tmp_path / "corpus.txt").exists()
 
 
-def test_a_path_whose_checksums_are_missing_is_damaged(results):
-    ledger = Ledger(results)
+def test_a_path_without_checksums_is_kept(results):
+    """As after `aws s3 sync`: checksums stay in the pods."""
     (results / "new").write_text("not recorded")
-    assert "new.sha256 is missing" in ledger.discard_damaged(results / "new")
-    assert not (results / "new").exists()
-    assert ledger.discard_damaged(results / "new") is None  # nothing is there to be damaged
+    assert Ledger(results).discard_damaged(results / "new") is None
+    assert (results / "new").exists()
+    shutil.rmtree(results / "checksums")
+    for name in ("models/seed0", "labels.parquet"):
+        assert Ledger(results).discard_damaged(results / name) is None
+        assert (results / name).exists()
