@@ -58,7 +58,8 @@ def model_files(folder):
 
 def staged_folder(folder, inputs):
     """Where a job finds a folder: a storage provider copies a job's inputs to another place."""
-    if not folder.startswith(EXPERIMENT.results):
+    made = [EXPERIMENT.encoders.family_folder(layers) for layers in EXPERIMENT.encoders.depths]
+    if not folder.startswith(EXPERIMENT.results) and folder not in made:
         return folder  # it came with the workflow, see `model_files`
     places = [path.partition(folder)[0] for path in map(str, inputs) if folder in path]
     return f"{places[0]}{folder}" if places else folder

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
+from tests.pretraining.test_pretraining import prose
 from tests.workflow.command import ROOT, warm_server
 from tests.workflow.conftest import read_all, write
+from tests.workflow.test_pretrain import settings
 
 BUCKET = "my-bucket"  # of the profile
 PREDICTIONS = "results/small/predictions/words"
@@ -104,3 +107,22 @@ def test_jobs_find_their_files_in_the_bucket(clone, storage, finished, tmp_path)
     results = found / "results/small"
     assert "cascadebert" in (results / "tables/table2_main.csv").read_text()
     assert (results / "figures/figure_tradeoff.png").exists()
+
+
+def test_an_encoder_that_is_made_is_found_in_the_bucket(clone, storage):
+    """As config/paper.yaml has one: it lies beside the experiment's results."""
+    pretraining = settings("none") | {
+        "corpora": [{"file": "a.txt"}],
+        "objectives": {"mlm": 1.0},
+        "depths": [{"layers": 1, "tokens": 500}],
+    }
+    del pretraining["teacher"]
+    path = clone / "small.yaml"
+    config = yaml.safe_load(path.read_text()) | {"pretraining": pretraining}
+    config["encoders"]["made"] = "made/tiny-1x16"
+    path.write_text(yaml.safe_dump(config))
+    storage.put_object(Key="cascadebert/a.txt", Body="\n".join(prose(200)).encode())
+    tokens = "results/small/tokens/words/made"
+    result = snakemake(clone, "--executor", "local", "--cores", "2", tokens)
+    assert result.returncode == 0, result.stderr
+    assert any(storage.objects.filter(Prefix=f"cascadebert/{tokens}"))
