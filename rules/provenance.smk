@@ -4,7 +4,9 @@
 rule provenance:
     input:
         data=prepared(),
-        encoders=[file for name in config["encoders"] for file in encoder_files(name)],
+        encoders=[
+            file for name in encoders_there(config["encoders"]) for file in encoder_files(name)
+        ],
         predictions=[folder for task in TASKS for folder in task_predictions(task)],
         labels=label_runs(),
     output:
@@ -21,7 +23,7 @@ rule provenance:
         # Without `only_finished`: the same results have the same record with and without it.
         configuration={key: config[key] for key in config if key != "only_finished"},
         missing=EXTENT.missing,
-        encoders=encoder_folders(config["encoders"]),
+        encoders=encoder_folders(encoders_there(config["encoders"])),
     message:
         "what the results were made from and by"
     script:

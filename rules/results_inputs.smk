@@ -51,6 +51,12 @@ def reference_tokens():
     return keep_finished([tokens(task, config["reference"]) for task in TASKS])
 
 
+def encoders_there(names):
+    """These encoders; with `only_finished`, those that are there, since a fetch may have failed."""
+    files = {name: encoder_files(name) for name in names}
+    return [name for name, of_name in files.items() if keep_finished(of_name) == of_name]
+
+
 def keep_finished(paths):
     """All of them; with `only_finished`, those that are there."""
     if not config["only_finished"]:

@@ -29,7 +29,8 @@ rule table1_data:
 # Tables of systems: Table 2, and 3, 6 and 7 where the configuration names their systems.
 for table, systems in CATALOGUE.rows.items():
     # Table 6 names the architectures of its encoders.
-    named_encoders = CATALOGUE.table6_encoders if table == "table6_backbone" else []
+    of_table = CATALOGUE.table6_encoders if table == "table6_backbone" else []
+    named_encoders = encoders_there(of_table)
 
     rule:
         name:

@@ -14,7 +14,7 @@ with job(snakemake):
     [points] = frames(snakemake, "operating_points")
     points = add_published_numbers(points, params.number, params.published)
     options = {"averaging": params.averaging}
-    if params.encoders:
+    if table == "table6_backbone":
         encoders = params.encoders.items()
         options["backbone"] = {name: find_shape(folder).model_type for name, folder in encoders}
     if table == "table7_fastbert":

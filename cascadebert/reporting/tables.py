@@ -82,14 +82,17 @@ def table6_backbone(
 ) -> Table:
     """The cascade in a family without a small model: the large model's first layers begin.
 
-    backbone: the encoders that the systems start from -> their architecture (`model_type`)
+    backbone: the encoders that the systems start from -> their architecture (`model_type`); none
+              where nothing was run and they are not there
     """
-    names = join_words([f"{name} (architecture: {kind})" for name, kind in backbone.items()])
     opening = (
         "A family without a pre-trained small model: the cascade begins with the first layers of "
-        f"the large one, fine-tuned or distilled. All systems of this table start from {names}."
+        "the large one, fine-tuned or distilled."
     )
-    if "roberta" not in backbone.values():
+    if backbone:
+        names = join_words([f"{name} (architecture: {kind})" for name, kind in backbone.items()])
+        opening += f" All systems of this table start from {names}."
+    if backbone and "roberta" not in backbone.values():
         opening += (
             " The paper's backbone is RoBERTa; where an experiment has none, this is the closest "
             "that it can show."

@@ -158,3 +158,17 @@ def test_nothing_is_trained_whatever_is_missing(tmp_path):
     assert not set(jobs) & {*TRAINING, "appendix_c", "figure5_tradeoff"}
     assert jobs["figure2_layers"] == 1
     assert jobs["evaluate"] == len(experiment.tasks)
+
+
+def test_an_encoder_that_could_not_be_fetched_hides_nothing(failed, tmp_path, config):
+    """Systems on it were not run, and the record does not name it."""
+    folder, _ = failed
+    entries = yaml.safe_load((folder / "partial.yaml").read_text())
+    entries["encoders"]["gated"] = "some/gated-model"
+    entries["systems"]["other"] = {"method": "finetune", "title": "Gated", "encoder": "gated"}
+    entries["tables"] = {"table2_main": ["cascadebert", "other"], "table6_backbone": ["other"]}
+    path = tmp_path / "gated.yaml"
+    path.write_text(yaml.safe_dump(entries))
+    jobs = planned(folder, "--configfile", str(path), *FLAG)
+    assert jobs["provenance"] == jobs["table6_backbone"] == 1
+    assert not set(jobs) & {"fetch_encoder", *TRAINING}
