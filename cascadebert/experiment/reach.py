@@ -40,6 +40,12 @@ def find_absent_exits(experiment: Experiment) -> Iterator[str]:
                     f"layerwise.series.{title}: {key} consists of several models, whose layers "
                     f"{emits} has not; name systems of one model"
                 )
+            elif absent := _list_absent_layers(experiment, key, emits):
+                yield (
+                    f"layerwise.series.{title}: {key} costs {join_words(absent)} layers of the "
+                    f"reference model, but {emits} has no exit there; name systems of its width, "
+                    "whose layers are among its own"
+                )
     section = experiment.config.get("representations", {"systems": []})
     for key in section["systems"]:
         run = systems[key].candidates[0].runs[0]
@@ -97,6 +103,29 @@ def find_models_above_reference(experiment: Experiment) -> Iterator[str]:
             f"the reference, {reference}, is smaller than {join_words(larger)}: the larger model "
             "has a speed-up below 1x. Speed-ups usually refer to the largest model"
         )
+
+
+def _list_absent_layers(experiment: Experiment, key: str, emits: str) -> list[str]:
+    """Returns the layers at which a system has an exit and `emits` has none, as far as is known."""
+    ours, theirs = (_list_layers(experiment, each) for each in (key, emits))
+    return [f"{layers:g}" for layers in ours if theirs and layers not in theirs]
+
+
+def _list_layers(experiment: Experiment, key: str) -> list[float]:
+    """Returns the costs of the exits of a system of one model, in layers of the reference model.
+
+    [] where an encoder's shape is not known. Rounded as `layerwise` rounds them.
+    """
+    system = experiment.systems[key]
+    run = system.candidates[0].runs[0]
+    shape = read_shape(experiment.encoders.locate(run.encoder))
+    unit = _compute_cost(experiment, Run("finetune", experiment.config["reference"]), 1)
+    own = _compute_cost(experiment, run, 1)
+    if shape is None or unit is None or own is None:
+        return []
+    last = run.option("layers", shape.num_hidden_layers)
+    first = 1 if _has_exits_inside(system) else last
+    return [round(layer * own / unit, 3) for layer in range(first, last + 1)]
 
 
 def _has_exits_inside(system: System) -> bool:

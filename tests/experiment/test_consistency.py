@@ -258,6 +258,23 @@ def test_encoders_of_other_widths_are_compared_by_their_cost(tmp_path):
         refuse_contradictions(Experiment(config))
 
 
+def test_a_series_has_the_layers_of_the_system_that_emits(tmp_path):
+    """Figure 2 was refused by its own job, after all training."""
+    narrow = {"num_hidden_layers": 4, "hidden_size": 96, "intermediate_size": 384}
+    (tmp_path / "config.json").write_text(json.dumps(narrow))
+    config = changed("encoders.narrow", str(tmp_path))
+    config["systems"]["small"] = {"method": "finetune", "title": "Small", "encoder": "narrow"}
+    config["systems"]["short"] = {"method": "deebert", "title": "Short", "encoder": "bert-2"}
+    config["layerwise"] = {"emits": "deebert", "series": {"a": ["bert-3l", "bert-12l"]}}
+    refuse_contradictions(Experiment(config))
+    for emits, key, layers in [("deebert", "small", "2.308"), ("short", "bert-3l", "3")]:
+        config["layerwise"] = {"emits": emits, "series": {"a": [key]}}
+        with pytest.raises(UserError) as refused:
+            refuse_contradictions(Experiment(config))
+        assert f"layerwise.series.a: {key} costs {layers} layers of the ref" in str(refused.value)
+        assert f"but {emits} has no exit there" in str(refused.value)
+
+
 def load(override: dict) -> Experiment:
     return load_experiment(ROOT / "config.yaml", override)
 
