@@ -14,6 +14,7 @@ from cascadebert.data.load import list_entry_mistakes, list_source_files
 from cascadebert.encoders.shape import read_shape
 from cascadebert.experiment.catalogue import ALL
 from cascadebert.experiment.configuration import RELATIONS, Experiment, System
+from cascadebert.experiment.family import find_pretraining_mistakes
 from cascadebert.experiment.reach import (
     find_absent_exits,
     find_models_above_reference,
@@ -48,6 +49,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
             *_find_missing_full_model(experiment),
             *_find_layers_in_seconds(experiment),
             *find_absent_exits(experiment),
+            *find_pretraining_mistakes(experiment),
         ]
         with mistakes.collected():
             find_submitted_tasks(experiment)

@@ -275,6 +275,35 @@ def test_a_series_has_the_layers_of_the_system_that_emits(tmp_path):
         assert f"but {emits} has no exit there" in str(refused.value)
 
 
+FAMILY = yaml.safe_load((ROOT / "config/distilbert.yaml").read_text())["pretraining"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("encoder", {**FAMILY["encoder"], "heads": 3}, "encoder: 3 heads do not divide the width"),
+        ("max_tokens", 600, "max_tokens: 600 tokens, but the encoders read 512 at most"),
+        ("characters", [220, 20], "characters: no sentence has at least 220 and at most 20"),
+        ("depths", [{"layers": 13, "tokens": 9}], "depths: 13 layers cannot be copied from the te"),
+        ("depths", [{"layers": 4, "tokens": 9}] * 2, "depths: 4 layers are there 2 times"),
+        ("card", {**FAMILY["card"], "teacher": None}, "card: 'teacher' is a required property"),
+    ],
+)
+def test_pretraining_that_cannot_end_is_refused(key, value, message, monkeypatch):
+    """Most were refused by the job of an encoder or of its card, after the teacher had read all."""
+    monkeypatch.chdir(ROOT)
+    if key == "card":
+        del value["teacher"]
+    with pytest.raises(UserError) as refused:
+        refuse_contradictions(
+            load_experiment(
+                ROOT / "config.yaml",
+                {"experiment": "family", "pretraining": {**FAMILY, key: value}},
+            )
+        )
+    assert f"configuration, pretraining.{message}" in str(refused.value)
+
+
 def load(override: dict) -> Experiment:
     return load_experiment(ROOT / "config.yaml", override)
 
