@@ -26,8 +26,10 @@ def vocabulary_settings():
 
 
 def vocabulary_files(w):
+    """With the teacher that encoders start as: its vocabulary and shape have to be theirs."""
     vocabulary = PRETRAINING["vocabulary"]
-    return model_files(vocabulary["from"]) if "from" in vocabulary else []
+    files = model_files(vocabulary["from"]) if "from" in vocabulary else []
+    return list(dict.fromkeys([*files, *start_files(w)]))
 
 
 def teacher_files(w):

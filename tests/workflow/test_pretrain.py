@@ -193,3 +193,11 @@ def test_wrong_settings_are_refused_before_any_job(encoders, tmp_path):
     result = run(prepared(tmp_path / "bad", changed, ["A."], ["B."]), "--dry-run")
     assert result.returncode != 0
     assert "pretraining.objectives" in result.stdout + result.stderr
+
+
+def test_the_teacher_is_there_when_its_vocabulary_is_compared(tmp_path):
+    changed = settings("some/teacher") | {"vocabulary": {"from": "some/other"}, "start": "teacher"}
+    folder = prepared(tmp_path / "planned", changed, prose(20), prose(20, seed=1))
+    target = "results/family/pretraining/tokenizer"
+    jobs = planned(folder, target, "--configfile", str(folder / "config.yaml"))
+    assert jobs["fetch_encoder"] == 2
