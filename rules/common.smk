@@ -2,7 +2,7 @@
 #
 # A job is done again when one of its params changes, but only if wildcards alone make the param:
 # Snakemake keeps no record of a param whose function asks for `input`. Such functions therefore give
-# places of files, and never settings.
+# places of files or what the names of the outputs tell, and never settings.
 
 import re
 from itertools import product
@@ -45,6 +45,11 @@ for rule_name, members in PACKS.items():
 # Where a profile hands out GPUs, as many jobs as there are slots run at once. A dry run needs no GPU.
 if asks_for(workflow, "gpu_slot"):
     offer_resource(workflow, "gpu_slot", max(1, len(list_gpus()) * config["gpu_slots"]))
+
+
+def told_by_outputs(value):
+    """A param of which Snakemake keeps no record, so that another `pack` does no job again."""
+    return lambda w, input: value
 
 
 def model_files(folder):

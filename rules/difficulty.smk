@@ -22,9 +22,10 @@ for number, members in enumerate(PACKS["label_runs"]):
             "../environment.yml"
         params:
             encoder=labeller_encoder_folder,
-            members=members,
+            members=told_by_outputs(members),
             folds=len(EXPERIMENT.folds),
-            stacked=config["difficulty"]["stacked"],
+            # The seeds of a stack are trained together: fewer of them are another training.
+            stacked=len(EXPERIMENT.seeds) if config["difficulty"]["stacked"] else False,
             settings=labeller_settings,
             seed=config["seed"],
             store=f"{EXPERIMENT.results}/store",

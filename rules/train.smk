@@ -27,7 +27,7 @@ for number, replicates in enumerate(PACKS["train"]):
         params:
             encoder=run_encoder_folder,
             reference=reference_folder,
-            replicates=replicates,
+            replicates=told_by_outputs(replicates),
             settings=run_settings,
             seed=config["seed"],
             store=f"{EXPERIMENT.results}/store",

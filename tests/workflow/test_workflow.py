@@ -233,6 +233,14 @@ def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, co
     assert "label_runs" not in planned(finished, "--configfile", str(finished / "changed.yaml"))
 
 
+def test_smaller_packs_do_nothing_again(finished):
+    """But for trainings that start from others: a job's inputs are the parents of its pack."""
+    path = ("--configfile", str(finished / "small.yaml"))
+    jobs = planned(finished, *path, "--config", "pack=1")
+    assert "label_runs" not in jobs
+    assert jobs["train"] == 2  # the replicates of DeeBERT
+
+
 @pytest.mark.parametrize(
     ("changed", "reads_again"),
     [
