@@ -84,6 +84,7 @@ def keep_finished(experiment: Experiment, is_finished: Callable[[str, str, int],
         raise UserError(
             f"only_finished: of no task of {experiment.name} are there predictions{timed} of "
             f"{join_words([titles[key] for key in needed])} with all {len(experiment.replicates)} "
-            "replicates, so that there is nothing to show; run the experiment without only_finished"
+            f"replicates in {experiment.results}, so that there is nothing to show; run the "
+            "experiment without only_finished, or copy its results there from object storage"
         )
     return Extent(runs, systems, missing)
