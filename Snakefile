@@ -118,9 +118,11 @@ onstart:
 
 
 onsuccess:
-    logger.info(
-        f"Tables and figures are in {EXPERIMENT.results}; `make run` makes the report, too."
-    )
+    # Pre-training makes none, and those of object storage lie elsewhere.
+    if os.path.exists(f"{EXPERIMENT.results}/summary.rst"):
+        logger.info(
+            f"Tables and figures are in {EXPERIMENT.results}; `make run` makes the report, too."
+        )
 
 
 onerror:

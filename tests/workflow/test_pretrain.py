@@ -170,6 +170,7 @@ def test_it_starts_from_the_teachers_layers(encoders, tmp_path):
     assert result.returncode == 0, result.stderr
     curve = pd.read_csv(folder / "results/family/pretraining/layers-4/curve.csv")
     assert curve["words"].iloc[0] < 1e-4  # with all layers it is the teacher
+    assert "Tables and figures are in" not in result.stdout + result.stderr
     assert "evenly spaced layers" in (folder / "made/tiny-4x32/README.md").read_text()
 
     # Another teacher in the same place: what it says is found out anew.
