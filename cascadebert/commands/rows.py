@@ -234,8 +234,8 @@ def _find_places(name: str, names: list[str], columns: Columns, header: bool) ->
     places = []
     for column in columns:
         # In `text, label`, training calls the second column ` label`; a user says --label label.
-        name = column.strip() if isinstance(column, str) else column
-        found = [i for i, each in enumerate(names) if name in (i, each.strip())]
+        wanted = column.strip() if isinstance(column, str) else column
+        found = [i for i, each in enumerate(names) if wanted in (i, each.strip())]
         if column is None:
             found = [i for i, each in enumerate(names) if each.strip().lower() in TEXT_NAMES]
             if len(found) != 1:

@@ -161,10 +161,10 @@ def _measure_at_target(
     labels = new.system.labels(split)
     # Eq. 13 is about accuracy, so the gain beside it is, too, whatever the task's metric.
     by_accuracy = [
-        (replace(each, system=replace(each.system, metric="accuracy")), target)
-        for each in (new, old)
+        replace(each, system=replace(each.system, metric="accuracy")) for each in (new, old)
     ]
-    difference = estimate_difference(*by_accuracy, split, resampling)
+    first, second = ((each, target) for each in by_accuracy)
+    difference = estimate_difference(first, second, split, resampling)
     new_speedups, old_speedups = (each.emit(split, target).speedups for each in (new, old))
     replicates = len(new_speedups)
     costs = {each: each.predictions(split)[0].costs for each in (old, new, *extension.others)}
