@@ -121,7 +121,8 @@ onsuccess:
     # Pre-training makes none, and those of object storage lie elsewhere.
     if os.path.exists(f"{EXPERIMENT.results}/summary.rst"):
         logger.info(
-            f"Tables and figures are in {EXPERIMENT.results}; `make run` makes the report, too."
+            f"Tables and figures are in {EXPERIMENT.results}. Snakemake with the same options and "
+            f"`--report {EXPERIMENT.results}/report.html` makes the report, too."
         )
 
 
