@@ -36,7 +36,7 @@ HUB_SHAPE = Shape("bert", 12, 768, 3072, 512)  # of its large model, which need 
 EPOCHS = 3
 CONFIGURATION = """\
 # Written by `cascadebert init`. Run it with `cascadebert run {file}`. What is not said here is as
-# in the default configuration; config/README.md of the project explains all sections.
+# in the default configuration; docs/reference/configuration.md of the project explains all keys.
 {experiment} # results go to results/{name}
 
 tasks:
