@@ -115,3 +115,15 @@ def test_quoted_messages_are_those_of_the_code():
     assert len(quoted) > 15
     for message in quoted:
         assert any(message in text for text in said), f"no code says: {message}"
+
+
+def test_commands_run_as_they_are_written():
+    """Snakemake wants cores or a profile, and benchmarks the place of the library."""
+    configurations = [ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")]
+    for place in [*list_pages(), *configurations, *(ROOT / "profiles").rglob("*.yaml")]:
+        text = place.read_text()
+        for command in re.findall(r"snakemake [^`\n]*--configfile[^`\n]*", text):
+            assert re.search(r" (--cores|--profile|--report|-n) ", command), f"{place}: {command}"
+        words = " ".join(text.split())
+        for before in re.findall(r"(\S*)[ (`]+python (?:benchmarks|docs/scripts)/", words):
+            assert before.endswith("PYTHONPATH=."), f"{place}: {before} python"
