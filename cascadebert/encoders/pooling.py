@@ -63,8 +63,10 @@ class TokenAverage:
 
     def _average(self, module: "nn.Module", given: tuple[Any, ...], outputs: Any) -> None:
         states = outputs.last_hidden_state
-        mean = pool(states, self.attention_mask, MEAN)
-        outputs.last_hidden_state = mean[:, None].expand_as(states)
+        mean = pool(states, self.attention_mask, MEAN)[:, None].expand_as(states)
+        outputs.last_hidden_state = mean
+        if outputs.hidden_states is not None:  # DeBERTa takes its last state from these
+            outputs.hidden_states = (*outputs.hidden_states[:-1], mean)
 
 
 def average_tokens(classifier: "PreTrainedModel", new: list[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, DebertaV2Config, DebertaV2Model
 
 from cascadebert.encoders.loading import load_classifier, load_encoder
 from cascadebert.encoders.pooling import pool
@@ -52,6 +52,17 @@ def test_the_head_of_every_family_reads_the_mean(family, encoders, inputs):
         owner.register_forward_hook(put_mean_first)
         torch.testing.assert_close(mean, plain(**inputs).logits)
     assert not torch.allclose(mean, first, atol=1e-3)
+
+
+def test_deberta_which_takes_its_last_state_from_all_states_reads_the_mean(inputs, tmp_path):
+    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    config = DebertaV2Config(**shape, vocab_size=50, num_hidden_layers=2, pad_token_id=0)
+    DebertaV2Model(config).save_pretrained(tmp_path)
+    classifier = load_classifier(tmp_path, LABELS, pooling="mean").eval()
+    perturb(classifier)
+    with torch.no_grad():
+        states = classifier.deberta(**inputs).last_hidden_state
+    torch.testing.assert_close(states, states[:, :1].expand_as(states))
 
 
 def test_a_new_pooler_starts_as_the_identity(encoders, tmp_path):
