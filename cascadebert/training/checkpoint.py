@@ -132,7 +132,7 @@ def random_states(where: torch.device) -> Tensors:
 
 def restore_random_states(states: Tensors, where: torch.device) -> None:
     torch.set_rng_state(states["cpu"])
-    if where.type == "cuda":
+    if where.type == "cuda" and "cuda" in states:  # a state that a CPU saved has none
         torch.cuda.set_rng_state(states["cuda"], where)
 
 

@@ -7,7 +7,7 @@ import torch
 from cascadebert.core.errors import UserError
 from cascadebert.models.building import new_model
 from cascadebert.systems.method import Run
-from cascadebert.training.checkpoint import Checkpoint
+from cascadebert.training.checkpoint import Checkpoint, random_states, restore_random_states
 from cascadebert.training.loop import (
     Examples,
     Regularisation,
@@ -165,3 +165,10 @@ def test_a_damaged_state_is_as_good_as_none(whole, encoders, task, splits, tmp_p
     _, again = fit(encoders, task, splits, checkpoint=Checkpoint(path))
     assert again == scores
     assert "state.safetensors is damaged" in caplog.text
+
+
+def test_a_gpu_goes_on_from_a_state_that_a_cpu_saved():
+    states = random_states(torch.device("cpu"))
+    expected = torch.rand(3)
+    restore_random_states(states, torch.device("cuda"))
+    assert torch.equal(torch.rand(3), expected)
