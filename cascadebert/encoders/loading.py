@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
+FIRST_IN = {"eurobert": "bos"}  # family -> its name for a head that reads the first token's state
 READS_PAIRS = "reads_pairs"  # in the config.json of a trained classifier: whether texts are pairs
 
 # Functions import torch and transformers: both take seconds, and serving and the report import this
@@ -80,6 +81,8 @@ def load_classifier(
     config.label2id = {label: i for i, label in enumerate(labels)}
     if pooling is not None:
         setattr(config, POOLING, pooling)
+        if hasattr(config, "classifier_pooling"):  # of a head that could itself read another state
+            config.classifier_pooling = FIRST_IN.get(config.model_type, "cls")
     model = _load_weights(AutoModelForSequenceClassification, encoder, config)
     if getattr(config, POOLING, FIRST) == MEAN:
         average_tokens(model, list_untrained(model))

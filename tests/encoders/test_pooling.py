@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, DebertaV2Config, DebertaV2Model
+from transformers import (
+    AutoModelForSequenceClassification,
+    DebertaV2Config,
+    DebertaV2Model,
+    EuroBertConfig,
+    EuroBertModel,
+    ModernBertConfig,
+    ModernBertModel,
+)
 
 from cascadebert.encoders.loading import load_classifier, load_encoder
 from cascadebert.encoders.pooling import pool
@@ -63,6 +71,37 @@ def test_deberta_which_takes_its_last_state_from_all_states_reads_the_mean(input
     with torch.no_grad():
         states = classifier.deberta(**inputs).last_hidden_state
     torch.testing.assert_close(states, states[:, :1].expand_as(states))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (ModernBertModel, ModernBertConfig(classifier_pooling="mean")),
+        (EuroBertModel, EuroBertConfig(classifier_pooling="late", num_key_value_heads=2)),
+    ],
+)
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_the_experiment_says_what_a_head_reads_and_not_the_encoder(
+    kind, settings, pooling, inputs, tmp_path
+):
+    """The heads of some families read what their config.json says."""
+    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    settings.update({**shape, "vocab_size": 50, "num_hidden_layers": 2, "pad_token_id": 0})
+    if hasattr(settings, "layer_types"):
+        settings.layer_types = settings.layer_types[:2]
+    kind(settings).save_pretrained(tmp_path / "encoder")
+    classifier = load_classifier(tmp_path / "encoder", LABELS, pooling=pooling).eval()
+    perturb(classifier)
+    classifier.save_pretrained(tmp_path / "classifier")
+    states = []
+    linear = classifier.head if kind is ModernBertModel else classifier.dense
+    linear.register_forward_pre_hook(lambda module, given: states.append(given[0]))
+    with torch.no_grad():
+        logits = classifier(**inputs).logits
+        last = classifier.model(**inputs).last_hidden_state
+        again = load_classifier(tmp_path / "classifier", LABELS).eval()(**inputs).logits
+    torch.testing.assert_close(states[0], last[:, 0])  # with the mean, all of these are the mean
+    torch.testing.assert_close(again, logits)
 
 
 def test_a_new_pooler_starts_as_the_identity(encoders, tmp_path):
