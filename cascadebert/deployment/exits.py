@@ -1,7 +1,7 @@
 """Early exits inside one model, executed: an input that leaves takes no part in later layers."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,28 @@ class EarlyExits:
         """Returns each input's logits, float32 `[batch, labels]`, and its exit, int64 `[batch]`."""
         batch = _Batch(self, inputs["attention_mask"])
         steps = [_Step(layer, exit, batch) for exit, layer in enumerate(self.layers)]
-        with replaced_layers(self.encoder, steps), suppress(_AllLeft):
+        with replaced_layers(self.encoder, steps), suppress(_AllLeft), self._last_states() as last:
             logits = self.model.run_encoder(dict(inputs))
             if logits is None:
-                logits = self.model.exit_logits(self.last, steps[-1].states, batch.mask)
+                logits = self.model.exit_logits(self.last, last.pop(), batch.mask)
             batch.answer(self.last, logits.float().cpu().numpy(), np.ones(len(logits), dtype=bool))
         assert batch.logits is not None  # every input has left by the last exit
         return batch.logits, batch.exits
+
+    @contextmanager
+    def _last_states(self) -> Iterator[list[torch.Tensor]]:
+        """While it lasts, the list gets the states that the encoder ends with.
+
+        Some families, such as ModernBERT, normalise what the last layer gives.
+        """
+        found: list[torch.Tensor] = []
+        hook = self.encoder.base_model.register_forward_hook(
+            lambda module, given, outputs: found.append(outputs.last_hidden_state)
+        )
+        try:
+            yield found
+        finally:
+            hook.remove()
 
 
 class _AllLeft(Exception):
@@ -97,7 +112,13 @@ class _Step(nn.Module):
     def __init__(self, layer: nn.Module, exit: int, batch: _Batch):
         super().__init__()
         self.layer, self.exit, self.batch = layer, exit, batch
-        self.states = torch.empty(0)  # that the last layer gives
+
+    def __getattr__(self, name: str) -> Any:
+        """What the encoder asks of a layer, such as ModernBERT its kind of attention."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
 
     def forward(self, *given: Any, **named: Any) -> Any:
         """Takes and gives what the layer does, for the inputs that are there."""
@@ -105,8 +126,6 @@ class _Step(nn.Module):
         named = {name: self.batch.select(value) for name, value in named.items()}
         found = self.layer(*given, **named)
         states, *others = found if isinstance(found, tuple) else (found,)
-        if self.exit == self.batch.runner.last:
-            self.states = states
-        else:
+        if self.exit < self.batch.runner.last:
             states = self.batch.judge(self.exit, states)
         return (states, *others) if isinstance(found, tuple) else states

@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from transformers import ModernBertConfig, ModernBertModel
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.exits import EarlyExits
@@ -68,3 +69,27 @@ def test_layers_after_the_last_exit_are_not_run(encoders, batch, tmp_path):
     _, exits = EarlyExits(model, load_method("deebert").EXIT_RULE, 10.0)(batch[0])
     assert (exits == 0).all()
     assert ran == [0]
+
+
+@pytest.mark.parametrize("method", ["pabee", "deebert", "fastbert", "berxit"])
+def test_exits_of_a_family_that_normalises_its_last_layers_states(method, batch, tmp_path):
+    """ModernBERT, whose layers differ in kind besides, and whose heads may read the mean."""
+    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    config = ModernBertConfig(
+        **shape, vocab_size=50, num_hidden_layers=4, pad_token_id=0, classifier_pooling="mean"
+    )
+    ModernBertModel(config).save_pretrained(tmp_path / "encoder")
+    encoders = {"modernbert": str(tmp_path / "encoder")}
+    inputs = {name: batch[0][name] for name in ("input_ids", "attention_mask")}
+    model = untrained(run_of(method, "modernbert"), encoders, tmp_path).eval()
+    perturb(model)
+    with torch.inference_mode():
+        logits = model(inputs).numpy()
+    rows = np.arange(len(logits))
+    computed = Predictions(logits, np.array(model.depths, dtype=float), rows, rows)
+    rule = load_method(method).EXIT_RULE
+    for knob in rule.knobs(computed)[[0, 2, 3]].tolist():
+        expected = rule.exit_index(computed, knob)
+        answers, exits = EarlyExits(model, rule, knob)(inputs)
+        assert exits.tolist() == expected.tolist()
+        np.testing.assert_allclose(answers, logits[rows, expected], atol=1e-4)
