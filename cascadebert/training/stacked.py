@@ -15,6 +15,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import pad
 
+from cascadebert.core.errors import UserError
 from cascadebert.data.scores import score
 from cascadebert.data.tokens import make_shuffled_batches, make_sorted_batches
 from cascadebert.models.base import ExitModel, Inputs
@@ -67,20 +68,23 @@ class Stack:
         return vmap(compute_loss, randomness="different")(weights, inputs, gold)
 
     @torch.no_grad()
-    def predict(self, data: Batches, precision: str) -> np.ndarray:
-        """The labels of all exits, int64 `[models, examples, exits]`; all models read the same."""
+    def compute_logits(self, inputs: Inputs) -> torch.Tensor:
+        """Of all exits, `[models, batch, exits, labels]`; all models read the same."""
         self.form.eval()
 
-        def compute_logits(weights: Tensors, inputs: Inputs) -> torch.Tensor:
+        def answer(weights: Tensors, inputs: Inputs) -> torch.Tensor:
             return functional_call(self.form, (weights, self.buffers), (inputs,))
 
-        answer = vmap(compute_logits, in_dims=(0, None))
+        return vmap(answer, in_dims=(0, None))(self.weights, inputs)
+
+    def predict(self, data: Batches, precision: str) -> np.ndarray:
+        """The labels of all exits, int64 `[models, examples, exits]`; all models read the same."""
         found: list[np.ndarray] = []
         order: list[np.ndarray] = []
         for rows in make_sorted_batches(data.lengths, BATCH):
             inputs = on_device(data.batch(rows))
             with autocast(precision, choose_device()):
-                found.append(answer(self.weights, inputs).argmax(dim=-1).cpu().numpy())
+                found.append(self.compute_logits(inputs).argmax(dim=-1).cpu().numpy())
             order.append(rows)
         predicted = np.concatenate(found, axis=1)
         predicted[:, np.concatenate(order)] = predicted.copy()
@@ -129,12 +133,13 @@ def train_stack(
     name:   of the training, in the log
 
     Returns the dev scores after each epoch, in percent, a list for each model. Raises UserError if
-    a loss is not finite.
+    a loss is not finite, or if models of this form cannot be stacked.
     """
     where = choose_device()
     for model in models:
         model.to(where)
     stack = Stack(models)
+    _check_answers(stack, models, examples.train)
     weights = {key.removeprefix("model."): weight for key, weight in stack.weights.items()}
     optimizer = make_optimizer(models[0], settings, weights)
     samplers = [np.random.default_rng(seed) for seed in seeds]
@@ -179,6 +184,23 @@ def train_stack(
         own = {key.removeprefix("model."): weight[number] for key, weight in course.best.items()}
         model.load_state_dict(own, strict=False)  # buffers are nothing that is learnt
     return [[scores[number] for scores in course.scores] for number in range(len(models))]
+
+
+def _check_answers(stack: Stack, models: Sequence[ExitModel], data: Batches) -> None:
+    """Raises UserError unless the stack answers as its models do.
+
+    Some families read a mask of four axes otherwise than one of two: DeBERTa hides what should be
+    seen, and ModernBERT forgets that some of its layers see near tokens alone.
+    """
+    inputs = on_device(data.batch(data.lengths.argsort()[[0, -1]]))  # one of them is padded
+    found = stack.compute_logits(inputs)
+    for model, of_stack in zip(models, found, strict=True):
+        with torch.no_grad():
+            if not torch.allclose(of_stack, model.eval()(inputs), rtol=0.01, atol=1e-3):
+                raise UserError(
+                    "configuration, difficulty.stacked: models of this encoder do not answer in a "
+                    "stack as they do alone; set it to false"
+                )
 
 
 def _end_epoch(

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import AutoConfig
+from transformers import (
+    AutoConfig,
+    DebertaV2Config,
+    DebertaV2Model,
+    ModernBertConfig,
+    ModernBertModel,
+)
 
 from cascadebert.core.errors import UserError
 from cascadebert.models.building import new_model
@@ -14,7 +20,7 @@ from cascadebert.systems.method import Run
 from cascadebert.training.checkpoint import Checkpoint
 from cascadebert.training.loop import Examples, predict, train
 from cascadebert.training.stacked import train_stack
-from tests.tiny import SETTINGS
+from tests.tiny import SETTINGS, perturb
 
 RUN = Run("finetune", "bert-2")
 SEEDS = (1, 2, 3)
@@ -138,3 +144,26 @@ def test_a_loss_that_is_no_number_is_refused(saves, encoder, task, splits, tmp_p
         )
     step = int(re.search(message, str(refused.value))[2])
     assert saved == (list(range(1, step)) if saves else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "configure", "own"),
+    [
+        (DebertaV2Model, DebertaV2Config, {}),
+        (ModernBertModel, ModernBertConfig, {"local_attention": 4}),
+    ],
+)
+def test_families_that_read_the_mask_of_a_stack_otherwise_are_refused(
+    kind, configure, own, task, splits, tmp_path
+):
+    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    shape |= {"vocab_size": 50, "num_hidden_layers": 3, "pad_token_id": 0}
+    kind(configure(**shape, **own)).save_pretrained(tmp_path)
+    models = [new_model(RUN, str(tmp_path), task.labels, (), seed) for seed in SEEDS]
+    for model in models:
+        perturb(model)
+    examples = Examples(
+        *(replace(splits[split], segments=None) for split in ("train", "dev")), "accuracy"
+    )
+    with pytest.raises(UserError, match=r"difficulty\.stacked: .* set it to false"):
+        train_stack(models, examples, SETTINGS, seeds=SEEDS, name="stack")
