@@ -215,6 +215,10 @@ def _load_weights(
             "files must be of one model"
         )
     check_finite(f"encoder {encoder}", model)
+    # Weights that are views of one tensor, as of NomicBERT, could not be saved by themselves.
+    for weight in model.parameters():
+        if weight.untyped_storage().nbytes() > weight.nbytes:
+            weight.data = weight.data.clone()
     model.untrained = new
     return model
 

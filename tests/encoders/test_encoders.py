@@ -16,6 +16,8 @@ from transformers import (
     BertForSequenceClassification,
     ModernBertConfig,
     ModernBertModel,
+    NomicBertConfig,
+    NomicBertModel,
 )
 
 from cascadebert.core.errors import UserError
@@ -27,6 +29,7 @@ from cascadebert.encoders.loading import (
     load_tokenizer,
 )
 from cascadebert.encoders.shape import count_layer_flops
+from cascadebert.encoders.weights import load_weights, save_weights
 from tests.hub import COMMIT, Hub
 
 ROOT = Path(__file__).parents[2]
@@ -172,3 +175,18 @@ def test_the_first_layers_of_a_family_with_kinds_of_layers_can_be_saved(tmp_path
     ids = torch.tensor([[1, 2, 3]])
     torch.testing.assert_close(again(ids).logits, cut(ids).logits)
     assert again.config.num_hidden_layers == len(again.config.layer_types) == 2
+
+
+def test_weights_that_transformers_loads_as_views_of_one_tensor_can_be_saved(tmp_path):
+    config = NomicBertConfig(
+        vocab_size=50,
+        hidden_size=32,
+        num_attention_heads=2,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        pad_token_id=0,
+    )
+    NomicBertModel(config).save_pretrained(tmp_path / "encoder")
+    encoder = load_encoder(tmp_path / "encoder")
+    save_weights(encoder, tmp_path / "run")
+    load_weights(load_encoder(tmp_path / "encoder"), tmp_path / "run")
