@@ -10,6 +10,9 @@ from cascadebert.core.files import File
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+# Families with a gate in their feed-forward layers, which is a third matrix.
+GATED = {"modernbert", "eurobert", "nomic_bert"}
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -48,8 +51,9 @@ def read_shape(encoder: File) -> Shape | None:
 def count_layer_flops(config: "PreTrainedConfig | Shape", tokens: int) -> float:
     """Returns the floating-point operations of one encoder layer for a text of `tokens` tokens.
 
-    A multiply-add counts as two. Every token needs four projections and two feed-forward matrices.
-    Every pair of tokens needs an attention score and a term of the weighted sum.
+    A multiply-add counts as two. Every token needs four projections and two feed-forward matrices,
+    or three with a gate. Every pair of tokens needs an attention score and a term of the weighted
+    sum.
     """
     width = config.hidden_size
     # DistilBERT calls the feed-forward width hidden_dim. A family without either name has BERT's
@@ -59,4 +63,5 @@ def count_layer_flops(config: "PreTrainedConfig | Shape", tokens: int) -> float:
         or getattr(config, "hidden_dim", None)
         or 4 * width
     )
-    return 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
+    matrices = 3 if getattr(config, "model_type", None) in GATED else 2
+    return 2 * tokens * (4 * width**2 + matrices * width * inner) + 4 * tokens**2 * width

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from transformers import (
+    AutoModel,
     BertConfig,
     BertForSequenceClassification,
     ModernBertConfig,
@@ -98,6 +99,15 @@ def test_a_head_of_other_labels_gives_way_to_a_new_one(encoders, tmp_path):
 def test_who_does_not_say_its_inner_width_has_berts():
     expected = count_layer_flops(BertConfig(hidden_size=32, intermediate_size=128), 10)
     assert count_layer_flops(SimpleNamespace(hidden_size=32), 10) == expected
+
+
+def test_a_gate_is_a_third_feed_forward_matrix():
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    shape |= {"num_attention_heads": 2, "vocab_size": 50, "pad_token_id": 0}
+    for config in (ModernBertConfig(**shape), NomicBertConfig(**shape)):
+        layers = AutoModel.from_config(config).layers
+        weights = sum(weight.numel() for weight in layers.parameters() if weight.ndim == 2)
+        assert count_layer_flops(config, 10) == 2 * 10 * weights + 4 * 10**2 * 32
 
 
 @pytest.mark.slow
