@@ -27,6 +27,13 @@ POOLED = {
 }
 
 
+def compute_exits(model, inputs) -> Predictions:
+    with torch.inference_mode():
+        logits = model(inputs).numpy()
+    rows = np.arange(len(logits))
+    return Predictions(logits, np.array(model.depths, dtype=float), rows, rows)
+
+
 @pytest.mark.parametrize(
     ("method", "encoder", "pooling"),
     [(*case, pooling) for pooling, cases in POOLED.items() for case in cases],
@@ -39,10 +46,8 @@ def test_executed_exits_are_the_computed_ones(method, encoder, pooling, encoders
     run = run_of(method, encoder).pooled_as({encoder: pooling})
     model = untrained(run, encoders, tmp_path).eval()
     perturb(model)
-    with torch.inference_mode():
-        logits = model(inputs).numpy()
-    rows = np.arange(len(logits))
-    computed = Predictions(logits, np.array(model.depths, dtype=float), rows, rows)
+    computed = compute_exits(model, inputs)
+    logits, rows = computed.logits, np.arange(len(computed.logits))
     rule = load_method(method).EXIT_RULE
     knobs = rule.knobs(computed)
     taken = set()
@@ -83,10 +88,8 @@ def test_exits_of_a_family_that_normalises_its_last_layers_states(method, batch,
     inputs = {name: batch[0][name] for name in ("input_ids", "attention_mask")}
     model = untrained(run_of(method, "modernbert"), encoders, tmp_path).eval()
     perturb(model)
-    with torch.inference_mode():
-        logits = model(inputs).numpy()
-    rows = np.arange(len(logits))
-    computed = Predictions(logits, np.array(model.depths, dtype=float), rows, rows)
+    computed = compute_exits(model, inputs)
+    logits, rows = computed.logits, np.arange(len(computed.logits))
     rule = load_method(method).EXIT_RULE
     for knob in rule.knobs(computed)[[0, 2, 3]].tolist():
         expected = rule.exit_index(computed, knob)

@@ -168,16 +168,13 @@ def test_a_model_of_the_hub_is_put_into_a_folder(encoders, tmp_path):
     assert load_tokenizer(made).get_vocab() == load_tokenizer(original).get_vocab()
 
 
+SHAPE = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+SHAPE["pad_token_id"] = 0
+
+
 def test_the_first_layers_of_a_family_with_kinds_of_layers_can_be_saved(tmp_path):
     # ModernBERT's config.json lists a kind of attention for each layer, and layers without.
-    config = ModernBertConfig(
-        vocab_size=50,
-        hidden_size=32,
-        num_attention_heads=2,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        pad_token_id=0,
-    )
+    config = ModernBertConfig(**SHAPE, num_hidden_layers=4)
     ModernBertModel(config).save_pretrained(tmp_path / "whole")
     cut = load_classifier(tmp_path / "whole", ["no", "yes"], layers=2).eval()
     cut.save_pretrained(tmp_path / "cut")
@@ -188,14 +185,7 @@ def test_the_first_layers_of_a_family_with_kinds_of_layers_can_be_saved(tmp_path
 
 
 def test_weights_that_transformers_loads_as_views_of_one_tensor_can_be_saved(tmp_path):
-    config = NomicBertConfig(
-        vocab_size=50,
-        hidden_size=32,
-        num_attention_heads=2,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        pad_token_id=0,
-    )
+    config = NomicBertConfig(**SHAPE, num_hidden_layers=2)
     NomicBertModel(config).save_pretrained(tmp_path / "encoder")
     encoder = load_encoder(tmp_path / "encoder")
     save_weights(encoder, tmp_path / "run")

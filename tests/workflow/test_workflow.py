@@ -274,11 +274,17 @@ def test_a_new_encoder_on_old_tokens_leaves_the_other_trainings_alone(
 
 
 def test_settings_are_params_that_snakemake_compares():
-    """Of a param whose function asks for `input` Snakemake keeps no record: those give places."""
+    """Of a param whose function asks for `input` Snakemake keeps no record: those give places.
+
+    And the members of a pack, which the names of its outputs tell.
+    """
     code = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     names = re.findall(r"def (\w+)\(w, input\)", code)
     assert len(names) > 5
-    assert all(name.endswith(("_folder", "_folders", "_places")) for name in names)
+    others = [n for n in names if not n.endswith(("_folder", "_folders", "_places"))]
+    assert others == ["tell"]  # of `told_by_outputs`
+    assert re.findall(r"=told_by_outputs\((\w+)\)", code) == ["members", "replicates"]
+    assert "lambda" not in code
 
 
 def test_what_is_trained_is_not_trained_again(finished, config):
