@@ -169,7 +169,8 @@ class Cascade:
                 f"the labels of the members in {folder} are {cascade.classes}, but its "
                 f"cascade.json says {described.labels}; export the cascade again"
             )
-        cascade.runtime, cascade.saved, cascade.points = runtime, folder, described.points
+        cascade.runtime, cascade.points = runtime, described.points
+        cascade.saved = folder.absolute()  # the working directory may change
         cascade.temperatures = [member.temperature for member in described.members]
         return cascade
 

@@ -171,6 +171,14 @@ def test_a_cascade_is_not_saved_in_its_own_folder(copy, monkeypatch):
     assert sorted(copy.rglob("*")) == there
 
 
+def test_a_cascade_of_a_relative_folder_is_saved_from_another_one(copy, tmp_path, monkeypatch):
+    monkeypatch.chdir(copy.parent)
+    loaded = Cascade.from_pretrained(copy.name)
+    monkeypatch.chdir("/")
+    loaded.save_pretrained(tmp_path / "moved")
+    assert Cascade.from_pretrained(tmp_path / "moved").thresholds == loaded.thresholds
+
+
 def test_other_files_are_not_replaced(cascade, saved, tmp_path):
     (tmp_path / "thesis.tex").write_text("all my work")
     with pytest.raises(UserError, match="is there, and holds no cascade; name another folder"):
