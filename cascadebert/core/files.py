@@ -33,7 +33,10 @@ def replacing(path: File) -> Iterator[Path]:
     prefix = f".{path.name}.draft-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*"):
         shutil.rmtree(left, ignore_errors=True)
-    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    except OSError as error:  # names the draft, which nobody asked for
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         # The suffix stays: writers such as numpy and pandas choose the format by it.
         yield (draft := scratch / path.name)

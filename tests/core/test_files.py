@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,13 @@ def test_a_mounted_folder_is_refused_before_the_work(small_disk):
             pytest.fail("the work was done in vain")
     write_folder(small_disk / "made")
     assert [path.name for path in small_disk.iterdir()] == ["made"]
+
+
+def test_a_read_only_disk_is_told_with_the_file_that_was_asked_for(small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(OSError, match="Read-only") as told:
+        write_file(small_disk / "made")
+    assert told.value.filename == str(small_disk / "made")
 
 
 def test_no_file_takes_the_place_of_a_folder(tmp_path):
