@@ -195,6 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         said: str | None = "stopped; nothing half written was left"
+        if getattr(parsed, "output", None) in ("-", "/dev/stdout"):
+            said = "stopped; the answers in standard output are incomplete"
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == "cascadebert":

@@ -376,6 +376,18 @@ def test_ctrl_c_leaves_nothing_half_written(model, tmp_path, which):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_answers_in_a_pipe_are_not_called_whole_after_ctrl_c(model, tmp_path, monkeypatch, capsys):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Cascade, "__call__", stop)
+    (tmp_path / "in.csv").write_bytes(as_csv(TEXTS))
+    for output, said in [("-", "in standard output are incomplete"), ("a.csv", "nothing half")]:
+        output = output if output == "-" else str(tmp_path / output)
+        assert main(["predict", "--model", str(model), str(tmp_path / "in.csv"), output]) == 1
+        assert said in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(model, tmp_path):
     """Peak of a process for a file and for one 20 times as large."""
