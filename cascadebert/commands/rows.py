@@ -134,7 +134,8 @@ class RowReader:
             except UnicodeError as error:
                 said = getattr(error, "reason", error)
                 raise UserError(
-                    f"{self.name}, line {number}: no {self.encoding} text ({said})"
+                    f"{self.name}, line {number}: no {self.encoding} text ({said}); is "
+                    "--encoding right?"
                 ) from error
             if len(line) > LONGEST:
                 raise UserError(

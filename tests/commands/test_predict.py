@@ -217,6 +217,12 @@ def test_utf_8_is_not_garbled_by_the_encoding_of_the_training(run, model, tmp_pa
     status, rows, said = run("text\na film\nsüß film\n".encode(), *trained)
     assert (status, rows) == (1, None)
     assert "line 3: looks like utf-8, which cp1252 would garble; give --encoding" in said
+    form["encoding"] = "utf-16"
+    wide = ("--model", remember(model, tmp_path / "wide", {"text": "text"}, **form))
+    status, rows, said = run(b"text\na film\n", *wide)
+    assert (status, rows) == (1, None)
+    assert "line 1: no utf-16 text (" in said
+    assert said.endswith("is --encoding right?\n")
     for encoding, options in (("utf-8", ("--encoding", "utf-8")), ("cp1252", ())):
         status, rows, said = run("text\nsüß film\n".encode(encoding), *trained, *options)
         assert (status, len(rows or [])) == (0, 1), said
