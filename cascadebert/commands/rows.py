@@ -79,7 +79,7 @@ class RowReader:
     def _read_fields(self, columns: Columns, header: bool, quotes: bool) -> Iterator[Row]:
         records = self._records(quotes)
         first = next(records, None)
-        if first is None or (header and not any(first[2])):
+        if first is None or not (any(first[2]) if header else first[2]):
             if any(fields for *_, fields in records):
                 raise UserError(f"{self.name}, line 1: the line is empty; delete it")
             raise UserError(f"{self.name} is empty; give a file with a header and rows")
