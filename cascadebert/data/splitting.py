@@ -16,8 +16,8 @@ def draw_splits(
 
     Rows whose texts differ only in case, spaces and punctuation go to the same split, so that no
     test text is trained on. All these rows are kept, even if their labels disagree; the label of
-    the first counts as theirs. Each label is divided by the shares. Splits keep the order of
-    `frame`.
+    the first counts as theirs. Each label is divided by the shares, and has a text in "train".
+    Splits keep the order of `frame`.
     """
     shares = dict(sorted(shares.items()))  # whatever their order in the configuration
     group = same_text(frame)
@@ -30,7 +30,10 @@ def draw_splits(
         before = np.cumsum(sizes[members]) - sizes[members]
         bounds = np.round(np.cumsum(list(shares.values())) * sizes[members].sum())
         names = np.array([*shares, "train"], dtype=object)
-        group_split[members] = names[np.searchsorted(bounds, before, side="right")]
+        chosen = names[np.searchsorted(bounds, before, side="right")]
+        if "train" not in chosen:  # as of a label whose rows all have one text
+            chosen[-1] = "train"
+        group_split[members] = chosen
     row_split = group_split[group]
     return {split: frame[row_split == split].reset_index(drop=True) for split in ("train", *shares)}
 

@@ -244,6 +244,10 @@ def test_drawn_splits_share_no_text_and_lose_no_row(rows, seed):
     assert sum(map(len, groups)) == len(set.union(*groups))
     for part in parts.values():
         assert list(part["id"]) == sorted(part["id"], key=int)
+    label_of: dict = {}
+    for name, label in zip(frame["id"], frame["label"], strict=True):
+        label_of.setdefault(group[name], label)
+    assert {label_of[each] for each in groups[0]} == set(label_of.values())  # train has them all
     # Each label's share is passed by less than one group of equal texts, and one row of rounding.
     largest = max(Counter(group.values()).values())
     assert abs(len(parts["dev"]) - 0.25 * len(frame)) <= 3 * largest + 2
