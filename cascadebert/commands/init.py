@@ -24,6 +24,7 @@ from cascadebert.data.task import Task, list_doubts
 from cascadebert.data.tokens import has_pairs
 from cascadebert.encoders.loading import find_shape
 from cascadebert.encoders.shape import Shape
+from cascadebert.experiment.configuration import load_experiment
 from cascadebert.training.gpus import list_gpus
 
 SEED = 2021
@@ -129,6 +130,10 @@ def init(parsed: argparse.Namespace) -> None:
         rate="2.0e-5" if on_gpu else "2.0e-4",
         length=length,
     )
+    try:
+        load_experiment(WORKFLOW_FOLDER / "config.yaml", yaml.safe_load(text))
+    except UserError as error:
+        raise UserError(f"{data} cannot be used as it is: {error}") from None
     if form.get("encoding") == "cp1252":  # which most other encodings of one byte could be, too
         print("Note: the file is no UTF-8, and is read as cp1252 (Western Europe)")
     if "header" in form:

@@ -18,6 +18,7 @@ from cascadebert.training.difficulty import assign_folds
 from tests.tiny import sentences
 
 LABELS = np.array(["billing", "outage"])
+MANY = "".join(f"a film {row},{'pq'[row % 2]}\n" for row in range(40))
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +192,9 @@ def test_a_header_may_have_the_name_of_a_label(tickets, capsys, folder, header, 
         ("text,label\na,x\nb,\nc,x\nd,y\n", (), "line 3: no label"),
         ("text,label\na,x,z\nb,y\n", (), "line 2: 3 fields, where there should be 2"),
         ("text,label\na\0,x\nb,y\n", (), "a NUL character, which no text has"),
+        (f"text,\n{MANY}", (), "a.csv cannot be used as it is: configuration, tasks.a.columns"),
+        (f"text,label\n{MANY.replace(',p', ',q')}", ("--label", "label"), "['q'] is too short"),
+        ("text,label\n" + MANY.replace("p", '"p\np"'), (), r"tasks.a.labels.0: 'p\np' does not fit"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_is_written(data, options, message, folder, capsys):
