@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,7 +120,7 @@ def init(parsed: argparse.Namespace) -> None:
     folds = min(FOLDS, rarest) if rarest > 1 else 0
     seconds = estimate_seconds(shape, np.minimum(lengths, length), EPOCHS, folds, on_gpu)
     text = CONFIGURATION.format(
-        file=out,
+        file=shlex.quote(str(out)),
         # In quotes where YAML would read a number, a date, or a word such as `on`.
         experiment=yaml.safe_dump({"experiment": name}).strip(),
         name=name,
@@ -147,7 +148,7 @@ def init(parsed: argparse.Namespace) -> None:
     print(f"Time: {describe_time(seconds)}")
     with replacing(out) as draft:
         draft.write_text(text, encoding="utf-8")
-    print(f"{out} is written. Next: cascadebert run {out}")
+    print(f"{out} is written. Next: cascadebert run {shlex.quote(str(out))}")
 
 
 def count_tokens(task: Task) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import shlex
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def run(parsed: argparse.Namespace) -> int:
     began = time.time()
     status = _call([*snakemake, *work])
     if status != 0:
-        again = f"cascadebert run {parsed.configuration}"
+        again = f"cascadebert run {shlex.quote(parsed.configuration)}"
         print(f"What was finished is kept; to go on, give `{again}` again.", file=sys.stderr)
         return status if status == interruptible.INTERRUPTED else 1
     if report.exists() and report.stat().st_mtime >= began:  # `--unlock`, say, makes none

@@ -125,6 +125,15 @@ def test_a_rare_class_makes_folds_fewer_or_leaves_out_dar(tickets, capsys, rare,
         assert set(assign_folds(labels, folds, 1, "a", task.labels)) == set(range(folds))
 
 
+def test_the_next_command_can_be_copied(tickets, capsys, folder):
+    (folder / "my data").mkdir()
+    tickets.to_csv("my data/a.csv", index=False)
+    assert main(["init", "my data/a.csv"]) == 0
+    assert "Next: cascadebert run 'my data/a.yaml'\n" in capsys.readouterr().out
+    first = (folder / "my data/a.yaml").read_text().splitlines()[0]
+    assert "Run it with `cascadebert run 'my data/a.yaml'`" in first
+
+
 def test_numbers_are_labels_too(tickets, capsys):
     tickets["queue"] = (tickets["queue"] == "outage").astype(int)
     tickets.to_csv("a.csv", index=False)
