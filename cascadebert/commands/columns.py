@@ -43,7 +43,7 @@ def read_table(path: Path, form: dict[str, Any] | None = None) -> tuple[Table, d
     line = next((line for line in start.splitlines() if line.strip()), "")
     kind = find_kind(str(path), form)
     if kind is None:
-        kind = "jsonl" if line.startswith("{") else "tsv" if "\t" in line else "csv"
+        kind = "jsonl" if line.startswith(("{", "[")) else "tsv" if "\t" in line else "csv"
         form["type"] = kind
     if kind == "csv" and "," not in line and "\t" in line:
         form["type"] = kind = "tsv"

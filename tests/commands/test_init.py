@@ -203,7 +203,11 @@ def test_a_header_may_have_the_name_of_a_label(tickets, capsys, folder, header, 
         ("text,label\na\0,x\nb,y\n", (), "a NUL character, which no text has"),
         (f"text,\n{MANY}", (), "a.csv cannot be used as it is: configuration, tasks.a.columns"),
         (f"text,label\n{MANY.replace(',p', ',q')}", ("--label", "label"), "['q'] is too short"),
-        ("text,label\n" + MANY.replace("p", '"p\np"'), (), r"tasks.a.labels.0: 'p\np' does not fit"),
+        (
+            "text,label\n" + MANY.replace("p", '"p\np"'),
+            (),
+            r"tasks.a.labels.0: 'p\np' does not fit",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_is_written(data, options, message, folder, capsys):
@@ -213,6 +217,19 @@ def test_what_is_wrong_is_told_and_nothing_is_written(data, options, message, fo
     assert message in said.err
     assert said.err.startswith("cascadebert: ")
     assert [path.name for path in folder.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("indent", "message"),
+    [
+        (None, "line 1: no JSON object; one object a line is"),
+        (1, "One whole object a line is needed"),
+    ],
+)
+def test_an_array_of_json_objects_is_told_as_such(tickets, capsys, indent, message):
+    tickets.to_json("a.json", orient="records", indent=indent)
+    assert main(["init", "a.json"]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_a_configuration_is_not_replaced(tickets, capsys, folder):
