@@ -95,7 +95,7 @@ def _number_labels(labels: Sequence[str | int], classes: list[str], texts: int) 
         if word not in numbers:
             raise UserError(
                 f"labels[{position}] is {label!r:.50}, which is no label of the cascade; give one "
-                f"of {', '.join(classes)}{or_number}"
+                f"of {', '.join(map(repr, classes))}{or_number}"
             )
         found.append(numbers[word])
     return np.array(found, dtype=np.int64)

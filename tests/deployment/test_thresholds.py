@@ -79,7 +79,7 @@ def test_numbers_are_names_where_a_name_is_a_number(cascade, dev):
     words = [stars[name] for name in dev[1]]
     by_name = named.fit_thresholds(dev[0], words, speedup=1.2)
     assert named.fit_thresholds(dev[0], np.array(words, dtype=int), speedup=1.2) == by_name
-    with pytest.raises(UserError, match=r"labels\[0\] is 0, .* give one of 2, 10$"):
+    with pytest.raises(UserError, match=r"labels\[0\] is 0, .* give one of '2', '10'$"):
         named.fit_thresholds(dev[0], [0, *words[1:]], speedup=1.2)
 
 
@@ -121,7 +121,10 @@ def test_what_cannot_be_aimed_at_is_told(cascade, dev, aims, message):
 def test_labels_that_are_none_are_told(cascade, dev):
     for labels, message in [
         (dev[1][1:], "there are 80 texts and 79 labels"),
-        (["good", *dev[1][1:]], r"labels\[0\] is 'good', .* one of negative, positive, or its num"),
+        (
+            ["good", *dev[1][1:]],
+            r"labels\[0\] is 'good', .* one of 'negative', 'positive', or its num",
+        ),
         ([*dev[1][:-1], None], r"labels\[79\] is None"),
         ([2, *dev[1][1:]], r"labels\[0\] is 2"),
         ([-1, *dev[1][1:]], r"labels\[0\] is -1"),
