@@ -296,6 +296,17 @@ def test_labels_are_in_the_order_of_their_numbers(trained, tmp_path):
         number({"0": "negative", "1": "positive", "2": "neither"})
 
 
+def test_labels_that_are_no_strings_become_strings(trained, tmp_path):
+    folders = [shutil.copytree(folder, tmp_path / folder.name) for folder in trained[0]]
+    for path in (folder / "config.json" for folder in folders):
+        named = {"id2label": {"0": False, "1": True}}
+        path.write_text(json.dumps(json.loads(path.read_text()) | named))
+    cascade = Cascade.from_pretrained(folders)
+    cascade.fit_thresholds(TEXTS, ["False", "True"] * (len(TEXTS) // 2), max_loss=0.5)
+    cascade.save_pretrained(tmp_path / "saved")
+    assert Cascade.from_pretrained(tmp_path / "saved")(TEXTS).classes == ["False", "True"]
+
+
 def test_members_must_agree_on_their_labels(trained, encoders, tmp_path):
     new_model(Run("finetune", "bert-4"), encoders["bert-4"], ["no", "yes"], (), 0).save(tmp_path)
     load_tokenizer(encoders["bert-4"]).save_pretrained(tmp_path)
