@@ -1,5 +1,6 @@
 """Writes a cascade to a folder, and a folder to the hub."""
 
+import re
 import shutil
 import tempfile
 from dataclasses import replace
@@ -14,6 +15,10 @@ from cascadebert.deployment.folder import Description, OperatingPoint, SavedMemb
 from cascadebert.deployment.members import TorchMember
 
 CARD = "README.md"
+NOTE = (
+    "\n> This copy reads texts of at most {length} tokens. The scores and promises below were "
+    "measured with {measured}, and do not hold for it.\n"
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -55,10 +60,9 @@ def _note_length(card: Path, measured: int, length: int) -> None:
     if length == measured or not card.is_file():
         return
     front, end, text = card.read_text(encoding="utf-8").partition("\n---\n")
-    note = (
-        f"\n> This copy reads texts of at most {length} tokens. The scores and promises below were "
-        f"measured with {measured}, and do not hold for it.\n"
-    )
+    if earlier := re.match(NOTE.format(length=r"\d+", measured=r"(\d+)"), text):
+        measured, text = int(earlier[1]), text[earlier.end() :]  # of a copy, which measured nothing
+    note = "" if length == measured else NOTE.format(length=length, measured=measured)
     card.write_text(front + end + note + text, encoding="utf-8")
 
 

@@ -119,6 +119,11 @@ def test_scores_and_promises_hold_for_one_length(trained, tmp_path):
     front, note, title = (tmp_path / "short/README.md").read_text().split("\n\n")
     assert (front, title) == ("---\nlicense: mit\n---", "# A cascade\n")
     assert "at most 8 tokens. The scores and promises below were measured with 12" in note
+    Cascade.from_pretrained(tmp_path / "short", max_length=6).save_pretrained(tmp_path / "shorter")
+    again = (tmp_path / "shorter/README.md").read_text().split("\n\n")
+    assert again == [front, note.replace("at most 8", "at most 6"), title]
+    Cascade.from_pretrained(tmp_path / "short", max_length=12).save_pretrained(tmp_path / "back")
+    assert (tmp_path / "back/README.md").read_text() == (tmp_path / "one/README.md").read_text()
     assert Description.load(tmp_path / "short").points == [OperatingPoint("torch", [0.9], 1.5)]
     with pytest.raises(UserError, match="max_length is 0; give a whole number above"):
         Cascade.from_pretrained(tmp_path / "one", max_length=0)
