@@ -247,8 +247,12 @@ def _find_places(name: str, names: list[str], columns: Columns, header: bool) ->
                 )
         if len(found) != 1:
             what = "no column" if not found else "more than one column"
-            hint = "; is it separated by something else than its name says (--format)?"
-            hint = hint if len(names) == 1 else ""
+            hint = (
+                "; is it separated by something else than its name says (--format), or has it no "
+                "header (--no-header)?"
+                if len(names) == 1
+                else ""
+            )
             raise UserError(f"{name}: {what} {column!r}; its columns are: {there:.300}{hint}")
         places.append(found[0])
     return places

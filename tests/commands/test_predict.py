@@ -285,6 +285,7 @@ def test_a_bad_row_is_fatal_or_skipped_as_asked(run):
         (b"text\na\n", ("--max-loss", "0.3"), r"no promise on torch 0.3; choose from: 0.02"),
         (b"text\na\n", ("--batch-size", "0"), "--batch-size is 0; give a number from 1 on"),
         (b"text\na\n", ("--runtime", "onnx"), "model.onnx is missing"),
+        (b"a film\n", ("--text", "body"), "(--format), or has it no header (--no-header)?"),
         (b"\na film\n", ("--no-header",), "line 1: the line is empty; delete it"),
         (b"a,b\n", ("--no-header",), "each column is a number from 0 to 1; give that of the"),
     ],
