@@ -1,5 +1,6 @@
 """Finds out how a table is written, and which of its columns have the texts and the labels."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ def _guess_encoding(data: bytes, path: Path) -> str:
     for encoding in ("utf-8", "cp1252"):
         try:
             data.decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
+            if encoding == "utf-8":
+                _refuse_damaged(data, path, error.start)
             continue
         return encoding
     for start, kind in PACKED.items():
@@ -86,6 +89,18 @@ def _guess_encoding(data: bytes, path: Path) -> str:
         f"{path} is neither UTF-8 nor in an encoding of Western Europe; save it as UTF-8 (in "
         "Excel: CSV UTF-8)"
     )
+
+
+def _refuse_damaged(data: bytes, path: Path, start: int) -> None:
+    """Raises UserError if most of what is not ASCII is UTF-8, as where a text was cut in a letter.
+
+    start: of the first bytes that are none
+    """
+    text = data.decode(errors="replace")
+    if len(re.findall("[^\0-\x7f\ufffd]", text)) > text.count("\ufffd"):
+        line = data.count(b"\n", 0, start) + 1
+        said = "bytes that are no UTF-8, as the rest is; correct them"
+        raise UserError(f"{path}, line {line}: {said}")
 
 
 def choose_columns(table: Table, text: str | None, label: str | None, pair: str | None) -> Columns:

@@ -108,6 +108,15 @@ def test_a_guess_of_the_encoding_is_told_and_none_is_made_at_random(tickets, cap
     assert not (folder / "b.yaml").exists()
 
 
+def test_a_letter_that_was_cut_does_not_change_the_encoding(tickets, capsys, folder):
+    tickets["body"] += " süß"
+    data = tickets.to_csv(index=False).encode()
+    at = data.index("ß".encode()) + 1
+    (folder / "a.csv").write_bytes(data[:at] + data[at + 1 :])
+    assert main(["init", "a.csv"]) == 1
+    assert "a.csv, line 2: bytes that are no UTF-8, as the rest is" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("rare", "folds"), [(1, None), (6, 4), (40, 8)])
 def test_a_rare_class_makes_folds_fewer_or_leaves_out_dar(tickets, capsys, rare, folds):
     tickets.loc[: rare - 1, "queue"] = "other"
