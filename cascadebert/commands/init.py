@@ -135,6 +135,8 @@ def init(parsed: argparse.Namespace) -> None:
         load_experiment(WORKFLOW_FOLDER / "config.yaml", yaml.safe_load(text))
     except UserError as error:
         raise UserError(f"{data} cannot be used as it is: {error}") from None
+    with replacing(out) as draft:
+        draft.write_text(text, encoding="utf-8")
     if form.get("encoding") == "cp1252":  # which most other encodings of one byte could be, too
         print("Note: the file is no UTF-8, and is read as cp1252 (Western Europe)")
     if "header" in form:
@@ -146,8 +148,6 @@ def init(parsed: argparse.Namespace) -> None:
         why = "as many as the rarest class has rows in train"
         print(f"Note: DAR has {folds} folds instead of {FOLDS}, {why}")
     print(f"Time: {describe_time(seconds)}")
-    with replacing(out) as draft:
-        draft.write_text(text, encoding="utf-8")
     print(f"{out} is written. Next: cascadebert run {shlex.quote(str(out))}")
 
 

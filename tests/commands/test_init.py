@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -141,6 +143,17 @@ def test_the_next_command_can_be_copied(tickets, capsys, folder):
     assert "Next: cascadebert run 'my data/a.yaml'\n" in capsys.readouterr().out
     first = (folder / "my data/a.yaml").read_text().splitlines()[0]
     assert "Run it with `cascadebert run 'my data/a.yaml'`" in first
+
+
+def test_a_reader_that_closes_the_pipe_loses_no_configuration(tickets, folder, monkeypatch):
+    """As `| head -1` does; with PYTHONUNBUFFERED, as in many containers, each line is written."""
+    tickets.to_csv("a.csv", index=False)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", buffering=1) as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert main(["init", "a.csv"]) == 1
+    assert (folder / "a.yaml").is_file()
 
 
 def test_numbers_are_labels_too(tickets, capsys):
