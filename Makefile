@@ -48,13 +48,16 @@ lint-structure: $(VENV)/installed
 test-fast: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/workflow --numprocesses 2 --dist loadfile
 
+# Without a check, the results of a wrong CONFIG would be those of the default experiment, or /.
 bench: $(VENV)/installed
+	@$(CHECK) > /dev/null
 	PYTHONPATH=. $(BIN)/python benchmarks/performance.py $(RESULTS)
 
 faults: $(VENV)/installed
 	$(BIN)/python -m tests.workflow.faults
 
 showcase:
+	@$(CHECK) > /dev/null
 	mkdir -p docs/$(notdir $(RESULTS))
 	cp $(RESULTS)/tables/*.md $(RESULTS)/figures/*.png docs/$(notdir $(RESULTS))
 

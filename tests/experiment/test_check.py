@@ -1,6 +1,7 @@
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,14 @@ def test_make_takes_a_configuration_of_any_name(name):
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     commands = [line for line in result.stdout.splitlines() if "snakemake" in line]
     assert [shlex.split(line)[-2:] for line in commands] == [["--configfile", name]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["bench", "showcase"])
+def test_make_takes_no_other_experiment_for_a_wrong_one(target):
+    command = ["make", "--old-file", ".venv/installed", f"BIN={Path(sys.executable).parent}"]
+    command += [target, "CONFIG=nowhere.yaml"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.startswith("nowhere.yaml: cannot be read")
+    assert result.stdout == ""
