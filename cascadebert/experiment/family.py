@@ -30,6 +30,13 @@ def find_pretraining_mistakes(experiment: Experiment) -> Iterator[str]:
     for layers, count in Counter(depth["layers"] for depth in section["depths"]).items():
         if count > 1:
             yield f"pretraining.depths: {layers} layers are there {count} times; delete the others"
+    shown = section.get("teacher", {}).get("sentences")
+    if shown is not None and shown <= section["held_out"]:
+        yield (
+            f"pretraining.teacher.sentences: the teacher reads {shown} sentences, and held_out "
+            f"takes {section['held_out']}, so that none is left to train on; raise the first or "
+            "lower the second"
+        )
     yield from _find_shallow_teacher(experiment)
 
 

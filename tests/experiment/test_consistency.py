@@ -287,6 +287,11 @@ FAMILY = yaml.safe_load((ROOT / "config/distilbert.yaml").read_text())["pretrain
         ("depths", [{"layers": 13, "tokens": 9}], "depths: 13 layers cannot be copied from the te"),
         ("depths", [{"layers": 4, "tokens": 9}] * 2, "depths: 4 layers are there 2 times"),
         ("card", {**FAMILY["card"], "teacher": None}, "card: 'teacher' is a required property"),
+        (
+            "teacher",
+            {**FAMILY["teacher"], "sentences": 1000},
+            "teacher.sentences: the teacher reads 1000 sentences, and held_out takes 1000",
+        ),
     ],
 )
 def test_pretraining_that_cannot_end_is_refused(key, value, message, monkeypatch):
