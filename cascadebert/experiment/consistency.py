@@ -14,6 +14,7 @@ from cascadebert.data.load import list_entry_mistakes, list_source_files
 from cascadebert.encoders.shape import read_shape
 from cascadebert.experiment.catalogue import ALL
 from cascadebert.experiment.configuration import RELATIONS, Experiment, System
+from cascadebert.experiment.encoders import PRETRAINED
 from cascadebert.experiment.family import find_pretraining_mistakes
 from cascadebert.experiment.reach import (
     find_absent_exits,
@@ -101,27 +102,44 @@ def _find_wildcards(experiment: Experiment) -> Iterator[str]:
 
 def _find_missing_folders(experiment: Experiment) -> Iterator[str]:
     """A mistyped folder must not be looked up on the hub."""
-    for name in experiment.config["encoders"]:
-        folder = experiment.encoders.locate(name)
-        on_hub = experiment.encoders.on_hub.get(folder)
+    encoders = experiment.encoders
+    made = [encoders.family_folder(layers) for layers in encoders.depths]
+    for place, folder in _locate_models(experiment).items():
+        if folder in made:
+            continue
+        on_hub = encoders.on_hub.get(folder)
         if on_hub is None:
-            if os.path.isdir(folder) and not os.path.isfile(os.path.join(folder, "config.json")):
+            if not os.path.isdir(folder):
                 yield (
-                    f"encoders.{name}: the folder {folder} has no config.json, which every model "
-                    "has; correct the path"
+                    f"{place}: there is no folder {folder}, and `pretraining` makes "
+                    f"{join_words(made)}; correct the path, or add the depth"
+                )
+            elif not os.path.isfile(os.path.join(folder, "config.json")):
+                yield (
+                    f"{place}: the folder {folder} has no config.json, which every model has; "
+                    "correct the path"
                 )
             continue
         model = on_hub.name
         if os.path.isfile(model):
-            yield f"encoders.{name}: {model} is a file; name the folder of a model"
+            yield f"{place}: {model} is a file; name the folder of a model"
         elif neighbours := _list_neighbours(Path(model)):
             close = difflib.get_close_matches(model, neighbours, n=3, cutoff=0)
-            yield f"encoders.{name}: there is no folder {model}; there is {join_words(close)}"
+            yield f"{place}: there is no folder {model}; there is {join_words(close)}"
         elif not HUB_NAME.fullmatch(model):
             yield (
-                f"encoders.{name}: there is no folder {model}, and a model of the hub has a name "
+                f"{place}: there is no folder {model}, and a model of the hub has a name "
                 "such as google-bert/bert-base-uncased; correct the path"
             )
+
+
+def _locate_models(experiment: Experiment) -> dict[str, str]:
+    """Key of the configuration that names a model -> the folder of the model."""
+    encoders, config = experiment.encoders, experiment.config
+    found = {f"encoders.{name}": encoders.locate(name) for name in config["encoders"]}
+    section = encoders.pretraining if "pretraining" in config else {}
+    named = [(part, key) for part, key in PRETRAINED.items() if key in section.get(part, {})]
+    return found | {f"pretraining.{part}.{key}": section[part][key] for part, key in named}
 
 
 def _find_ambiguous_folders(experiment: Experiment) -> Iterator[str]:

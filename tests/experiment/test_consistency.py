@@ -25,7 +25,9 @@ def test_the_shipped_configurations_contradict_nothing(tmp_path, monkeypatch):
             continue
         monkeypatch.chdir(tmp_path)
         override = yaml.safe_load(path.read_text()) if path.parent != ROOT else {}
-        for entry in override.get("encoders", {}).values():
+        entries = list(override.get("encoders", {}).values())
+        entries.append(override.get("pretraining", {}).get("teacher", "none"))
+        for entry in entries:
             model = entry if isinstance(entry, str) else entry["model"]
             if model.startswith("local/"):
                 (tmp_path / model).mkdir(parents=True, exist_ok=True)
@@ -292,6 +294,12 @@ FAMILY = yaml.safe_load((ROOT / "config/distilbert.yaml").read_text())["pretrain
             {**FAMILY["teacher"], "sentences": 1000},
             "teacher.sentences: the teacher reads 1000 sentences, and held_out takes 1000",
         ),
+        (
+            "teacher",
+            {**FAMILY["teacher"], "model": "models/bert-12x182"},
+            "teacher.model: there is no folder models/bert-12x182; there is models/bert-12x128",
+        ),
+        ("vocabulary", {"from": "/mine"}, "vocabulary.from: there is no folder /mine, and a model"),
     ],
 )
 def test_pretraining_that_cannot_end_is_refused(key, value, message, monkeypatch):
@@ -307,6 +315,25 @@ def test_pretraining_that_cannot_end_is_refused(key, value, message, monkeypatch
             )
         )
     assert f"configuration, pretraining.{message}" in str(refused.value)
+
+
+def test_an_encoder_of_the_family_is_made_or_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["mine-4x128", "mine-6x128"]
+    override = {"experiment": "family", "training": TRAINING, "reference": "mine-4x128"}
+    override |= {"encoders": dict(zip(names, names, strict=True)), "proposed": "both"}
+    override["systems"] = {"both": {"method": "cascade", "title": "Both", "members": names}}
+    override["pretraining"] = {**FAMILY, "family": "mine"}
+    experiment = load_experiment(ROOT / "config.yaml", override)
+    with pytest.raises(UserError) as refused:
+        refuse_contradictions(experiment)
+    assert str(refused.value) == (
+        "configuration, encoders.mine-6x128: there is no folder mine-6x128, and `pretraining` "
+        "makes mine-4x128; correct the path, or add the depth"
+    )
+    (tmp_path / "mine-6x128").mkdir()
+    shutil.copy(ROOT / "models/bert-6x128/config.json", tmp_path / "mine-6x128")
+    refuse_contradictions(load_experiment(ROOT / "config.yaml", override))
 
 
 def load(override: dict) -> Experiment:
