@@ -44,6 +44,7 @@ for number, (systems, tasks) in enumerate(alike.items()):
             **config["evaluation"],
             proposed=config["proposed"],
             systems={key: config["systems"][key] for key in systems},
+            tuning=config["tuning"],  # choices name a candidate by its setting
             seed=config["seed"],
             reference=reference_folder,
             predictions=predictions_folder,

@@ -228,6 +228,11 @@ def test_a_second_run_does_nothing_and_a_new_target_only_arithmetic(finished, co
     assert jobs
     expensive = "prepare_task tokenize_task label_runs difficulty train"
     assert not set(jobs) & set(expensive.split())
+    named = {**config, "tuning": {"epochs": [config["training"]["epochs"]]}}
+    (finished / "changed.yaml").write_text(yaml.safe_dump(named))
+    jobs = planned(finished, "--configfile", str(finished / "changed.yaml"))
+    assert jobs["evaluate"] == 1  # choices name the candidates, which have another name now
+    assert not set(jobs) & set(expensive.split())
     more = {**config, "replicates": 3}
     (finished / "changed.yaml").write_text(yaml.safe_dump(more))
     assert "label_runs" not in planned(finished, "--configfile", str(finished / "changed.yaml"))
