@@ -5,6 +5,8 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
+LARGEST = 2**32  # scikit-learn takes smaller seeds alone; an experiment may have any
+
 
 def silhouette(states: np.ndarray, labels: np.ndarray) -> float:
     """How far the labels are apart in the space of the states, in [-1, 1] (Rousseeuw 1987).
@@ -26,4 +28,4 @@ def tsne(states: np.ndarray, seed: int) -> np.ndarray:
     perplexity = min(30.0, (len(states) - 1) / 3)
     # Threads add up in any order, and t-SNE makes another picture of the last digit.
     with threadpool_limits(1):
-        return TSNE(perplexity=perplexity, random_state=seed).fit_transform(states)
+        return TSNE(perplexity=perplexity, random_state=seed % LARGEST).fit_transform(states)
