@@ -216,10 +216,14 @@ def test_the_gap_grows_or_shrinks_with_the_speedup():
 def test_a_gap_at_a_single_common_target_cannot_grow():
     # Nine layers at least: the rival reaches 1.3x but no other target.
     slow = made("slow", "entropy", (9, 10, 11, 12), (0.8, 0.82, 0.84, 0.9))
-    found = compute_statistics(
-        *look([cascade("cascade"), slow], rivals=["slow"], targets=(1.3, 3, 4))
-    )
+    roles, evidence = look([cascade("cascade"), slow], rivals=["slow"], targets=(1.3, 3, 4))
+    found = compute_statistics(roles, evidence)
     assert [(s.claim, s.label) for s in found] == [(claims.BEATS, "CASCADE − SLOW, at 1.3×")]
+    _, display = table_claims(tabulate_statistics(found, evidence.points))
+    # There is such a system, so that alone is not what the claim lacks.
+    lacking = "that the cascade ends in, and two targets that both reach)"
+    assert f"{claims.GROWS.name} (needs {claims.EARLY_EXIT}" in display.caption
+    assert display.caption.count(lacking) == 1
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "f1"])
