@@ -61,15 +61,17 @@ def table_curve_scores(
         blocks.append(lines)
     header = ["Measure", "System", *("\n".join(place) for place in columns)]
     header += ["Average"] * (len(columns) > 1)
-    names = ", ".join(titles[key] for key in reference)
+    ours = "here there is none, since it takes the full model and a model of its first layers"
+    if len(reference) > 1:
+        names = ", ".join(titles[key] for key in reference)
+        ours = f"ours is {names}, interpolated linearly in cost"
     caption = (
         f"A whole curve in one number{describe_sizes(table)}. Mean score: percent, over the "
         f"logarithm of the speed-up from {RANGE}, at exactly these costs on the development split. "
         "ELUE score (Liu et al. 2022): mean over the same speed-ups of the score less that of a "
         "reference curve at the same cost, in points; 0 is the reference. Their reference is "
-        f"ElasticBERT; ours is {names}, interpolated linearly in cost. Brackets: 95% bootstrap "
-        "interval over examples and seeds; that of the ELUE score is paired over examples. Bold: "
-        "highest of a block."
+        f"ElasticBERT; {ours}. Brackets: 95% bootstrap interval over examples and seeds; that of "
+        "the ELUE score is paired over examples. Bold: highest of a block."
     )
     return table, Display(caption, list(map(Cell, header)), blocks, labels=2, notes=notes)
 

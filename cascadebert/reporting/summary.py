@@ -82,9 +82,9 @@ def write_summary(frames: Frames, subject: Subject, figure: str | os.PathLike | 
         parts.append("|tradeoff|")
     if not frames.claims.empty:
         parts += [_underline("The paper's claims here", "-"), _count_claims(frames.claims)]
-    parts.append(_underline("The numbers behind it", "-"))
-    for place in places:
-        parts += [_tabulate_pairs(findings, place), _tabulate_dar(findings, place)]
+    tables = [f(findings, place) for place in places for f in (_tabulate_pairs, _tabulate_dar)]
+    if any(tables):
+        parts += [_underline("The numbers behind it", "-"), *tables]
     parts.append(_underline("Before you quote this", "-"))
     caveats = [
         *subject.missing,
@@ -307,10 +307,11 @@ def _describe_method(findings: Findings) -> list[str]:
         "examples. Undecided: the interval of the difference contains 0."
         + (" With so few seeds they say little about the luck of training." if high < 5 else "")
     )
-    texts.append(
-        f"{len(findings.pairs) + len(findings.calibration)} differences are judged here, without "
-        "correction for their number: one in twenty would look decided if there were none."
-    )
+    if judged := len(findings.pairs) + len(findings.calibration):
+        texts.append(
+            f"{judged} differences are judged here, without correction for their number: one in "
+            "twenty would look decided if there were none."
+        )
     return texts
 
 

@@ -164,6 +164,10 @@ def test_its_table_says_what_the_numbers_are():
     assert not lines["Mean score, 1× to 4×", CURVE][2].mark
     assert "ours is BERT-12L, BERT-6L, BERT-4L, BERT-3L, interpolated" in display.caption
     assert len(frame) == len(f["curve_scores"])
+    for reference in ([], ["bert-12l"]):
+        _, display = table_curve_scores(f["curve_scores"], probes, TITLES, reference)
+        assert "here there is none, since it takes" in display.caption
+        assert "ours is" not in display.caption
 
 
 def test_the_reference_curve_is_undertrained_where_one_of_its_systems_is():

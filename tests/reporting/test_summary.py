@@ -234,6 +234,16 @@ def test_a_rival_that_stands_at_speed_one_only_is_no_rival_at_equal_speed():
     assert "There is no other system to compare with at equal speed" in text
 
 
+def test_a_lone_system_has_no_differences_to_speak_of():
+    f = made_up()
+    alone = {key: frame[frame["system"] == "cascade"] for key, frame in f.items()}
+    empty = {key: alone[key].iloc[:0] for key in ("differences", "exit_differences")}
+    text = as_report(page(alone | empty, {"cascade": "Cascade"}, {}, "cascade", CLAIMS.iloc[:0]))
+    assert "There is no other system to compare with at equal speed" in text
+    assert "differences are judged here" not in text
+    assert "The numbers behind it" not in text
+
+
 def test_it_says_first_what_is_missing():
     f = made_up()
     gone = f["points"]["system"] == "plain"
