@@ -84,6 +84,12 @@ def test_the_papers_configuration_plans_the_papers_jobs(tmp_path):
     assert len(seen) == len(experiment.runs)
 
 
+def test_every_folder_of_the_results_is_explained(finished):
+    page = (ROOT / "results/README.md").read_text()
+    made = [path.name for path in (finished / "results/small").iterdir() if path.is_dir()]
+    assert [name for name in made if f"`{name}" not in page] == []
+
+
 def test_it_ends_in_tables_figures_and_a_report(finished):
     results = finished / "results" / "small"
     table = pd.read_csv(results / "tables" / "table2_main.csv")
