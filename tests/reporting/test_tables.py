@@ -35,7 +35,7 @@ from cascadebert.reporting.wording import format_signed
 from cascadebert.systems.method import Candidate
 from tests import simulation
 from tests.simulation import ABLATIONS, COSTS, TARGETS, TITLES, task_description
-from workflow_scripts.frames import TEXTS
+from workflow_scripts.frames import read_frame
 
 NAMES = {"systems": {}, "tasks": {}}  # nothing is the paper's
 PAPERS = {  # MRPC, with the paper's systems
@@ -251,8 +251,7 @@ def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
     for name, frame in made.items():
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
         # Rows of several files may come with the same index.
-        back = pd.read_csv(tmp_path / f"{name}.csv", converters=TEXTS)
-        read[name] = back.set_axis([0] * len(frame))
+        read[name] = read_frame(tmp_path / f"{name}.csv").set_axis([0] * len(frame))
     described = [task_description(task) for task in tasks]
 
     def all_tables(f):
@@ -265,6 +264,14 @@ def test_frames_read_back_from_csv_give_the_same_tables(tasks, tmp_path):
 
     for number, ((_, a), (_, b)) in enumerate(zip(all_tables(made), all_tables(read), strict=True)):
         assert a == b, number
+
+
+def test_names_that_read_as_nothing_are_read_back(tmp_path):
+    """A task, a system or a label may be called so."""
+    names = ["NA", "None", "nan", "N/A", "null", "", "1e5", "007"]
+    frame = pd.DataFrame({"task": names, "label": names[::-1], "score": [np.nan, 1.5] * 4})
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "frame.csv"), frame)
 
 
 def test_table4_shows_the_gain_beside_the_pair():
