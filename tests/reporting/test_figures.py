@@ -194,6 +194,13 @@ def test_tradeoff_keeps_all_points_up_to_the_fastest_target_in_view():
     assert seen["score"].between(bottom, top).all()
 
 
+def test_a_system_far_from_every_target_is_drawn_alone():
+    f, titles = frames(), {"bert-3l": "BERT-3L"}
+    points = f["points"][f["points"]["target_speedup"] == 2]  # and its speed-up is 4x
+    [ax] = figure_tradeoff(f["curves"], points, titles, "cascadebert", "bert-12l").axes
+    assert ax.get_xlim()[0] < 4 < ax.get_xlim()[1]
+
+
 def test_bands_are_the_intervals_and_in_view():
     curves = frames()["curves"]
     (ax,) = extended("movies").axes

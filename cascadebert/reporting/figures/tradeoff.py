@@ -35,7 +35,8 @@ def figure_tradeoff(
     lies within them. Without bands, a bar in the corner is as long as the median 95% interval of
     the drawn operating points.
     """
-    full_scores = points[points["system"] == full]
+    # Those of all systems: what is drawn may have a single speed-up, far from every target.
+    of_all = points
     curves, points = (frame[frame["system"].isin(titles)] for frame in (curves, points))
     panels = list_columns(curves)
     sizes = curves.groupby(["system", "task", "split"]).size().groupby("system").max()
@@ -53,7 +54,7 @@ def figure_tradeoff(
     with styled():
         figure, axes = panel_grid(len(panels), [2.2 if len(looks) <= MANY else 3.0])
         for ax, place in zip(axes[0], panels, strict=True):
-            here, of_panel = select_place(curves, place), select_place(points, place)
+            here, of_panel = select_place(curves, place), select_place(of_all, place)
             for rank, (system, look) in enumerate(looks.items()):
                 line = here[here["system"] == system].sort_values("speedup")
                 # The proposed system above the others, single markers above all lines.
@@ -62,16 +63,17 @@ def figure_tradeoff(
                 _draw_system(ax, line, look, zorder=above, label=labels[system], **pale)
                 if bands and isinstance(look, Look):
                     _draw_band(ax, line, look)
-            for score in select_place(full_scores, place)["score"]:
+            for score in of_panel.loc[of_panel["system"] == full, "score"]:
                 ax.axhline(score, color="0.4", linewidth=0.6, zorder=2)
             shown = ["score", "low", "high"] if bands else ["score"]
-            _set_axes(ax, here, 1.5 * points["target_speedup"].max(), shown)
+            fastest = 1.5 * max(of_all["target_speedup"].max(), here["speedup"].min())
+            _set_axes(ax, here, fastest, shown)
             _draw_chance(ax, of_panel["majority"].iloc[0])
             metric = METRICS[of_panel["metric"].iloc[0]]
             ax.set_ylabel(f"{metric[0].upper()}{metric[1:]} (%)")
             ax.set_title("{} ({})".format(*place), loc="left")
             if not bands:
-                _draw_interval_bar(ax, of_panel)
+                _draw_interval_bar(ax, select_place(points, place))
         add_common_legend(figure, axes[0], list(labels.values()))
     return figure
 
