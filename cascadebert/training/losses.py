@@ -38,15 +38,20 @@ def difficulty_margin_loss(
     confidence is no tensor; 0 if there is no pair.
     """
     if not isinstance(confidence, torch.Tensor):
-        values = torch.tensor(np.asarray(confidence, dtype=np.float64))
+        values = torch.from_numpy(np.array(confidence, dtype=np.float64, order="C"))
         return float(difficulty_margin_loss(values, difficult, margin))
-    difficult = torch.as_tensor(difficult, device=confidence.device)
+    if not isinstance(difficult, torch.Tensor):
+        difficult = torch.from_numpy(np.array(difficult, order="C"))
+    difficult = difficult.to(confidence.device)
     if confidence.ndim != 1 or confidence.shape != difficult.shape:
         raise ValueError(
             "confidence and difficult must have one dimension and the same length, "
             f"not {tuple(confidence.shape)} and {tuple(difficult.shape)}"
         )
-    difficult = difficult.bool()
+    if difficult.dtype != torch.bool:  # a check of booleans would wait for the GPU
+        if not ((difficult == 0) | (difficult == 1)).all():
+            raise ValueError("difficult must be boolean")
+        difficult = difficult.bool()
     easy_confidence, difficult_confidence = confidence[~difficult], confidence[difficult]
     if not len(easy_confidence) or not len(difficult_confidence):
         return confidence.sum() * 0.0  # still part of the graph, so that backward() works

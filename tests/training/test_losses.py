@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -68,3 +69,20 @@ def test_only_one_dimension_is_accepted():
         difficulty_margin_loss(torch.rand(4, 2), torch.zeros(4, 2, dtype=torch.bool), 0.5)
     with pytest.raises(ValueError, match="same length"):
         difficulty_margin_loss([0.5, 0.6], [True], 0.5)
+
+
+def test_columns_of_a_table_are_read_in_their_order():
+    """Whatever their index, and backwards, too."""
+    confidence, difficult = np.array([0.9, 0.6, 0.7]), np.array([False, True, False])
+    expected = difficulty_margin_loss(confidence.tolist(), difficult.tolist(), 0.4)
+    for index in ([5, 6, 7], [2, 1, 0]):
+        columns = pd.DataFrame({"confidence": confidence, "difficult": difficult}, index)
+        assert difficulty_margin_loss(columns["confidence"], columns["difficult"], 0.4) == expected
+    backwards = difficulty_margin_loss(confidence[::-1], difficult[::-1], 0.4)
+    assert backwards == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("difficult", [[0, 1, np.nan], [5, 0, 3], torch.tensor([0, 2, 1])])
+def test_what_is_no_boolean_is_refused(difficult):
+    with pytest.raises(ValueError, match="difficult must be boolean"):
+        difficulty_margin_loss([0.5, 0.6, 0.7], difficult, 0.5)
