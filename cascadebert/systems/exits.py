@@ -55,7 +55,7 @@ def first_patient(predictions: ArrayLike, patience: int) -> np.ndarray:
     """
     if patience < 1 or patience != int(patience):
         raise ValueError(f"patience must be a whole number of at least 1, not {patience}")
-    predictions = np.asarray(predictions)
+    predictions = _check_shape(np.asarray(predictions))
     agreeing = np.zeros(len(predictions), dtype=np.int64)
     stops = np.zeros(predictions.shape, dtype=bool)
     for exit_index in range(1, predictions.shape[1]):
@@ -72,14 +72,19 @@ def speedup(exit_index: ArrayLike, costs: ArrayLike, full_cost: float) -> float:
     costs:      `[exits]`, up to and including each exit, in any unit
     full_cost:  cost of the full model, in the same unit
     """
-    return float(full_cost / np.asarray(costs)[np.asarray(exit_index)].mean())
+    # Not `costs[exit_index]`, which would take booleans, of two exits, for a mask.
+    return float(full_cost / np.asarray(costs).take(np.asarray(exit_index)).mean())
 
 
 def _find_first(emits: np.ndarray) -> np.ndarray:
-    if emits.ndim != 2:
-        raise ValueError(f"expected [examples, exits], not {emits.shape}")
-    emits[:, -1] = True
+    _check_shape(emits)[:, -1] = True
     return emits.argmax(axis=1)
+
+
+def _check_shape(values: np.ndarray) -> np.ndarray:
+    if values.ndim != 2:
+        raise ValueError(f"expected [examples, exits], not {values.shape}")
+    return values
 
 
 @dataclass(frozen=True)

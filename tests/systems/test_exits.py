@@ -128,6 +128,8 @@ def test_bad_arguments_are_refused():
         first_patient([[0, 1]], 1.5)
     with pytest.raises(ValueError, match="examples, exits"):
         first_confident([0.5, 0.6], 0.5)
+    with pytest.raises(ValueError, match="examples, exits"):
+        first_patient([0, 1], 1)
 
 
 def test_entropy_is_in_nats():
@@ -143,6 +145,7 @@ def test_cascade_of_2_and_12_layers_speeds_up_between_12_14ths_and_6(taken):
     value = speedup(taken, [2, 14], 12)
     assert 12 / 14 - 1e-12 <= value <= 6 + 1e-12
     assert value == pytest.approx(12 * len(taken) / sum([2, 14][k] for k in taken))
+    assert value == speedup(np.array(taken) == 1, [2, 14], 12)  # whether an example went on
 
 
 @pytest.mark.parametrize(
