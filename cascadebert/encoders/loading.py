@@ -128,8 +128,9 @@ def cut_config(encoder: File, layers: int | None, revision: str = "main") -> "Pr
                 f"its first {layers} were asked for"
             )
         config.num_hidden_layers = layers
-        if kinds := getattr(config, "layer_types", None):  # as of ModernBERT, one for each layer
-            config.layer_types = kinds[:layers]
+        for name in ("layer_types", "attention_window"):  # of ModernBERT, Longformer: by layer
+            if isinstance(of_layers := getattr(config, name, None), list):
+                setattr(config, name, of_layers[:layers])
     return config
 
 

@@ -15,6 +15,8 @@ from transformers import (
     AutoModel,
     BertConfig,
     BertForSequenceClassification,
+    LongformerConfig,
+    LongformerModel,
     ModernBertConfig,
     ModernBertModel,
     NomicBertConfig,
@@ -172,16 +174,30 @@ SHAPE = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 2, "interme
 SHAPE["pad_token_id"] = 0
 
 
-def test_the_first_layers_of_a_family_with_kinds_of_layers_can_be_saved(tmp_path):
-    # ModernBERT's config.json lists a kind of attention for each layer, and layers without.
-    config = ModernBertConfig(**SHAPE, num_hidden_layers=4)
-    ModernBertModel(config).save_pretrained(tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("kind", "config", "by_layer"),
+    [
+        # Their config.json lists a kind of attention, or its width, for each layer.
+        (ModernBertModel, ModernBertConfig(**SHAPE, num_hidden_layers=4), "layer_types"),
+        (
+            LongformerModel,
+            LongformerConfig(**SHAPE, num_hidden_layers=4, attention_window=[4, 4, 8, 8]),
+            "attention_window",
+        ),
+    ],
+    ids=["modernbert", "longformer"],
+)
+def test_the_first_layers_of_a_family_that_lists_its_layers_can_be_saved(
+    kind, config, by_layer, tmp_path
+):
+    kind(config).save_pretrained(tmp_path / "whole")
     cut = load_classifier(tmp_path / "whole", ["no", "yes"], layers=2).eval()
     cut.save_pretrained(tmp_path / "cut")
     again = load_classifier(tmp_path / "cut", ["no", "yes"]).eval()
     ids = torch.tensor([[1, 2, 3]])
     torch.testing.assert_close(again(ids).logits, cut(ids).logits)
-    assert again.config.num_hidden_layers == len(again.config.layer_types) == 2
+    assert getattr(again.config, by_layer) == getattr(config, by_layer)[:2]
+    assert again.config.num_hidden_layers == 2
 
 
 def test_weights_that_transformers_loads_as_views_of_one_tensor_can_be_saved(tmp_path):
