@@ -12,8 +12,17 @@ if TYPE_CHECKING:
 
 
 def list_layers(model: "PreTrainedModel") -> "nn.ModuleList":
-    """The model's layers, in order. Raises UserError if it has none of their own, as ALBERT."""
+    """The model's layers, in order.
+
+    Raises UserError if it has none of their own, as ALBERT, or a list for each of their parts, as
+    XLM and FlauBERT.
+    """
+    from torch import nn
+
     _, layers = _find_layers(model)
+    beside = [part for part in find_owner(model).children() if isinstance(part, nn.ModuleList)]
+    if len(beside) > 1:
+        raise _refuse(model)
     return layers
 
 
@@ -22,7 +31,8 @@ def replaced_layers(model: "PreTrainedModel", layers: "Iterable[nn.Module]") -> 
     """While it lasts, the model computes with these layers instead of its own."""
     from torch import nn
 
-    name, own = _find_layers(model)
+    own = list_layers(model)
+    name, _ = _find_layers(model)
     owner, attribute = find_owner(model), name.rpartition(".")[2]
     setattr(owner, attribute, nn.ModuleList(layers))
     try:
@@ -43,7 +53,11 @@ def _find_layers(model: "PreTrainedModel") -> "tuple[str, nn.ModuleList]":
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
             return name, module
-    raise UserError(
+    raise _refuse(model)
+
+
+def _refuse(model: "PreTrainedModel") -> UserError:
+    return UserError(
         f"a {model.config.model_type} model has no list of layers of its own, so that none of them "
         "can be replaced or left out; take an encoder of another family"
     )

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AlbertConfig, AlbertModel, AutoModelForSequenceClassification
+from transformers import (
+    AlbertConfig,
+    AlbertModel,
+    AutoModelForSequenceClassification,
+    FlaubertConfig,
+    FlaubertModel,
+)
 
 from cascadebert.core.errors import UserError
 from cascadebert.encoders.layers import list_layers
@@ -160,9 +166,22 @@ def test_what_cannot_be_cut_is_refused(encoders, tmp_path):
         theseus("bert-4", 3, encoders, tmp_path)
     with pytest.raises(UserError, match="has 4 layers; its first 5"):
         theseus("bert-4", 5, encoders, tmp_path)
-    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
-    AlbertModel(AlbertConfig(**shape, vocab_size=50, num_hidden_layers=4)).save_pretrained(
-        tmp_path / "albert"
-    )
-    with pytest.raises(UserError, match="albert model has no list of layers"):
-        theseus("albert", 2, {"albert": str(tmp_path / "albert")}, tmp_path)
+
+
+SHAPE = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        # Its layers share their weights.
+        (AlbertModel, AlbertConfig(**SHAPE, num_hidden_layers=4)),
+        # It has a list of attentions, another of norms, and so on.
+        (FlaubertModel, FlaubertConfig(n_words=50, emb_dim=32, n_heads=2, n_layers=4)),
+    ],
+    ids=["albert", "flaubert"],
+)
+def test_a_family_without_a_list_of_layers_is_refused(kind, config, tmp_path):
+    kind(config).save_pretrained(tmp_path / "encoder")
+    with pytest.raises(UserError, match="model has no list of layers of its own"):
+        theseus("encoder", 2, {"encoder": str(tmp_path / "encoder")}, tmp_path)
