@@ -124,7 +124,10 @@ class FrozenExits(EarlyExitModel):
     backbone: nn.Module
 
     def __init__(self, backbone: nn.Module, heads: nn.ModuleList, depth: int, pooling: str):
-        """heads: one for each of the first depth - 1 layers, from its states to logits"""
+        """
+        heads: one for each of the first depth - 1 layers, from its states to logits; each reads
+               them with a linear layer that has a bias, since `head_training` standardises them
+        """
         super().__init__()
         self.backbone = backbone.requires_grad_(False)
         self.heads = heads

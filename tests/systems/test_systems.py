@@ -30,7 +30,8 @@ from cascadebert.systems.cascade import candidates as cascade_candidates
 from cascadebert.systems.exits import ExitRule
 from cascadebert.systems.method import Candidate, Run
 from cascadebert.training.checkpoint import Checkpoint
-from cascadebert.training.loop import Examples, train
+from cascadebert.training.head_training import on_standardised_states
+from cascadebert.training.loop import Examples, predict, train
 from tests.tiny import SETTINGS, untrained
 
 LABELS = ["negative", "positive"]
@@ -208,6 +209,17 @@ def test_what_is_saved_is_what_is_loaded(method, encoder, encoders, batch, tmp_p
         one.save(tmp_path / "run")
         other.load(tmp_path / "run")
         torch.testing.assert_close(one(inputs), other.eval()(inputs))
+
+
+@pytest.mark.parametrize("method", [name for name in TRAINED if run_of(name, "a").frozen])
+def test_heads_trained_on_standardised_states_read_raw_ones(method, encoders, splits, tmp_path):
+    """The standardisation is folded into the first linear layer, which has to read the states."""
+    model = untrained(run_of(method, "bert-4"), encoders, tmp_path).eval()
+    expected = predict(model, splits["dev"])
+    mean, deviation = np.random.default_rng(0).uniform(0.5, 2, size=(2, len(model.heads), 32))
+    with on_standardised_states(model, mean, deviation):
+        np.testing.assert_allclose(predict(model, splits["dev"]), expected, atol=1e-4)
+    np.testing.assert_allclose(predict(model, splits["dev"]), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", TRAINED)
