@@ -101,8 +101,8 @@ def train_heads(
     trained with each of DECAYS at once, and each head keeps the weights with the lowest log loss on
     `dev`, as a linear probe chooses its penalty. They have one form. They train in seconds, so
     their state is not saved.
-    Heads that are one linear layer are not trained step by step: their convex problem is solved
-    (`probes.fit_linear`).
+    Heads that are one linear layer are not trained step by step, unless the method has a `loss` of
+    its own: their convex problem is solved (`probes.fit_linear`).
 
     checkpoint: used only for heads that read all tokens
 
@@ -113,7 +113,8 @@ def train_heads(
     seen, seen_dev = read_states(model, data), read_states(model, dev)
     linear = [head for head in model.heads if isinstance(head, nn.Linear)]
     in_reach = isinstance(seen, FrozenStates) and isinstance(seen_dev, FrozenStates)
-    if len(linear) == len(model.heads) and in_reach:
+    by_cross_entropy = type(model).loss is FrozenExits.loss
+    if len(linear) == len(model.heads) and in_reach and by_cross_entropy:
         _solve(linear, seen, seen_dev)
         return []
     sample = np.random.default_rng(seed).permutation(len(data))[:SAMPLE]

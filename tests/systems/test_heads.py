@@ -228,6 +228,22 @@ def test_converged_heads_are_at_scikit_learns_optimum(solved, monkeypatch):
         assert reached == pytest.approx(lowest.item(), rel=1e-6 if solved else 0.01)
 
 
+def test_linear_heads_learn_by_the_methods_own_loss():
+    class First(FrozenExits):
+        """Only its first head learns."""
+
+        def loss(self, logits, gold):
+            return cross_entropy(logits[:, 0], gold)
+
+    backbone, data = noisy_problem(600, layers=3)
+    heads = nn.ModuleList(nn.Linear(WIDTH, 2) for _ in range(2))
+    for parameter in heads.parameters():
+        nn.init.zeros_(parameter)
+    model = First(backbone, heads, depth=3, pooling="first")
+    train_heads(model, data, data, "accuracy", seed=0, name="first")
+    assert [bool(head.weight.any()) for head in model.heads] == [True, False]
+
+
 def test_each_head_keeps_the_decay_and_the_epoch_that_are_best_for_it(monkeypatch):
     """The states of the first layer tell the labels; those of the second are noise."""
     backbone, data = noisy_problem(900, layers=3)
