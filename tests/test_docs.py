@@ -63,6 +63,9 @@ def test_the_tables_of_the_replication_are_those_of_its_files():
     assert not splits.duplicated(["task", "split"]).any(), "two folders have the same task"
     marked = {name for name, *_ in replication.MARKED.findall(page)}
     assert marked == {*replication.TABLES, *splits["task"]}
+    # The paper's Tables 2, 4 and 7 have these.
+    beside = replication.read_points().dropna(subset="paper_score")["system"]
+    assert {"deebert", "cascadebert-without-dar", "fastbert"} <= set(beside)
 
 
 def test_a_task_of_the_replication_is_not_copied_to_a_second_folder(tmp_path):
