@@ -24,7 +24,7 @@ from cascadebert.encoders.shape import count_layer_flops
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.models.base import ExitModel
 from cascadebert.models.building import new_model
-from cascadebert.models.heads import FrozenExits
+from cascadebert.models.heads import FrozenExits, JointExits
 from cascadebert.systems import find_methods, load_method
 from cascadebert.systems.cascade import candidates as cascade_candidates
 from cascadebert.systems.exits import ExitRule
@@ -90,10 +90,13 @@ def test_exits_of_any_encoder_family(method, encoder, encoders, batch, tmp_path)
     model = untrained(run, encoders, tmp_path)
     assert isinstance(model, FrozenExits if run.frozen else ExitModel)
     layers = load_config(encoders[encoder]).num_hidden_layers
-    if run.method in ("finetune", "gatekeeper", "kd", "pkd", "theseus"):
-        assert model.depths == [run.option("layers", layers)]
-    else:
+    if isinstance(model, FrozenExits | JointExits):
         assert model.depths == list(range(1, layers + 1))
+    elif not load_method(method).EXIT_RULE.knob:
+        assert model.depths == [run.option("layers", layers)]
+    else:  # exits where the method wants them
+        assert model.depths == sorted(set(model.depths))
+        assert 1 <= model.depths[0] <= model.depths[-1] == run.option("layers", layers)
     logits = model(inputs)
     assert logits.shape == (12, len(model.depths), 2)
     steps = 10
