@@ -12,6 +12,7 @@ from cascadebert.evaluation.temperature import (
     compare_calibration,
     fit_temperatures,
     scale_logits,
+    scale_system,
 )
 from cascadebert.reporting.grid import NOTHING, UNDEFINED
 from cascadebert.reporting.temperature_table import table_temperature
@@ -72,27 +73,30 @@ def test_scaling_keeps_every_answer():
 
 
 def build(scaled: bool, labels: int) -> ChosenSystem:
+    """Of two candidates the second is the better one."""
     replicates = [
         {s: predictions(300, (2.0, 14.0), labels, split=s, replicate=r) for s in ("dev", "test")}
         for r in range(2)
     ]
-    temperatures = {}
-    if scaled:
-        fitted = [fit_temperatures(splits["dev"]).tolist() for splits in replicates]
-        temperatures = {"": fitted}
-        replicates = [
-            {split: scale_logits(each, of) for split, each in splits.items()}
-            for splits, of in zip(replicates, fitted, strict=True)
-        ]
-    system = SystemPredictions(
-        "movies", "cascade", CONFIDENCES, "accuracy", 12, {"": replicates}, np.nan, temperatures
-    )
+    worse = [
+        {split: replace(each, logits=-each.logits) for split, each in splits.items()}
+        for splits in replicates
+    ]
+    candidates = {"worse": worse, "better": replicates}
+    system = SystemPredictions("movies", "cascade", CONFIDENCES, "accuracy", 12, candidates)
+    system = scale_system(system) if scaled else system
     return ChosenSystem(system, choose(system, [2.0]))
 
 
 @pytest.mark.parametrize("labels", [2, 3])
 def test_dis_and_ece_stand_beside_the_unscaled_ones(labels):
     scaled, unscaled = build(True, labels), build(False, labels)
+    # Each replicate is scaled by what its own development split says.
+    fitted = list(map(fit_temperatures, unscaled.predictions("dev")))
+    for each, plain, of in zip(
+        scaled.predictions("test"), unscaled.predictions("test"), fitted, strict=True
+    ):
+        np.testing.assert_allclose(each.logits, scale_logits(plain, of).logits)
     table = compare_calibration(scaled, unscaled, ["test"], Resampling(0, 100))
     measures = {"dis": difficulty_inversion_score, "ece": expected_calibration_error}
     at = table.set_index(["exit", "measure"])
@@ -108,7 +112,7 @@ def test_dis_and_ece_stand_beside_the_unscaled_ones(labels):
             assert row.difference == pytest.approx(row.scaled - row.unscaled)
             assert row.low <= row.high
         assert at.loc[exit + 1, "dis"].temperature == pytest.approx(
-            np.mean([of[exit] for of in scaled.system.temperatures[""]])
+            np.mean([of[exit] for of in fitted])
         )
     dis = table[table["measure"] == "dis"]
     assert (dis["difference"].abs() < 1e-9).all() == (labels == 2)
@@ -133,8 +137,9 @@ def test_a_measure_that_is_undefined_has_a_dash():
 
 
 def test_a_choice_keeps_its_temperatures(tmp_path):
-    choice = build(True, 2).choice
-    choice.save(tmp_path / "choice.json")
+    chosen = build(True, 2)
+    chosen.choice.save(tmp_path / "choice.json")
     loaded = Choice.load(tmp_path / "choice.json")
-    assert loaded.temperatures == choice.temperatures
+    assert loaded.candidate == "better"
+    assert loaded.temperatures == chosen.system.temperatures["better"]
     assert len(loaded.temperatures) == 2
