@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +32,10 @@ def made(key, rule, costs, replicates=2, metric="accuracy") -> ChosenSystem:
         {split: predictions(300, costs, split=split, replicate=r) for split in ("dev", "test")}
         for r in range(replicates)
     ]
+    for splits in found if len(costs) == 1 else []:  # the more layers, the more often right
+        for split, of in splits.items():
+            right = np.eye(2, dtype=np.float32)[of.labels][:, None]
+            splits[split] = replace(of, logits=of.logits + costs[0] / 8 * right)
     system = SystemPredictions("t", key, rule, metric, 12.0, {"": found})
     return ChosenSystem(system, choose(system, [2]))
 
