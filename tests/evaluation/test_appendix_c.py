@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from cascadebert.evaluation.appendix_c import (
     COLUMNS,
+    NONE_REACH,
+    TOO_FEW,
     Around,
     Extension,
     equal_counts,
@@ -69,6 +71,13 @@ def test_no_gain_exceeds_the_bound(cascade):
     total = sum(counts)
     gain = expected_gain(counts, total, layers, accuracies)
     assert gain <= largest_gain(leaving, total, layers, accuracies) + 1e-9
+    # It is reached where M* is as small as M_i, as good as M_(i+1), and answers all.
+    best = (
+        layers._replace(added=layers.before),
+        accuracies._replace(added=accuracies.after),
+    )
+    gain = expected_gain(Around(0, total, 0), total, *best)
+    assert gain == pytest.approx(largest_gain(total, total, *best), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +88,7 @@ def test_no_gain_exceeds_the_bound(cascade):
         ([2, 14], [1, 3, 15], None),  # smaller than all
         ([2, 14], [2, 14, 38], None),  # larger than all
         ([2, 14], [2, 4, 16], None),  # no larger than M_i
+        ([2, 14], [2, 14, 26], None),  # no smaller than M_(i+1)
         ([2, 14], [2, 14], None),
         ([2, 14], [3, 9, 21], None),  # another first model
     ],
@@ -100,6 +110,7 @@ def made() -> dict[str, SystemPredictions]:
     return {
         "old": system("old", (2.0, 14.0), "confidences"),
         "new": system("new", (2.0, 8.0, 20.0), "confidences"),
+        "two": system("two", (2.0,), "last"),
         "four": system("four", (4.0,), "last"),
         "twelve": system("twelve", (12.0,), "last"),
     }
@@ -119,7 +130,8 @@ def table_of(systems: dict, targets=TARGETS, tolerance: float = 0.5) -> pd.DataF
 def test_counts_accuracies_and_gains_are_those_of_a_run_example_by_example(made):
     table = table_of(made)
     assert list(table) == COLUMNS.split()
-    assert list(table["added"]) == ["new", "four"] * len(TARGETS)  # 12 layers are not fewer than 12
+    # Models of 2 and of 12 layers are not between the two.
+    assert list(table["added"]) == ["new", "four"] * len(TARGETS)
     choices = {key: choose(made[key], TARGETS) for key in ("old", "new")}
     for target in TARGETS:
         row = table[(table["target_speedup"] == target) & (table["added"] == "new")].iloc[0]
@@ -183,6 +195,8 @@ def test_of_one_replicate_the_expectation_is_eq_13_of_the_row():
         counts = Around(*row[["new_before", "new_added", "new_after"]])
         layers = Around(2, row["layers"], 12)
         assert row["expected"] == pytest.approx(expected_gain(counts, 300, layers, accuracies))
+        leaving = row["old_before"] + row["old_after"]
+        assert row["largest"] == pytest.approx(largest_gain(leaving, 300, layers, accuracies))
         assert row["new_before"] + row["new_added"] + row["new_after"] == pytest.approx(300)
     assumed = table[table["assumed"]]
     measured = table[~table["assumed"]]
@@ -200,6 +214,12 @@ def test_rows_without_a_gain_say_why(made):
     assert list(note) == ["old and new cannot reach this speed-up"]
     other = table_of(made | {"new": system("new", (1.0, 7.0, 19.0), "confidences")})
     assert (other["note"].str.startswith("not the other cascade with one model more")).all()
+    none = table_of(made, targets=(6.0,))  # all leave at the first model
+    larger = system("new", (2.0, 7.0, 19.0), "confidences")
+    few = table_of(made | {"new": larger, "four": system("four", (2.5,), "last")}, targets=(2.0,))
+    for found, note in ((none, NONE_REACH), (few, TOO_FEW)):
+        assert list(found["note"].fillna("")) == ["", note]
+        assert list(found["expected"].isna()) == [False, True]
     table, display = table_appendix_c(pd.concat([unreached, other]), TITLES)
     assert len(table) == len(unreached) + len(other)
     assert any("2-6-12 against 2-12: old and new cannot reach" in note for note in display.notes)
