@@ -211,6 +211,9 @@ def test_the_gap_grows_or_shrinks_with_the_speedup():
         assert change.value == pytest.approx(gaps[1] - gaps[0])
         assert change.label.endswith("at 4× less at 2×")
         assert change.verdict == verdict
+        weak = replace(evidence, probes=mark(evidence.systems, [rival.system]))
+        [change] = [s for s in compute_statistics(roles, weak) if s.claim == claims.GROWS]
+        assert change.verdict == (claims.UNDERTRAINED if verdict == "holds" else verdict)
 
 
 def test_a_gap_at_a_single_common_target_cannot_grow():
@@ -428,14 +431,17 @@ def test_the_table_counts_where_a_claim_holds():
 
 def test_one_statistic_refutes_a_claim_and_one_leaves_it_open():
     numbers = {"holds": (1, 2), "undecided": (-1, 2), "does not hold": (-2, -1)}
+    numbers[claims.UNDERTRAINED] = numbers["holds"]
     points = pd.DataFrame([{"task": "t", "split": "test", "n": 10, "replicates": 2}])
     for verdicts, expected in (
         (["holds", "holds"], "holds"),
         (["holds", "undecided"], "undecided"),
         (["undecided", "does not hold", "holds"], "does not hold"),
+        (["holds", claims.UNDERTRAINED], claims.UNDERTRAINED),
+        (["undecided", claims.UNDERTRAINED], "undecided"),
     ):
         found = [
-            Statistic(claims.DAR, str(i), ">", 0, 0, *numbers[verdict])
+            Statistic(claims.DAR, str(i), ">", 0, 0, *numbers[verdict], "rival" in verdict)
             for i, verdict in enumerate(verdicts)
         ]
         frame = tabulate_statistics(found, points)
@@ -474,11 +480,18 @@ def test_a_statistic_barely_decided_is_undecided_among_many():
     skewed = barely._replace(value=1.0)
     assert skewed.p_value > 0.05
     assert claims.correct_verdicts([skewed]) == [(skewed.p_value, "holds")]
+    # The value is tested against the bound.
+    cost = barely._replace(bound=-1, value=1.0, low=-0.9, high=2.9)
+    assert cost.p_value == pytest.approx(barely.p_value)
     of_three = claims.correct_verdicts([barely, clearly, weak])
     assert [verdict for _, verdict in of_three] == ["undecided", "holds", claims.UNDERTRAINED]
 
     points = pd.DataFrame([{"task": "t", "split": "test", "n": 10, "replicates": 2}])
-    frame = tabulate_statistics([barely, clearly, barely._replace(label="again")], points)
+    others = [barely._replace(claim=claims.BEATS), barely._replace(label="again")]
+    frame = tabulate_statistics([barely, clearly, *others], points)
+    of_another = frame["claim"] == claims.BEATS.name
+    assert list(frame["verdict_holm"][of_another]) == ["holds"] * 2  # the only one of its claim
+    frame = frame[~of_another]
     assert list(frame["verdict"]) == ["holds"] * 4
     assert list(frame["verdict_holm"]) == ["undecided", "holds", "undecided", "undecided"]
     assert frame["p_holm"].iloc[0] == pytest.approx(2 * barely.p_value)
