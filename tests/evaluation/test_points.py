@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from cascadebert.data.scores import score
+from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import ChosenSystem, SystemPredictions, choose
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.measures import EXIT_MEASURES, LEFT_WRONG, measure_exits
@@ -15,6 +16,7 @@ from cascadebert.evaluation.metrics import (
 )
 from cascadebert.evaluation.points import (
     CURVE_POINTS,
+    add_majority,
     describe_not_run,
     measure_operating_points,
     trace_curve,
@@ -267,6 +269,15 @@ def test_measures_that_need_mistakes_are_empty_without_any():
     found = table.set_index("measure")
     assert found.loc["accuracy", ["score", "low", "high"]].tolist() == [100, 100, 100]
     assert found.loc[["dis", "confidence_wrong"], ["score", "low", "high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("accuracy", [25, 50]), ("f1", [40, 200 / 3])])
+def test_the_majority_class_is_that_of_train(metric, expected):
+    labels = {"train": [1, 1, 0], "dev": [0, 0, 1, 0], "test": [0, 1]}
+    splits = {split: pd.DataFrame({"label": of}) for split, of in labels.items()}
+    points = pd.DataFrame({"split": ["dev", "test"]})
+    found = add_majority(points, Task("t", ["no", "yes"], metric, splits, {}))
+    assert found["majority"].tolist() == pytest.approx(expected)
 
 
 def test_what_was_not_run_has_rows_without_a_score(task):
