@@ -40,16 +40,20 @@ def test_it_learns_right_of_the_second_less_right_of_the_first(monkeypatch):
     seen = []
 
     class Recorder:
-        def predict(self, read):
-            return np.zeros(len(read))
+        def __init__(self, decay):
+            self.decay = decay
+
+        def predict(self, read):  # the second decay has the smallest error
+            return np.full(len(read), 0.0 if self.decay == deferral.DECAYS[1] else 2.0)
 
     def record(read, gain, decay):
         seen.append((read, gain))
-        return Recorder()
+        return Recorder(decay)
 
     monkeypatch.setattr(deferral, "_fit", record)
     dev = predictions(50, COSTS, split="dev")
-    GainEstimator(dev)
+    estimator = GainEstimator(dev)
+    assert [model.decay for model in estimator.models] == [deferral.DECAYS[1]] * FOLDS
     for part, (read, gain) in enumerate(seen[:FOLDS]):
         rows = [i for i in range(50) if i % FOLDS != part]
         expected = [
@@ -99,10 +103,12 @@ def test_the_speedup_on_other_examples_is_that_of_the_development_split():
     assert table["speedup"].tolist() == pytest.approx([2, 3], rel=0.15)
 
 
-def test_the_same_predictions_give_the_same_estimates():
-    dev = predictions(80, COSTS, split="dev")
-    one, other = (GainEstimator(dev).estimate(dev) for _ in range(2))
-    assert (one == other).all()
+def test_each_replicate_learns_from_its_own_predictions_and_the_same_from_the_same():
+    replicates = [{"dev": predictions(80, COSTS, split="dev", replicate=r)} for r in range(2)]
+    system = SystemPredictions("t", "s", deferral.EXIT_RULE, "accuracy", 12.0, {"": replicates})
+    for rule, splits in zip(system.rules[""], replicates, strict=True):
+        estimate = GainEstimator(splits["dev"]).estimate(splits["dev"])
+        assert (rule.signal(splits["dev"])[:, 0] == -estimate).all()
 
 
 def test_it_defers_what_gains_where_confidence_cannot_tell():

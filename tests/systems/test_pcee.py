@@ -52,8 +52,12 @@ def test_exits_in_a_row_need_not_agree():
 
 def test_its_knobs_reach_from_all_layers_to_the_first():
     p = predictions(150, LAYERS)
-    speedups = [speedup(EXIT_RULE.exit_index(p, knob), p.costs, 12) for knob in EXIT_RULE.knobs(p)]
+    knobs = EXIT_RULE.knobs(p)
+    speedups = np.array([speedup(EXIT_RULE.exit_index(p, knob), p.costs, 12) for knob in knobs])
     assert (min(speedups), max(speedups)) == (1, 12)
+    for patience in (1, 2, 6):  # of each, every threshold that tells examples apart
+        of_patience = np.sort(speedups[knobs[:, 1] == patience])
+        assert np.diff(np.log(of_patience)).max() < 0.05
 
 
 @pytest.mark.parametrize("exits", [1, 2, 5])

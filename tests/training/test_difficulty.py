@@ -24,6 +24,7 @@ def test_folds_partition_the_examples_and_spread_the_classes(labels, folds):
     for number in range(folds):  # who is trained on the others has seen every class
         assert set(labels[fold != number]) == set(labels)
     assert (fold == assign_folds(labels, folds, 0, "x", "abc")).all()
+    assert (fold != assign_folds(labels, folds, 1, "x", "abc")).any()
 
 
 def runs(tmp_path, correct):
