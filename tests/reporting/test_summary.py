@@ -344,3 +344,6 @@ def test_captions_say_what_is_in_sample():
     for name in ("curve_scores", "exits"):
         assert "flatters" not in describe_sizes(f[name])
         assert "which flatters it" in describe_sizes(f[name].assign(split="dev"))
+    some = f["exits"].copy()
+    some.loc[0, "replicates"] = 2
+    assert describe_sizes(some) == " (movies test, n = 800); mean of 2 to 3 seeds"

@@ -121,7 +121,7 @@ def test_table2_is_laid_out_in_blocks_by_target_in_the_order_of_the_titles():
 
 def test_bold_is_the_best_score_as_printed_and_ties_share_it():
     rows = [
-        {"system": "a", "score": 80.04},
+        {"system": "a", "score": 80.04, "speedup": 2.06, "low": 71.0},
         {"system": "b", "score": 80.01},
         {"system": "c", "score": 79.0},
         {"system": "full", "score": 99.0, "target_speedup": 1.0},
@@ -130,6 +130,8 @@ def test_bold_is_the_best_score_as_printed_and_ties_share_it():
     _, display = tables.table2_main(points_of(rows), titles)
     bold = {row[1].text: row[2].bold for row in display.rows}
     assert bold == {"A": True, "B": True, "C": False, "FULL": False, "Majority class": False}
+    [of_a] = [row for row in display.rows if row[1].text == "A"]
+    assert [cell.text for cell in of_a[2:]] == ["80.0", "[71.0, 90.0]", "2.06×"]
 
 
 def test_unreachable_targets_get_a_dash_and_their_reason():
@@ -149,11 +151,15 @@ def test_several_tasks_get_columns_and_an_average_only_where_it_is_complete():
     points = frames(("movies", "rte"))["points"].copy()
     missing = (points["task"] == "rte") & (points["system"] == "deebert")
     points.loc[missing & (points["target_speedup"] == 2), ["score", "note"]] = [np.nan, "why"]
+    # The best on the other task, but it has no average.
+    points.loc[(points["task"] == "movies") & (points["system"] == "deebert"), "score"] = 99.0
+    points.loc[points["task"] == "rte", "majority"] = 40.0
     _, display = tables.table2_main(points, TITLES)
     assert [c.text for c in display.header[-1:]] == ["Average"]
     *blocks, [chance] = display.blocks
-    assert [cell.text for cell in chance[1:]] == ["Majority class", "51.2", "51.2", "51.2"]
+    assert [cell.text for cell in chance[1:]] == ["Majority class", "51.2", "40.0", "45.6"]
     for block in blocks:
+        assert any(row[-1].bold for row in block) == (len(block) > 1)
         target = float(block[0][0].text[:-1])
         for row in block:
             system = next(key for key, title in TITLES.items() if title == row[1].text)
@@ -287,6 +293,17 @@ def test_table4_shows_the_gain_beside_the_pair():
         gain = of.loc["cascadebert", "score"] - of.loc["cascadebert-without-dar", "score"]
         assert of.loc["cascadebert", "difference"] == pytest.approx(gain), target
     assert len(table) == 6
+    f = frames(("movies", "rte"))
+    _, display = tables.table4_dar(f["points"], f["differences"], TITLES, ABLATIONS)
+    differences = f["differences"]
+    of_pair = differences[differences["against"] == "cascadebert-without-dar"]
+    for block, target in zip(display.blocks, TARGETS, strict=True):
+        at = of_pair[of_pair["target_speedup"] == target].set_index("task")
+        *gains, average = [cell.text for cell in block[2][2:]]
+        for task, text in zip(("movies", "rte"), gains, strict=True):
+            interval = ", ".join(format_signed(at.loc[task, end]) for end in ("low", "high"))
+            assert text == f"{format_signed(at.loc[task, 'difference'])}\n[{interval}]"
+        assert average == format_signed(at["difference"].mean())
 
 
 def test_table4_without_a_comparison_gives_the_reason():
@@ -678,11 +695,13 @@ def test_undertrained_systems_and_what_exits_read_are_marked():
         {"system": "a", "score": 80.0, "undertrained": True},
         {"system": "b", "score": 70.0},
     ]
-    for common in ({}, {"task": "u"}):
+    for common in ({}, {"task": "u", "metric": "f1"}):
         points = pd.concat(
             [points_of(rows), points_of(rows[1:], **common)] if common else [points_of(rows)]
         )
         _, display = tables.table2_main(points, {"a": "A", "b": "B"}, averaging=["b"])
+        names = ["t\ntest accuracy", "u\ntest F1"] if common else ["t\ntest accuracy"]
+        assert [cell.text for cell in display.header[2 : 2 + len(names)]] == names
         notes = {mark: note for note, mark in display.notes.items()}
         *_, a, b, chance = display.rows
         assert chance[1].text == "Majority class"
