@@ -31,6 +31,7 @@ def chosen():
 def test_examples_with_most_different_answers_come_first(chosen):
     """Against counting the answers of the first seed, system by system and target by target."""
     found = find_disagreements(chosen, "test", most=60)
+    every = find_disagreements(chosen, "test", most=200)
     answers = [[] for _ in range(200)]
     for each in chosen.values():
         of = each.predictions("test")[0]
@@ -38,7 +39,10 @@ def test_examples_with_most_different_answers_come_first(chosen):
             for row, exit in enumerate(each.system.rule.exit_index(of, knobs[0])):
                 answers[row].append(of.predicted[row, exit])
     share = [1 - Counter(of).most_common(1)[0][1] / len(of) for of in answers]
-    expected = sorted(range(200), key=lambda row: (-share[row], row))[:60]
+    disagreed = [row for row in range(200) if len(set(answers[row])) > 1]
+    expected = sorted(disagreed, key=lambda row: (-share[row], row))
+    assert every.rows.tolist() == expected
+    expected = expected[:60]
     assert found.rows.tolist() == expected
     assert found.disagreement.tolist() == pytest.approx([share[row] for row in expected])
 
