@@ -177,7 +177,7 @@ def label_names(config: "PreTrainedConfig") -> list[str]:
             f"labels {', '.join(map(str, sorted(names)))}; number them from 0, in the order of the "
             "logits"
         )
-    return [str(names[number]) for number in sorted(names)]  # JSON also has true and 1
+    return [str(name) for _, name in sorted(names.items())]  # JSON also has true and 1
 
 
 def compute_layer_cost(encoder: File, reference: File, tokens: int) -> float:
