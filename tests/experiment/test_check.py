@@ -80,8 +80,8 @@ def test_make_takes_a_configuration_of_any_name(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["bench", "showcase"])
 def test_make_takes_no_other_experiment_for_a_wrong_one(target):
-    command = ["make", "--old-file", ".venv/installed", f"BIN={Path(sys.executable).parent}"]
-    command += [target, "CONFIG=nowhere.yaml"]
+    command = ["make", "--no-print-directory", "--old-file", ".venv/installed"]
+    command += [f"BIN={Path(sys.executable).parent}", target, "CONFIG=nowhere.yaml"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert result.returncode == 2
     assert result.stderr.startswith("nowhere.yaml: cannot be read")
