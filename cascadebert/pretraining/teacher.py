@@ -61,6 +61,7 @@ class Teacher:
     def __init__(self, source: str, layer: int | None, prefix: str, precision: str, device: str):
         self.tokenizer = load_tokenizer(source)
         check_tokenizer(self.tokenizer)
+        self.tokenizer.padding_side = "right"  # as `compute_states` pads the spans
         model = load_encoder(source, layer)
         # pyrefly: ignore[bad-argument-type]: transformers wraps `to` without its types
         self.model = model.to(device, choose_dtype(precision, torch.device(device))).eval()
