@@ -97,6 +97,8 @@ class Teacher:
             for i, row in enumerate(rows):
                 spans[i, : lengths[row]] = encoded["offset_mapping"][row]
             spans -= len(self.prefix) * (spans[..., 1:] > 0)
+            # Some tokenizers count the space before a word, here the prefix's last, as the word's.
+            np.maximum(spans, 0, out=spans, where=spans[..., 1:] > 0)
             yield rows, states, batch["attention_mask"].cpu().numpy().astype(bool), spans
 
 

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tokenizers import models, pre_tokenizers
 from transformers import AutoModel, AutoTokenizer
 
 from cascadebert.core.errors import UserError
@@ -196,11 +197,28 @@ def test_alignment_is_the_mean_over_shared_characters(teacher, student):
         np.testing.assert_allclose(vector, expected, atol=1e-12)
 
 
+def save_tokenizer(folder, kind):
+    """Saves a tokenizer that pads on the left, or whose tokens begin with the space before them."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    if kind == "with spaces":
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        special = tokenizer.all_special_tokens
+        ids = tokenizer.get_vocab().items()
+        spaced = {word if word in special else f"\u2581{word}": i for word, i in ids}
+        tokenizer.backend_tokenizer.model = models.WordLevel(spaced, unk_token="[UNK]")
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.save_pretrained(folder)
+
+
 @pytest.mark.parametrize("name", ["bert-4", "roberta-3"])
-def test_outputs_are_the_teachers_states_at_the_students_tokens(encoders, name):
+@pytest.mark.parametrize("kind", ["plain", "left", "with spaces"])
+def test_outputs_are_the_teachers_states_at_the_students_tokens(encoders, name, kind, tmp_path):
     """With the teacher's own tokenizer every token's target is its own state."""
     sentences = [s.rstrip(".") for s in prose(20)]
-    teacher = Teacher(encoders[name], 2, "the film ", "fp32", "cpu")
+    folder = shutil.copytree(encoders[name], tmp_path / name)
+    if kind != "plain":
+        save_tokenizer(folder, kind)
+    teacher = Teacher(str(folder), 2, "the film ", "fp32", "cpu")
     space = fit_space(teacher, sentences, 8, 64)
     np.testing.assert_allclose(space.axes.T @ space.axes, np.eye(8), atol=1e-5)
     tokenizer = AutoTokenizer.from_pretrained(encoders[name])
