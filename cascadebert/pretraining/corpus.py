@@ -22,6 +22,7 @@ _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?:[\"')\]]*)\s+(?=[\"'(\[]?[A-Z0-9])")
 _MARKUP = re.compile(r"<[^<>]{1,100}>")
 _SPACE = re.compile(r"\s+")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # halves of pairs, which no file of text can hold
 
 
 def _open_text(path: Path):
@@ -47,7 +48,7 @@ def read_documents(path: File, field: str = "text") -> Iterator[str]:
 
     A text file has one document a line. In a JSON-lines file, each object has one in `field`. Both
     may be compressed (.gz, .xz, .bz2, .zst). Raises UserError, with file and line, if a line is not
-    text, is not JSON or lacks the field.
+    text, is not JSON, or has no text in the field.
     """
     path = Path(path)
     is_json_lines = {".jsonl", ".ndjson", ".json"} & set(path.suffixes)
@@ -71,6 +72,11 @@ def read_documents(path: File, field: str = "text") -> Iterator[str]:
                     ) from error
                 if not isinstance(text, str):
                     raise UserError(f"{path}, line {number}: {field!r} is not a string")
+                if _SURROGATE.search(text):
+                    raise UserError(
+                        f"{path}, line {number}: half of a surrogate pair (an escape from \\ud800 "
+                        "to \\udfff); write both halves, or the character itself"
+                    )
                 yield text
     except UnicodeDecodeError as error:
         raise UserError(f"{path}, after line {number}: not UTF-8 text ({error})") from error

@@ -98,6 +98,7 @@ def test_reads_zstandard(tmp_path):
         ("a.jsonl", b'{"text": "fine"}\nnot json\n', "line 2"),
         ("a.jsonl", b'{"body": "fine"}\n', "line 1: no JSON object with the field 'text'"),
         ("a.jsonl", b'{"text": 3}\n', "not a string"),
+        ("a.jsonl", b'{"text": "\\ud83d"}\n', "line 1: half of a surrogate pair"),
     ],
 )
 def test_refuses_what_is_not_text(tmp_path, name, content, message):
