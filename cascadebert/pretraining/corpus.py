@@ -120,7 +120,7 @@ def sample_corpora(
     corpora: mappings with `file` (and `field`) or `hub` (and `subset`, `split`, `field`), and
              perhaps `sentences`: the largest number of sentences to take of this corpus
 
-    Raises UserError if a corpus holds no sentence.
+    Raises UserError if a corpus holds no sentence, or none that is not in the corpora before it.
     """
     chosen = []
     seen = set()
@@ -141,8 +141,9 @@ def sample_corpora(
                 found.append(sentence)
         if not found:
             raise UserError(
-                f"corpus {name} is empty: it holds no sentence of {shortest} to {longest} "
-                "characters; give another file"
+                f"corpus {name} adds no sentence: it is empty, holds none of {shortest} to "
+                f"{longest} characters, or only such as are in the corpora before it; give another "
+                "one, or leave it out"
             )
         random.Random(seed).shuffle(found)
         chosen += found[: corpus.get("sentences", len(found))]
