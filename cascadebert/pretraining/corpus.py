@@ -89,12 +89,18 @@ def read_documents(path: File, field: str = "text") -> Iterator[str]:
 def read_hub_documents(name: str, subset: str | None, split: str, field: str) -> Iterator[str]:
     """Returns the documents of a data set of the hub, or of a folder that `datasets` can load.
 
-    Raises UserError if the data set cannot be loaded or has no column `field`.
+    Rows without a document are left out. Raises UserError if the data set cannot be loaded or has
+    no text in a column `field`.
     """
     rows = load_dataset(name, subset, split=split)
     if field not in rows.column_names:
         raise UserError(f"data set {name} has no column {field!r}; it has {rows.column_names}")
-    return iter(rows[field])
+    kind = rows.features[field]
+    if getattr(kind, "dtype", None) not in ("string", "large_string"):
+        raise UserError(
+            f"data set {name}: column {field!r} ({kind}) is no text; name another field"
+        )
+    return filter(None, rows[field])
 
 
 def split_sentences(

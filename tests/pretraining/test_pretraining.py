@@ -3,6 +3,7 @@ import json
 import lzma
 import shutil
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -113,12 +114,26 @@ def test_a_corpus_of_the_hub_that_cannot_be_reached_is_named():
         corpus.read_hub_documents("nobody/words", "plain", "train", "text")
 
 
+def test_documents_of_a_data_set_are_texts(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    rows = [{"text": "One film.", "stars": 3}, {"text": None, "stars": 1}]
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert list(corpus.read_hub_documents(str(folder), None, "train", "text")) == ["One film."]
+    with pytest.raises(UserError, match=f"data set {folder}: column 'stars' .* no text"):
+        corpus.read_hub_documents(str(folder), None, "train", "stars")
+
+
 def test_refuses_an_empty_corpus(tmp_path):
     (tmp_path / "a.txt").write_text("\n \n")
     with pytest.raises(UserError, match="empty"):
         corpus.sample_corpora([{"file": str(tmp_path / "a.txt")}], 0)
     with pytest.raises(UserError, match="does not exist"):
         corpus.sample_corpora([{"file": str(tmp_path / "none.txt")}], 0)
+    (tmp_path / "b.txt").write_text("A sentence that is there twice.")
+    with pytest.raises(UserError, match=r"b\.txt adds no sentence: .* corpora before it"):
+        corpus.sample_corpora([{"file": str(tmp_path / "b.txt")}] * 2, 0)
 
 
 def test_splits_at_sentence_ends():
