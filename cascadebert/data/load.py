@@ -252,13 +252,14 @@ def _hold_out(
 ) -> None:
     """Makes dev of a share of train, and test splits of the official dev splits.
 
-    Changes `splits` and `sources`. Raises UserError if the test split has labels.
+    Changes `splits` and `sources`. Raises UserError if a test split has labels.
     """
-    if "test" in splits and splits["test"]["label"].notna().all():
-        raise UserError(
-            f"task {name}: hold_out is for tasks without a labelled test split, and this task has "
-            "one; leave hold_out out"
-        )
+    for split, table in splits.items():
+        if split.startswith("test") and table["label"].notna().all():
+            raise UserError(
+                f"task {name}: hold_out is for tasks without a labelled test split, and {split} "
+                "has labels; leave hold_out out"
+            )
     for dev, test in (("dev", "test"), ("dev_mismatched", "test_mismatched")):
         splits.pop(test, None)
         sources.pop(test, None)

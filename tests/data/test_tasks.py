@@ -536,6 +536,14 @@ def test_bad_rating(films, rating):
         ),
         ({"hold_out": 0.5}, r"leave hold_out out"),
         (
+            {
+                "source": {"files": {**SPEC["source"]["files"], "test_mismatched": "dev.csv"}},
+                "unlabelled_test": True,
+                "hold_out": 0.5,
+            },
+            r"test_mismatched has labels; leave hold_out out",
+        ),
+        (
             {"limit": {"dev_mismatched": 5}},
             r"limit\.dev_mismatched: the task's splits are train, dev, test",
         ),
@@ -546,6 +554,8 @@ def test_bad_rating(films, rating):
 )
 def test_bad_entry(films, change, message):
     (films / "train.xml").write_text("<a/>")
+    if "unlabelled_test" in change:
+        write(films / "test.csv", [("unlabelled", "")])
     with pytest.raises(UserError, match=message):
         load(films, SPEC | change)
 
