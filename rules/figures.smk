@@ -90,6 +90,7 @@ if CATALOGUE.extended_tasks:
         input:
             curves=evaluation("curves", CATALOGUE.extended_tasks),
             operating_points=evaluation("operating_points", CATALOGUE.extended_tasks),
+            probes=evaluation("probes", CATALOGUE.extended_tasks),
         output:
             **figure_files("figure5_tradeoff"),
         log:
@@ -114,6 +115,7 @@ rule figure_tradeoff:
     input:
         curves=evaluation("curves"),
         operating_points=evaluation("operating_points"),
+        probes=evaluation("probes"),
     output:
         **figure_files("figure_tradeoff"),
     log:
@@ -139,6 +141,7 @@ rule explorer:
         curves=evaluation("curves"),
         operating_points=evaluation("operating_points"),
         exits=evaluation("exits"),
+        probes=evaluation("probes"),
         data=prepared(),
         predictions=system_predictions(CATALOGUE.titles),
         choices=choices(CATALOGUE.titles),

@@ -87,6 +87,8 @@ def _frames_of(task: str, split: str) -> dict[str, pd.DataFrame]:
         for name, measure in measures.items()
     }
     found["points"]["majority"] = 51.25
+    exits = found["exits"].drop_duplicates(["task", "system", "split", "exit"])
+    found["probes"] = exits[["task", "system", "split", "exit"]].assign(undertrained=False)
     found["curve_scores"] = measure_curves(systems, SERIES, [split], resampling)
     found["differences"] = compare_systems(
         systems, found["points"], PAIRS, [split], resampling, full="bert-12l"

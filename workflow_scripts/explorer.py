@@ -24,8 +24,8 @@ with job(snakemake):
         chosen = load_chosen(snakemake, task)
         for split in task.scored_splits:
             examples[task.name, split] = collect_examples(scene, task, chosen, split)
-    curves, points, exits = frames(snakemake, "curves", "operating_points", "exits")
-    page = write_explorer(scene, curves, points, exits, examples)
+    names = ("curves", "operating_points", "exits", "probes")
+    page = write_explorer(scene, *frames(snakemake, *names), examples)
     with replacing(snakemake.output.page) as draft:
         draft.mkdir()
         (draft / "index.html").write_text(page, encoding="utf-8")

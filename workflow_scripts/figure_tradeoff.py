@@ -5,11 +5,9 @@ from cascadebert.reporting.drawing import save_figure
 from cascadebert.reporting.figures import figure_tradeoff
 
 with job(snakemake):
-    curves, points = frames(snakemake, "curves", "operating_points")
     params = snakemake.params
     figure = figure_tradeoff(
-        curves,
-        points,
+        *frames(snakemake, "curves", "operating_points", "probes"),
         titles=params.titles,
         proposed=params.proposed,
         full=params.full,

@@ -10,6 +10,7 @@ from cascadebert.reporting.grid import (
     UNDERTRAINED,
     describe_sizes,
     list_columns,
+    list_undertrained,
     select_place,
     select_rows,
 )
@@ -33,8 +34,7 @@ def table_curve_scores(
     titles = {**titles, REFERENCE: CURVE}
     table = select_rows(scores, titles)
     columns, notes = list_columns(table), Footnotes()
-    weak = probes[probes["undertrained"]]
-    weak = set(zip(weak["system"], weak["task"], weak["split"], strict=True))
+    weak = list_undertrained(probes)
     weak |= {(REFERENCE, *place) for system, *place in weak if system in reference}
     blocks = []
     for measure, label in MEASURES.items():

@@ -63,6 +63,15 @@ def select_place(frame: pd.DataFrame, place: Place) -> pd.DataFrame:
     return frame[(frame["task"] == task) & (frame["split"] == split)]
 
 
+def list_undertrained(probes: pd.DataFrame) -> set[tuple[str, str, str]]:
+    """System, task and split wherever an exit is undertrained.
+
+    probes: `measures.compare_with_probes` of all tasks, which knows systems near no target, too
+    """
+    weak = probes[probes["undertrained"]]
+    return set(zip(weak["system"], weak["task"], weak["split"], strict=True))
+
+
 class Grid:
     """A table in blocks by target speed-up, with a row for each system and a column for each task.
 

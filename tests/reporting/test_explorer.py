@@ -5,6 +5,7 @@ import json
 import re
 from base64 import b64decode
 
+import pandas as pd
 import pytest
 
 from cascadebert.reporting import explorer
@@ -23,14 +24,15 @@ SCENE = Scene(
 ENDING = "</script><script>alert(1)</script><!--"
 
 
-def write(examples: int) -> str:
-    made = frames()
+def write(examples: int, **changed: pd.DataFrame) -> str:
+    made = frames() | changed
     rows = [
         {"id": f"{row}", "text": f"{row} {ENDING}", "gold": "yes", "outputs": {}}
         for row in range(examples)
     ]
     place = {("movies", "test"): {"labels": ["no", "yes"], "examples": rows}}
-    return write_explorer(SCENE, made["curves"], made["points"], made["exits"], place)
+    of_all = (made[name] for name in ("curves", "points", "exits", "probes"))
+    return write_explorer(SCENE, *of_all, place)
 
 
 def read_packed(page: str) -> dict:
@@ -69,3 +71,12 @@ def test_a_page_that_is_too_large_has_fewer_examples(without_library, monkeypatc
 
 def test_the_same_results_give_the_same_bytes(without_library):
     assert write(20) == write(20)
+
+
+def test_a_system_near_no_target_is_called_undertrained_by_its_probes(without_library):
+    made = frames()
+    points = made["points"][made["points"]["system"] != "bert-3l"]
+    probes = made["probes"].assign(undertrained=made["probes"]["system"] == "bert-3l")
+    [place] = read_packed(write(0, points=points, probes=probes))["data"]["places"]
+    weak = {point["system"] for point in place["points"] if point["undertrained"]}
+    assert weak == {"bert-3l"}

@@ -57,7 +57,8 @@ def read_points(results: Path) -> pd.DataFrame:
     text = {"leaving": str, "knob": str}
     curves = pd.read_csv(results / "evaluation/words/curves.csv", dtype=text)
     points = pd.read_csv(results / "evaluation/words/operating_points.csv", dtype=text)
-    weak = set(points.loc[points["undertrained"], "system"])
+    probes = pd.read_csv(results / "evaluation/words/probes.csv")
+    weak = set(probes.loc[probes["undertrained"], "system"])
     points = points[points["score"].notna() & ~points["system"].isin(["bert-4l", "bert-2l"])]
     both = pd.concat([points, curves])
     return both.assign(title=both["system"].map(TITLES), weak=both["system"].isin(weak))

@@ -8,7 +8,7 @@ page.html is its frame, page.js what moves on it.
 import gzip
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -21,7 +21,13 @@ from cascadebert.data.task import Task
 from cascadebert.evaluation.choice import ChosenSystem
 from cascadebert.evaluation.disagreement import count_right, find_disagreements
 from cascadebert.reporting.explorer.chart import bundle_library, draw_chart
-from cascadebert.reporting.grid import METRICS, Place, list_columns, select_place
+from cascadebert.reporting.grid import (
+    METRICS,
+    Place,
+    list_columns,
+    list_undertrained,
+    select_place,
+)
 from cascadebert.reporting.wording import format_interval
 
 EXAMPLES = 500  # of a place, if the page has room for them
@@ -57,21 +63,23 @@ def write_explorer(
     curves: pd.DataFrame,
     points: pd.DataFrame,
     exits: pd.DataFrame,
+    probes: pd.DataFrame,
     examples: Mapping[Place, Mapping[str, Any]],
 ) -> str:
     """The page as HTML. It leaves out examples, of all places alike, until it has at most LARGEST.
 
     curves, points: `points.trace_curve` and `points.measure_operating_points` of all tasks
-    exits:          `measures.measure_exits` of all tasks
+    exits, probes:  `measures.measure_exits` and `measures.compare_with_probes` of all tasks
     examples:       place -> `collect_examples`
     """
+    weak = list_undertrained(probes)
     places: list[dict[str, Any]] = [
         {
             "task": task,
             "split": split,
             **_describe_place(points, (task, split)),
             "costs": _list_costs(exits, (task, split)),
-            "points": _list_points(scene, curves, points, (task, split)),
+            "points": _list_points(scene, curves, points, weak, (task, split)),
             **examples[task, split],
         }
         for task, split in list_columns(curves)
@@ -159,15 +167,21 @@ def _list_costs(exits: pd.DataFrame, place: Place) -> dict[str, list[float]]:
 
 
 def _list_points(
-    scene: Scene, curves: pd.DataFrame, points: pd.DataFrame, place: Place
+    scene: Scene,
+    curves: pd.DataFrame,
+    points: pd.DataFrame,
+    weak: Collection[tuple[str, str, str]],
+    place: Place,
 ) -> list[dict[str, Any]]:
-    """All points of a place: those of the curves, and those at the targets, which mix two knobs."""
+    """All points of a place: those of the curves, and those at the targets, which mix two knobs.
+
+    weak: `grid.list_undertrained`
+    """
     curve, here = select_place(curves, place), select_place(points, place)
     at_targets = here[here["score"].notna()]
     movable = curve["system"].value_counts()
     # A system of one speed-up is on its curve already.
     at_targets = at_targets[at_targets["system"].map(movable).gt(1)]
-    weak = set(here.loc[here["undertrained"], "system"])
     found = []
     for frame, mixed in ((curve, False), (at_targets, True)):
         for row in frame.sort_values("target_speedup", kind="stable").itertuples():
@@ -190,7 +204,7 @@ def _list_points(
                 "knob": _format_knob(row.knob),
                 "leaving": [float(share) for share in row.leaving.split()],
                 "mixed": mixed,
-                "undertrained": row.system in weak,
+                "undertrained": (row.system, *place) in weak,
             }
             if pd.notna(row.milliseconds):
                 point["milliseconds"] = row.milliseconds

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from cascadebert.reporting.drawing import CURVES, Look, add_common_legend, panel_grid, styled
-from cascadebert.reporting.grid import METRICS, list_columns, select_place
+from cascadebert.reporting.grid import METRICS, list_columns, list_undertrained, select_place
 
 MANY = 10  # systems, above which a panel is taller
 
@@ -16,6 +16,7 @@ MANY = 10  # systems, above which a panel is taller
 def figure_tradeoff(
     curves: pd.DataFrame,
     points: pd.DataFrame,
+    probes: pd.DataFrame,
     titles: Mapping[str, str],
     proposed: str,
     full: str | None,
@@ -24,6 +25,7 @@ def figure_tradeoff(
     """Score against speed-up, a panel for each task and split (the form of the paper's Figure 5).
 
     curves, points: `points.trace_curve` and `points.measure_operating_points` of all systems
+    probes:         `measures.compare_with_probes` of all systems
     titles:         the systems to draw
     proposed:       key of the system on top
     full:           key of the full model, if it was run
@@ -47,8 +49,7 @@ def figure_tradeoff(
         system: CURVES[rank % len(CURVES)] for rank, system in enumerate(movable)
     }
     looks |= {system: "hdp<8>*"[rank % 7] for rank, system in enumerate(single)}
-    weak = points[points["undertrained"]]
-    weak = set(zip(weak["system"], weak["task"], weak["split"], strict=True))
+    weak = list_undertrained(probes)
     marked = {system for system, *_ in weak}
     labels = {system: titles[system] + " (undertrained)" * (system in marked) for system in looks}
     with styled():
