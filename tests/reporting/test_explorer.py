@@ -4,12 +4,14 @@ import gzip
 import json
 import re
 from base64 import b64decode
+from math import nan
 
 import pandas as pd
 import pytest
 
 from cascadebert.reporting import explorer
 from cascadebert.reporting.explorer import Scene, write_explorer
+from cascadebert.reporting.tables import table2_main
 from tests.simulation import TARGETS, TITLES, frames
 
 SCENE = Scene(
@@ -80,3 +82,14 @@ def test_a_system_near_no_target_is_called_undertrained_by_its_probes(without_li
     [place] = read_packed(write(0, points=points, probes=probes))["data"]["places"]
     weak = {point["system"] for point in place["points"] if point["undertrained"]}
     assert weak == {"bert-3l"}
+
+
+def test_the_majority_class_has_the_score_of_the_tables(without_library):
+    """A browser rounds halves up."""
+    made = frames()
+    points = made["points"].assign(majority=50.25)
+    _, display = table2_main(points.assign(paper_score=nan, paper_speedup=nan), TITLES)
+    page = write(0, points=points)
+    [place] = read_packed(page)["data"]["places"]
+    assert place["majority"] == display.rows[-1][2].text == "50.2"
+    assert "majority.toFixed" not in page

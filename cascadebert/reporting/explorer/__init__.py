@@ -156,7 +156,8 @@ def shorten(text: str) -> str:
 
 def _describe_place(points: pd.DataFrame, place: Place) -> dict[str, Any]:
     row = select_place(points, place).iloc[0]
-    return {"metric": METRICS[row["metric"]], "n": int(row["n"]), "majority": row["majority"]}
+    majority = f"{row['majority']:.1f}"  # as tables print it, see `_list_points`
+    return {"metric": METRICS[row["metric"]], "n": int(row["n"]), "majority": majority}
 
 
 def _list_costs(exits: pd.DataFrame, place: Place) -> dict[str, list[float]]:

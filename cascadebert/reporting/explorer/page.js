@@ -69,7 +69,7 @@ function drawPlace() {
   const place = currentPlace();
   find("about-systems").textContent =
     `${place.task} (${place.split}), ${place.n.toLocaleString("en")} examples, ${place.metric}. ` +
-    `The most frequent class alone: ${place.majority.toFixed(1)}. ` +
+    `The most frequent class alone: ${place.majority}. ` +
     (inLayers ? "A speed-up counts layers, not time. " : "A speed-up counts measured time. ") +
     "Thresholds are means over seeds, and at the targets over the two thresholds that a coin mixes.";
   const inside = place.points.filter((p) => p.speedup <= data.range[1]);
