@@ -41,7 +41,7 @@ def list_served(bench: Bench, wanted: list[str] | None) -> list[Served]:
     """The full model on every runtime, then all other systems; of the cascades, the proposed one
     and those that were chosen by time. With `wanted`, the full model and these systems alone."""
     systems = bench.experiment.systems.values()
-    [full] = (system for system in systems if system.runs == [bench.full])
+    full = bench.full_system
     if wanted:
         if unknown := sorted(set(wanted) - set(bench.experiment.systems)):
             raise UserError(

@@ -106,7 +106,23 @@ class Bench:
         self.folder = results / "performance" / ("" if name == first else name)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.predicted: dict[tuple[Run, str, str], Predictions] = {}
-        self.full = self.experiment.full_run
+
+    @functools.cached_property
+    def full_system(self) -> System:
+        """Raises UserError if the experiment has no full model."""
+        key = self.experiment.full_model
+        if key is None:
+            raise UserError(
+                f"{self.results} has no full model to compare with; add a system that fine-tunes "
+                f"{self.experiment.config['reference']}"
+            )
+        return self.experiment.systems[key]
+
+    @functools.cached_property
+    def full(self) -> Run:
+        """Of the full model; with `tuning`, the setting that the development split chose."""
+        [run] = self.full_system.candidate(self.choice(self.full_system).candidate).runs
+        return run
 
     @functools.cached_property
     def depth(self) -> int:

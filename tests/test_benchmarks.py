@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from cascadebert.core.errors import UserError
+from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import resolve
 from tests.workflow.command import ROOT
 
@@ -55,13 +56,45 @@ def test_a_model_that_was_trained_again_is_exported_again(monkeypatch, tmp_path,
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(default))
     replace(task, name="movies").save(tmp_path / "data/movies")
     bench = serving.Bench(tmp_path, 1)
-    trained = bench.trained(bench.full)
+    full = bench.experiment.full_run
+    trained = bench.trained(full)
     trained.mkdir(parents=True)
     for weights in (b"first", b"other settings"):
         (trained / "model.safetensors").write_bytes(weights)
-        places = [bench.member(bench.full, runtime) for runtime in ("onnx", "onnx-int8", "torch")]
+        places = [bench.member(full, runtime) for runtime in ("onnx", "onnx-int8", "torch")]
         assert places[0] == places[1] != places[2] == trained
     assert asked == [trained, trained]
+
+
+@pytest.fixture
+def make_bench(monkeypatch, tmp_path, task):
+    """Makes the Bench of an experiment that overrides the default one."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from serving import Bench
+
+    def make(**override):
+        config = resolve(yaml.safe_load((ROOT / "config.yaml").read_text()), override)
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        replace(task, name="movies").save(tmp_path / "data/movies")
+        bench = Bench(tmp_path, 1)
+        bench.__dict__["depth"] = 12  # no model is there
+        return bench
+
+    return make
+
+
+def test_with_tuning_the_full_model_is_the_chosen_one(monkeypatch, make_bench):
+    bench = make_bench(tuning={"learning_rate": [1e-4, 3e-4]})
+    import performance
+
+    system = bench.experiment.systems["bert-12l"]
+    candidate = system.candidates[1]
+    choices = bench.results / "evaluation/movies/choices"
+    Choice(candidate.name, 12.0, {}, {}, {}).save(choices / "bert-12l.json")
+    monkeypatch.setattr(bench, "serve", lambda system: iter([system.key]))
+    monkeypatch.setattr(bench, "choose_by_time", lambda batch_size: iter(()))
+    assert performance.list_served(bench, None)[0] == "bert-12l"
+    assert (bench.full,) == candidate.runs
 
 
 @pytest.mark.slow
