@@ -9,6 +9,7 @@ import yaml
 from cascadebert.core.errors import UserError
 from cascadebert.evaluation.choice import Choice
 from cascadebert.experiment.configuration import resolve
+from tests.synthetic import predictions
 from tests.workflow.command import ROOT
 
 
@@ -95,6 +96,18 @@ def test_with_tuning_the_full_model_is_the_chosen_one(monkeypatch, make_bench):
     monkeypatch.setattr(bench, "choose_by_time", lambda batch_size: iter(()))
     assert performance.list_served(bench, None)[0] == "bert-12l"
     assert (bench.full,) == candidate.runs
+
+
+def test_thresholds_of_int8_aim_at_the_costs_of_the_experiment(monkeypatch, make_bench):
+    bench = make_bench()
+    runs = bench.experiment.systems["cascadebert-without-dar"].candidates[0].runs
+    for run, cost in zip(runs, (0.5, 12.0), strict=True):  # the first one is narrow
+        place = bench.results / "predictions/movies" / run.name / "seed0"
+        predictions(costs=(cost,), split="dev").save(place / "dev.npz")
+    monkeypatch.setattr(bench, "predict", lambda *_: predictions(costs=(2, 14), split="dev"))
+    speedups = bench.sweep(runs, "onnx-int8").speedups
+    assert speedups.min() == pytest.approx(12 / 12.5)
+    assert speedups.max() == pytest.approx(12 / 0.5)
 
 
 @pytest.mark.slow
