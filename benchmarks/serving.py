@@ -254,7 +254,8 @@ class Bench:
         parents = [self.trained(parent) for parent in run.parents]
         model = new_model(run, encoder, self.task.labels, parents, seed=0)
         model.load(self.trained(run))
-        runner, tokenizer = EarlyExits(model, system.rule, knob), load_tokenizer(encoder)
+        runner = EarlyExits(model, system.rule, knob)
+        tokenizer = load_tokenizer(self.trained(run))  # not that of the encoder, see `tokenizer`
         depths = np.array(model.depths)
 
         def answer(texts, pairs, batch_size):
@@ -269,7 +270,8 @@ class Bench:
             place = self.results / "predictions"
             stored = load_system(self.experiment, place, self.task, system.key, self.depth)
             [replicates] = stored.candidates.values()
-            return self.take(system, replicates[REPLICATE][self.split], knob)
+            computed = replace(replicates[REPLICATE][self.split], costs=depths.astype(float))
+            return self.take(system, computed, knob)
 
         return Served(system.key, system.title, "early exits", TORCH, target, answer, exits)
 

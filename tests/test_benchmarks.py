@@ -1,6 +1,7 @@
 """What the bench makes of its measurements."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -108,6 +109,26 @@ def test_thresholds_of_int8_aim_at_the_costs_of_the_experiment(monkeypatch, make
     speedups = bench.sweep(runs, "onnx-int8").speedups
     assert speedups.min() == pytest.approx(12 / 12.5)
     assert speedups.max() == pytest.approx(12 / 0.5)
+
+
+def test_early_exits_read_and_execute_what_they_were_trained_to(monkeypatch, make_bench):
+    bench = make_bench()
+    import serving
+
+    asked, model = [], SimpleNamespace(depths=[1, 2], load=lambda folder: None)
+    monkeypatch.setattr(serving, "new_model", lambda *_, **__: model)
+    monkeypatch.setattr(serving, "EarlyExits", lambda *_: None)
+    monkeypatch.setattr(serving, "load_tokenizer", asked.append)
+    system = bench.experiment.systems["deebert"]
+    [run] = system.runs
+    for replicate in bench.experiment.replicates:
+        for split in ("dev", "test"):
+            place = bench.results / "predictions/movies" / run.name / f"seed{replicate}"
+            predictions(costs=(0.25, 0.5), split=split).save(place / f"{split}.npz")
+    served = bench.as_early_exits(system, run, 2.0, 0.3)
+    assert asked == [bench.trained(run)]  # its encoder may have no tokenizer, or another one
+    layers, _ = served.exits()
+    assert set(layers) == {1, 2}
 
 
 @pytest.mark.slow
