@@ -89,7 +89,7 @@ class OpenVinoMember(OnnxMember):
 class Bench:
     """What a finished experiment trained for a task, by default its first, ready to be served.
 
-    Raises UserError if the experiment has no such task, or scales confidences.
+    Raises UserError if the experiment has no such task, scales confidences, or counts seconds.
     """
 
     def __init__(self, results: Path, threads: int, task: str | None = None):
@@ -97,6 +97,12 @@ class Bench:
         self.experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
         if self.experiment.config["evaluation"]["temperature"]:
             raise UserError("the bench does not scale confidences: evaluation.temperature is true")
+        if self.experiment.config["evaluation"]["cost"] == "seconds":
+            raise UserError(
+                f"{results} chose its thresholds by seconds, but the bench serves speed-ups in "
+                "layers; set evaluation.cost: layers and run the experiment again: nothing is "
+                "trained anew"
+            )
         first = next(iter(self.experiment.tasks))
         name = choose(results, "task", task or first, self.experiment.tasks)
         self.task = Task.load(results / "data" / name)

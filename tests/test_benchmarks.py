@@ -131,6 +131,11 @@ def test_early_exits_read_and_execute_what_they_were_trained_to(monkeypatch, mak
     assert set(layers) == {1, 2}
 
 
+def test_thresholds_for_seconds_are_not_served_as_those_for_layers(make_bench):
+    with pytest.raises(UserError, match=r"set evaluation\.cost: layers"):
+        make_bench(evaluation={"cost": "seconds"})
+
+
 @pytest.mark.slow
 def test_a_measurement_is_drawn_and_described(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
