@@ -184,7 +184,7 @@ def test_it_refuses_a_corpus_that_cannot_do(encoders, tmp_path):
     folder = prepared(tmp_path / "bad", settings(encoders["bert-4"]), [], prose(5))
     result = run(folder)
     assert result.returncode != 0
-    assert "Error: corpus a.txt.gz is empty" in result.stderr
+    assert "Error: corpus a.txt.gz adds no sentence: it is empty" in result.stderr
     assert "Traceback" not in result.stderr
 
 
