@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cascadebert.commands.main import build_parser
 from docs.scripts import replication
 from docs.scripts.reference import WRITERS, find_stale
 
@@ -97,6 +98,19 @@ def test_every_key_has_a_description():
     page = WRITERS["configuration.md"]()
     keys = re.findall(r"^\* \*\*`([\w.*\[\]]+)`\*\* \(.+\): \S.+\.", page, re.M)
     assert len(keys) == page.count("\n* **`") > 150
+
+
+def test_the_page_of_commands_has_every_option():
+    page, parser = WRITERS["commands.md"](), build_parser()
+    [commands] = (a for a in parser._actions if isinstance(a.choices, dict))
+    options = {
+        option
+        for each in (parser, *commands.choices.values())
+        for action in each._actions
+        for option in action.option_strings[-1:]
+    }
+    assert "--version" in options
+    assert [option for option in sorted(options) if option not in page] == []
 
 
 def read_text(node: ast.expr) -> str | None:

@@ -211,6 +211,7 @@ def write_commands() -> str:
         "`cascadebert COMMAND --help` says what stands here.",
         "Every command ends with status 0, with status 1 and one sentence on what is wrong, or",
         "with status 2 after a wrong option; `run` ends with status 130 after Ctrl-C.",
+        "`cascadebert --version` says which version is installed.",
     ]
     [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for name, command in commands.choices.items():
