@@ -170,6 +170,9 @@ def write_configuration() -> str:
         "",
         "`*` stands for a name that you choose, `[]` for the entries of a list. Defaults are those",
         "of config.yaml. Examples come from the configurations of this project.",
+        "",
+        "A file needs `experiment`, whatever the default. One with `encoders` needs",
+        "`training.epochs`, `training.learning_rate` and `training.max_length`, too.",
     ]
     for section, entry in whole["properties"].items():
         keys = list_keys({"properties": {section: entry}})
