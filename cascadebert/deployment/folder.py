@@ -30,9 +30,10 @@ class OperatingPoint:
     thresholds: one for each member but the last
     target:     the speed-up for which they were chosen, or None
     promise:    max_loss and delta, for which they were chosen, or None
-    measured:   split -> n, score (in percent) and speedup; low and high, speedup_low and
-                speedup_high bound their 95% intervals, where these were computed. With a promise,
-                an exported cascade has what `promises.measure_loss` returns
+    measured:   split -> n, score (in percent) and speedup. Fitted thresholds and promises have
+                full_score, too, of the last member alone. An exported cascade has the bounds of
+                95% intervals: low and high of the score, or of the loss of a promise; and
+                speedup_low and speedup_high, which a promise has not
     """
 
     runtime: str

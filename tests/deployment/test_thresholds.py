@@ -1,6 +1,7 @@
 """Thresholds for members that a user has: for a speed-up, for a loss, and with a promise."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ def test_two_classifiers_are_joined_in_three_lines(trained, dev, task, tmp_path)
     assert point.measured["dev"]["speedup"] == pytest.approx(4 / answers.layers.mean())
     right = (answers.labels == np.array(dev[1])).mean()
     assert point.measured["dev"]["score"] == pytest.approx(100 * right)
+    assert set(point.measured["dev"]) <= set(re.findall(r"\w+", str(OperatingPoint.__doc__)))
     cascade.save_pretrained(tmp_path / "cascade")
     loaded = Cascade.from_pretrained(tmp_path / "cascade", speedup=1.2)
     assert (loaded(dev[0]).exits == answers.exits).all()
