@@ -233,10 +233,12 @@ class Cascade:
         """Writes the cascade to a folder from which `from_pretrained` loads it.
 
         Its runtime then takes its thresholds where none are asked for. The members are ordinary
-        folders of `AutoModelForSequenceClassification`. Of a cascade that was loaded from a folder,
-        all that is in there is copied, such as members for ONNX Runtime.
+        folders of `AutoModelForSequenceClassification`, unless their encoder has `pooling: mean`.
+        Of a cascade that was loaded from a folder, all that is in there is copied, such as members
+        for ONNX Runtime. A folder of a cascade is replaced, with all that is in it.
 
-        Raises UserError if the folder holds other files.
+        Raises UserError if the folder holds files and no cascade, if it is inside the one that the
+        cascade was loaded from, or if members were joined on ONNX Runtime.
         """
         from cascadebert.deployment.saving import save_cascade
 
