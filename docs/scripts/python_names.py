@@ -25,6 +25,7 @@ def write_python() -> str:
         "`import cascadebert` offers these names. Other modules may change without notice.",
         "torch members use a GPU if there is one; ONNX Runtime uses the CPU.",
         "`fit_thresholds` needs pandas: `pip install '.[torch]'` brings it, `'.[serve]'` does not.",
+        "To catch a `UserError`: `from cascadebert.core.errors import UserError`.",
     ]
     for found in (*classes, Answers, OperatingPoint):
         lines += ["", f"## {found.__name__}", *write_docstring(found)]
