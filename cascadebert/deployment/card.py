@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from cascadebert.core.text import join_words
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
 from cascadebert.data.tokens import has_pairs
@@ -88,11 +89,13 @@ def write_card(
     data: Task,
     predicted: Mapping[str, Mapping[str, Predictions]],
     full_cost: float,
+    candidates: int = 1,
 ) -> None:
     """Writes README.md and the figure to the cascade's folder.
 
-    predicted: runtime -> split -> predictions of all members
-    full_cost: of the reference model, in the unit of the predictions' costs
+    predicted:  runtime -> split -> predictions of all members
+    full_cost:  of the reference model, in the unit of the predictions' costs
+    candidates: among which the development split chose, such as margins of DAR
     """
     split = data.scored_splits[0]
     _draw_tradeoff(folder / FIGURE, described, data.metric, split, predicted, full_cost)
@@ -116,7 +119,7 @@ def write_card(
         points=_table_points(described, split),
         promises=_table_promises(described, split),
         certainty=1 - DELTA,
-        chosen="the best epoch and the temperatures" if _is_scaled(described) else "the best epoch",
+        chosen=_name_chosen(described, candidates),
         dev=len(data.splits[DEV]),
         split=split,
         examples=len(data.splits[split]),
@@ -203,6 +206,16 @@ def _describe_members(folder: Path, described: Description) -> str:
 
 def _is_scaled(described: Description) -> bool:
     return any(member.temperature != 1 for member in described.members)
+
+
+def _name_chosen(described: Description, candidates: int) -> str:
+    """What the development split chose beside the thresholds."""
+    found = ["the best epoch"]
+    if candidates > 1:
+        found.append(f"one of {candidates} trainings (margins, alphas or settings)")
+    if _is_scaled(described):
+        found.append("the temperatures")
+    return join_words(found)
 
 
 def _describe_scaling(described: Description) -> str:

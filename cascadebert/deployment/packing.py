@@ -84,7 +84,15 @@ def export_cascade(
         points += _certify_points(found, predicted, resampling)
         described = replace(described, points=points)
         described.save(draft)
-        write_card(draft, described, data, predicted, full_cost=found.full_cost)
+        candidates = found.experiment.list_candidates(found.system.key, found.task)
+        write_card(
+            draft,
+            described,
+            data,
+            predicted,
+            full_cost=found.full_cost,
+            candidates=len(candidates),
+        )
     return described
 
 

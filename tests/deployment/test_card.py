@@ -22,7 +22,10 @@ def write(tmp_path):
     """Writes the card of a cascade for a task with these splits; returns its text."""
 
     def write(
-        splits: list[str], temperatures: tuple[float, float] = (1.0, 1.0), pairs: bool = False
+        splits: list[str],
+        temperatures: tuple[float, float] = (1.0, 1.0),
+        pairs: bool = False,
+        candidates: int = 1,
     ) -> str:
         tables = {split: sentences(40, number) for number, split in enumerate(splits)}
         if pairs:
@@ -47,7 +50,8 @@ def write(tmp_path):
         ]
         described = Description(["no", "yes"], 64, members, points, about)
         found = {scored: predictions(40, (2.0, 14.0), split=scored)}
-        write_card(tmp_path, described, data, {"torch": found, "onnx-int8": found}, full_cost=12)
+        by_runtime = {"torch": found, "onnx-int8": found}
+        write_card(tmp_path, described, data, by_runtime, full_cost=12, candidates=candidates)
         return (tmp_path / "README.md").read_text()
 
     return write
@@ -69,6 +73,12 @@ def test_a_loss_on_other_texts_is_not(write):
 def test_temperatures_are_an_exception_to_the_theory(write):
     card = write(["train", "dev", "test"], (1.25, 0.9))
     assert "chose the best epoch and the temperatures, which the theory" in card
+
+
+def test_so_is_a_choice_among_trainings(write):
+    card = write(["train", "dev", "test"], candidates=3)
+    said = "chose the best epoch and one of 3 trainings (margins, alphas or settings), which the"
+    assert said in " ".join(card.split())
 
 
 def test_its_command_does_what_its_code_does(write):
