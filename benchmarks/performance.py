@@ -237,7 +237,7 @@ def describe(table: pd.DataFrame) -> str:
                 "runtime": each.runtime,
                 "target": "" if np.isnan(each.target) else f"{each.target:g}x",
                 "score": f"{each.score:.1f}",
-                "layers saved": f"{each.layers_speedup:.2f}",
+                "layers": f"{each.layers_speedup:.2f}",
                 "ms a text": f"{each.milliseconds:.2f} "
                 f"({each.fastest_round:.2f}-{each.slowest_round:.2f})",
                 "95th percentile": f"{each.p95:.2f}",
