@@ -4,8 +4,8 @@
     PYTHONPATH=. python benchmarks/encoders.py models/bert-* --glue local/glue_data
 
 Movie reviews as in config.yaml, scored on its test split; with --glue also SST-2, MRPC, RTE and
-QNLI, a tenth of (at most 4,000 sentences of) train to choose the epoch, scored on dev. Prints a
-table and, with --out, writes every single score as CSV.
+QNLI, scored on dev: a tenth of train chooses the epoch, and at most --sentences of the rest are
+trained on. Prints a table and, with --out, writes every single score as CSV.
 """
 
 import argparse
