@@ -1,7 +1,5 @@
 # Input functions of pre-training.
 
-from cascadebert.experiment.encoders import PRETRAINED
-
 PRETRAINING = EXPERIMENT.encoders.pretraining if "pretraining" in config else {}
 
 
@@ -14,8 +12,7 @@ def model_places(w, input):
     """Where the job finds the models that the settings name."""
     return {
         section: {key: staged_folder(PRETRAINING[section][key], input)}
-        for section, key in PRETRAINED.items()
-        if key in PRETRAINING.get(section, {})
+        for section, key in EXPERIMENT.encoders.named_in_pretraining
     }
 
 

@@ -14,7 +14,6 @@ from cascadebert.data.load import list_entry_mistakes, list_source_files
 from cascadebert.encoders.shape import read_shape
 from cascadebert.experiment.catalogue import ALL
 from cascadebert.experiment.configuration import RELATIONS, Experiment, System
-from cascadebert.experiment.encoders import PRETRAINED
 from cascadebert.experiment.family import find_pretraining_mistakes
 from cascadebert.experiment.reach import (
     find_absent_exits,
@@ -135,11 +134,12 @@ def _find_missing_folders(experiment: Experiment) -> Iterator[str]:
 
 def _locate_models(experiment: Experiment) -> dict[str, str]:
     """Key of the configuration that names a model -> the folder of the model."""
-    encoders, config = experiment.encoders, experiment.config
-    found = {f"encoders.{name}": encoders.locate(name) for name in config["encoders"]}
-    section = encoders.pretraining if "pretraining" in config else {}
-    named = [(part, key) for part, key in PRETRAINED.items() if key in section.get(part, {})]
-    return found | {f"pretraining.{part}.{key}": section[part][key] for part, key in named}
+    encoders = experiment.encoders
+    found = {f"encoders.{name}": encoders.locate(name) for name in experiment.config["encoders"]}
+    return found | {
+        f"pretraining.{part}.{key}": encoders.pretraining[part][key]
+        for part, key in encoders.named_in_pretraining
+    }
 
 
 def _find_ambiguous_folders(experiment: Experiment) -> Iterator[str]:

@@ -7,9 +7,6 @@ from typing import Any, NamedTuple
 
 from cascadebert.core.sources import WORKFLOW_FOLDER
 
-# Part of the section `pretraining` -> its key that names a model.
-PRETRAINED = {"teacher": "model", "vocabulary": "from"}
-
 
 class HubModel(NamedTuple):
     """A model of the Hugging Face hub; the revision is a branch, tag or commit."""
@@ -70,11 +67,8 @@ class Encoders:
     @cached_property
     def on_hub(self) -> dict[str, HubModel]:
         """Folder -> the model of the hub that is put into it."""
-        pretraining = self.config.get("pretraining", {})
         models = [self._find_model(name) for name in self.config["encoders"]]
-        for part, key in PRETRAINED.items():
-            if key in pretraining.get(part, {}):
-                models.append(HubModel(pretraining[part][key], "main"))
+        models += [HubModel(name, "main") for name in self.named_in_pretraining.values()]
         return {
             self._locate_model(model): model for model in models if not self._find_local(model.name)
         }
@@ -83,11 +77,18 @@ class Encoders:
     def pretraining(self) -> dict[str, Any]:
         """The section `pretraining`, with the folders of the models that it names."""
         section = dict(self.config["pretraining"])
-        for part, key in PRETRAINED.items():
-            if key in section.get(part, {}):
-                folder = self._locate_model(HubModel(section[part][key], "main"))
-                section[part] = {**section[part], key: folder}
+        for (part, key), name in self.named_in_pretraining.items():
+            section[part] = {**section[part], key: self._locate_model(HubModel(name, "main"))}
         return section
+
+    @cached_property
+    def named_in_pretraining(self) -> dict[tuple[str, str], str]:
+        """Part and key of the section `pretraining` -> the model that is named there."""
+        section = self.config.get("pretraining", {})
+        named = (("teacher", "model"), ("vocabulary", "from"))
+        return {
+            (part, key): section[part][key] for part, key in named if key in section.get(part, {})
+        }
 
     @cached_property
     def depths(self) -> dict[int, dict[str, Any]]:
