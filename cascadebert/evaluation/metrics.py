@@ -31,7 +31,7 @@ def difficulty_inversion_score(confidence, correct, weights=None):
     np.cumsum(easy[..., order], axis=-1, out=easy_below[..., 1:])
     inversions = (easy_below[..., less_confident] * difficult).sum(axis=-1)
     pairs = easy.sum(axis=-1) * difficult.sum(axis=-1)
-    result = np.where(pairs > 0, 1 - inversions / np.where(pairs > 0, pairs, 1), np.nan)
+    result = 1 - inversions / np.where(pairs > 0, pairs, np.nan)
     return float(result) if weights is None else result
 
 
@@ -72,7 +72,7 @@ def area_under_risk_coverage(confidence, correct, weights=None):
     of_group = size * harmonic[total] - (summed[end] - summed[end - size])
     area = (wrong / np.where(size > 0, size, 1) * of_group).sum(axis=-1)
     total = total[..., 0]
-    result = np.where(total > 0, area / np.where(total > 0, total, 1), np.nan)
+    result = area / np.where(total > 0, total, np.nan)
     return float(result) if weights is None else result
 
 
@@ -110,7 +110,7 @@ def expected_calibration_error(confidence, correct, bins=10, weights=None):
     gaps[np.arange(len(confidence)), _find_bins(confidence, bins)] = confidence - correct
     total = counts.sum(axis=-1)
     distance = np.abs(counts @ gaps).sum(axis=-1)
-    result = np.where(total > 0, distance / np.where(total > 0, total, 1), np.nan)
+    result = distance / np.where(total > 0, total, np.nan)
     return float(result) if weights is None else result
 
 
