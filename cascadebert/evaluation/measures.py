@@ -51,23 +51,17 @@ def measure_exits(
     """
     frames = []
     for split in splits:
-        exits = _list_exits(chosen, split)
-        replicates = chosen.predictions(split)
-        scores, low, high = estimate(
-            [build_exit_statistic(replicates)],
-            len(chosen.system.labels(split)),
-            resampling.derive("exits", chosen.system.task, split),
-        )
+        exits, examples = _list_exits(chosen, split), len(chosen.system.labels(split))
+        derived = resampling.derive("exits", chosen.system.task, split)
+        statistic = build_exit_statistic(chosen.predictions(split))
+        scores, low, high = estimate([statistic], examples, derived)
         parts = [
             exits.assign(measure=measure, score=scores[m], low=low[m], high=high[m])
             for m, measure in enumerate(EXIT_MEASURES)
         ]
         for target in list_left_targets(chosen):
-            score, low, high = estimate(
-                [build_left_statistic(chosen, split, target)],
-                len(chosen.system.labels(split)),
-                resampling.derive("exits", chosen.system.task, split),
-            )
+            statistic = build_left_statistic(chosen, split, target)
+            score, low, high = estimate([statistic], examples, derived)
             of_target = {"measure": LEFT_WRONG.format(target), "score": score}
             parts.append(exits[:1].assign(**of_target, low=low, high=high))
         frames.append(pd.concat(parts).sort_values("exit", kind="stable"))
@@ -112,16 +106,14 @@ def build_exit_statistic(
     replicates: Sequence[Predictions], measures: Iterable[str] = EXIT_MEASURES
 ) -> WeightedStatistic:
     """weights `[resamples, examples]` -> `[measures, exits, replicates, resamples]`, in percent."""
+    exits = [
+        [(p.confidence[:, e], p.predicted[:, e] == p.labels) for p in replicates]
+        for e in range(len(replicates[0].costs))
+    ]
 
     def measure(weights: np.ndarray) -> np.ndarray:
         values = [
-            [
-                [
-                    EXIT_MEASURES[name](p.confidence[:, e], p.predicted[:, e] == p.labels, weights)
-                    for p in replicates
-                ]
-                for e in range(len(replicates[0].costs))
-            ]
+            [[EXIT_MEASURES[name](*each, weights) for each in of_exit] for of_exit in exits]
             for name in measures
         ]
         return 100 * np.array(values)
