@@ -1,7 +1,6 @@
 """The development split chooses one candidate of a system and its knobs."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cascadebert.core.errors import UserError
-from cascadebert.core.files import replacing
+from cascadebert.core.files import File, replacing
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.scores import compute_percent, compute_score_terms
 from cascadebert.data.task import DEV
@@ -200,13 +199,13 @@ class Choice:
     mixtures: dict[float, list[Mixture]]
     temperatures: list[list[float]] = field(default_factory=list)
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: File) -> None:
         """Writes JSON."""
         with replacing(path) as draft:
             draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Choice":
+    def load(cls, path: File) -> "Choice":
         """Raises UserError if the file is damaged."""
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,6 +1,5 @@
 """From an experiment to the inputs of the evaluation: stored predictions, and systems' roles."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cascadebert.core.files import File
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.task import DEV, Task
 from cascadebert.evaluation.choice import SystemPredictions
@@ -20,7 +20,7 @@ from cascadebert.systems.method import Run
 
 def load_system(
     experiment: Experiment,
-    predictions: str | os.PathLike,
+    predictions: File,
     task: Task,
     key: str,
     full_cost: float,
@@ -33,13 +33,13 @@ def load_system(
 
 def load_unscaled(
     experiment: Experiment,
-    predictions: str | os.PathLike,
+    predictions: File,
     task: Task,
     key: str,
     full_cost: float,
     splits: Sequence[str] | None = None,
     place: str = "",
-    times: str | os.PathLike | None = None,
+    times: File | None = None,
 ) -> SystemPredictions:
     """A system's candidates on the development split and on other splits of a task.
 
@@ -80,7 +80,7 @@ def load_unscaled(
     )
 
 
-def _read_times(times: str | os.PathLike, task: Task, run: Run) -> np.ndarray:
+def _read_times(times: File, task: Task, run: Run) -> np.ndarray:
     """The mean milliseconds of a text up to each exit of a run (`timing.time_exits`)."""
     measured = pd.read_csv(Path(times, task.name, f"{run.name}.csv"))
     weighted = measured["share"] * measured["milliseconds"]

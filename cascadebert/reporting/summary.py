@@ -5,11 +5,11 @@ interval leaves out 0.
 """
 
 import base64
-import os
 from pathlib import Path
 
 import pandas as pd
 
+from cascadebert.core.files import File
 from cascadebert.core.text import join_words
 from cascadebert.evaluation.claims import UNDERTRAINED, VERDICTS
 from cascadebert.evaluation.intervals import judge_interval
@@ -54,7 +54,7 @@ STYLE = """.. raw:: html
    </style>"""
 
 
-def write_summary(frames: Frames, subject: Subject, figure: str | os.PathLike | None = None) -> str:
+def write_summary(frames: Frames, subject: Subject, figure: File | None = None) -> str:
     """The landing page as reStructuredText that goes through Jinja unchanged.
 
     figure: PNG to show on the page
