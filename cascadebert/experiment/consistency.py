@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from cascadebert.core.errors import Mistakes
@@ -36,6 +36,7 @@ def refuse_contradictions(experiment: Experiment) -> None:
         *_find_task_mistakes(experiment),
         *_find_wildcards(experiment),
         *_find_pointless_comparisons(experiment),
+        *_find_wrong_ablations(experiment),
     ]
     mistakes = Mistakes()
     if not experiment.config["only_finished"]:  # encoders may be on another machine by then
@@ -208,39 +209,41 @@ def _find_pointless_comparisons(experiment: Experiment) -> Iterator[str]:
             "early, such as a cascade"
         )
     for relation in RELATIONS:
-        others = {key: getattr(system, relation) for key, system in systems.items()}
-        for key, other in others.items():
-            if other == key:
+        for key, system in systems.items():
+            if getattr(system, relation) == key:
                 yield f"systems.{key}.{relation}: {key} is this system itself; name another one"
-    for full, keys in _group_by_ablated(systems.values()).items():
-        if len(keys) > 1:
+
+
+def _find_wrong_ablations(experiment: Experiment) -> Iterator[str]:
+    """An ablation is the same system without DAR, and each system with DAR has one."""
+    systems = experiment.systems
+    ablations: dict[str, list[str]] = {}
+    for key, system in systems.items():
+        if system.ablation_of:
+            ablations.setdefault(system.ablation_of, []).append(key)
+    for full, (key, *others) in ablations.items():
+        if others:
             yield (
-                f"systems: {join_words(keys)} are all an `ablation_of` {full}, and the tables show "
-                "one; delete `ablation_of` from the others"
+                f"systems: {join_words([key, *others])} are all an `ablation_of` {full}, and the "
+                "tables show one; delete `ablation_of` from the others"
             )
-        elif full not in keys and not _has_dar(systems[full]):
+        elif key == full:
+            continue  # `_find_pointless_comparisons` says so
+        elif not _has_dar(systems[full]):
             yield (
-                f"systems.{keys[0]}.ablation_of: {full} has no difficulty-aware regularisation "
+                f"systems.{key}.ablation_of: {full} has no difficulty-aware regularisation "
                 "(`dar: true`), so there is nothing to compare; name a system that has it"
             )
-        elif full not in keys and _has_dar(systems[keys[0]]):
+        elif _has_dar(systems[key]):
             yield (
-                f"systems.{keys[0]}: it has difficulty-aware regularisation as {full} has, whose "
+                f"systems.{key}: it has difficulty-aware regularisation as {full} has, whose "
                 "ablation it shall be; delete `dar` from it"
             )
-        elif full not in keys and _list_members(systems[full]) != _list_members(systems[keys[0]]):
+        elif _list_members(systems[full]) != _list_members(systems[key]):
             yield (
-                f"systems.{keys[0]}.ablation_of: {full} has other models, and Table 5 compares the "
+                f"systems.{key}.ablation_of: {full} has other models, and Table 5 compares the "
                 "two exit by exit; give both the same `members`"
             )
-
-
-def _group_by_ablated(systems: Iterable[System]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for system in systems:
-        if system.ablation_of:
-            found.setdefault(system.ablation_of, []).append(system.key)
-    return found
 
 
 def _list_members(system: System) -> list[tuple[str, int | None]]:
