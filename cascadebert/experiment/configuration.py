@@ -138,15 +138,15 @@ class Experiment:
         related = {name: entry.pop(name, None) for name in (*RELATIONS, "published")}
         training = entry.pop("training", {})
         module = load_method(method)
+
+        def complete(run: Run) -> Run:
+            run = run.pooled_as(self.encoders.pooling)
+            return self._trained_with(key, run, training) if training else run
+
         candidates = [
-            replace(c, runs=tuple(run.pooled_as(self.encoders.pooling) for run in c.runs))
-            for c in module.candidates(entry, self.margins)
+            replace(candidate, runs=tuple(map(complete, candidate.runs)))
+            for candidate in module.candidates(entry, self.margins)
         ]
-        if training:
-            candidates = [
-                replace(c, runs=tuple(self._trained_with(key, run, training) for run in c.runs))
-                for c in candidates
-            ]
         if twice := sorted(training.keys() & self.config["tuning"].keys()):
             raise UserError(
                 f"configuration, systems.{key}.training: {join_words(twice)} is in `tuning`, which "
@@ -267,8 +267,7 @@ class Experiment:
 
     def runs_of(self, systems: Iterable[str]) -> list[Run]:
         """Returns the runs of all candidates of these systems, each once."""
-        runs = [run for key in systems for run in self.systems[key].runs]
-        return list({run.name: run for run in runs}.values())
+        return list(dict.fromkeys(run for key in systems for run in self.systems[key].runs))
 
     @cached_property
     def predicted(self) -> list[str]:
