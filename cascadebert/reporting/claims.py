@@ -10,14 +10,14 @@ from cascadebert.evaluation.points import NOT_RUN
 from cascadebert.experiment.catalogue import ALL
 from cascadebert.reporting.grid import (
     NOTHING,
-    ONE_EXAMPLE,
     UNDEFINED,
     Place,
     describe_sizes,
     list_columns,
+    make_estimate_cell,
 )
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
-from cascadebert.reporting.wording import format_interval, format_signed
+from cascadebert.reporting.wording import format_signed
 
 CORRECTED = "Holm:"  # before a verdict
 
@@ -96,11 +96,8 @@ def _make_cell(row: pd.Series, notes: Footnotes) -> Cell:
         return Cell(verdict, True)
     if pd.isna(row["value"]):
         return Cell(NOTHING, mark=notes.mark(row["note"] or UNDEFINED))
-    value = format_signed(row["value"])
-    interval = format_interval(row["low"], row["high"], format_signed)
-    if not interval:
-        return Cell(f"{value}\n{verdict}", mark=notes.mark(ONE_EXAMPLE))
-    return Cell(f"{value}\n{interval}\n{verdict}")
+    estimate = row[["value", "low", "high"]]
+    return make_estimate_cell(estimate, notes, number=format_signed, end=f"\n{verdict}")
 
 
 def _write_caption(table: pd.DataFrame, left_out: str) -> str:

@@ -6,16 +6,16 @@ from cascadebert.evaluation.curve_scores import FASTEST, REFERENCE, SLOWEST
 from cascadebert.reporting.grid import (
     INCOMPLETE,
     NOTHING,
-    ONE_EXAMPLE,
     UNDERTRAINED,
     describe_sizes,
     list_columns,
     list_undertrained,
+    make_estimate_cell,
     select_place,
     select_rows,
 )
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Table
-from cascadebert.reporting.wording import format_interval, format_signed, round_as_printed
+from cascadebert.reporting.wording import format_signed, round_as_printed
 
 RANGE = f"{SLOWEST:g}× to {FASTEST:g}×"
 MEASURES = {"mean": f"Mean score, {RANGE}", "elue": "ELUE score"}
@@ -80,11 +80,8 @@ def _make_cell(row, measure: str, best: float, notes: Footnotes) -> Cell:
     if row is None or pd.isna(row.score):
         return Cell(NOTHING, mark=notes.mark(row.note if row is not None else "not run"))
     number = format_signed if measure == "elue" else "{:.1f}".format
-    interval = format_interval(row.low, row.high, number)
     bold = round_as_printed(row.score) == best
-    if not interval:
-        return Cell(number(row.score), bold, notes.mark(ONE_EXAMPLE))
-    return Cell(f"{number(row.score)}\n{interval}", bold)
+    return make_estimate_cell((row.score, row.low, row.high), notes, number=number, bold=bold)
 
 
 def _make_average(scores: pd.Series, columns: int, measure: str, notes: Footnotes) -> Cell:

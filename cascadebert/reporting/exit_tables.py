@@ -13,19 +13,19 @@ from cascadebert.reporting.grid import (
     COST,
     INTERVALS,
     NOTHING,
-    ONE_EXAMPLE,
     UNDEFINED,
     Place,
     describe_paper,
     describe_sizes,
     format_paper,
     list_columns,
+    make_estimate_cell,
     make_gain_cell,
     select_gains,
     select_rows,
 )
 from cascadebert.reporting.typeset import Cell, Display, Footnotes, Row, Table
-from cascadebert.reporting.wording import format_interval, round_as_printed
+from cascadebert.reporting.wording import round_as_printed
 
 CALIBRATION = {
     "dis": "DIS ↑",
@@ -126,10 +126,7 @@ def _make_measure_cell(row: pd.Series, best: bool, why: str, notes: Footnotes) -
     paper = format_paper(row["paper_score"], digits=2)
     if pd.isna(row["score"]):
         return Cell(NOTHING + paper, mark=notes.mark(why))
-    score, interval = f"{row['score']:.1f}", format_interval(row["low"], row["high"])
-    if not interval:
-        return Cell(score + paper, best, notes.mark(ONE_EXAMPLE))
-    return Cell(f"{score}\n{interval}{paper}", best)
+    return make_estimate_cell(row[["score", "low", "high"]], notes, bold=best, end=paper)
 
 
 def table_probes(

@@ -5,7 +5,7 @@ paper's numbers beside them (`published.add_published_numbers`) and, where there
 columns GAIN.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 import pandas as pd
@@ -220,10 +220,22 @@ def make_gain_cell(row: pd.Series | None, notes: Footnotes) -> Cell:
     """The columns GAIN of a row: the difference and, below, its interval."""
     if row is None or pd.isna(row["difference"]):
         return Cell(NOTHING, mark=notes.mark("the two were not compared here"))
-    interval = format_interval(row["difference_low"], row["difference_high"], format_signed)
+    return make_estimate_cell(row[GAIN], notes, number=format_signed)
+
+
+def make_estimate_cell(
+    estimate: Iterable[float], notes: Footnotes, *, number="{:.1f}".format, bold=False, end=""
+) -> Cell:
+    """A number and, below, its interval, then `end`; a footnote where there is no interval.
+
+    estimate: the number, and the bounds of its interval
+    number:   writes one of them
+    """
+    value, low, high = estimate
+    interval = format_interval(low, high, number)
     if not interval:
-        return Cell(format_signed(row["difference"]), mark=notes.mark(ONE_EXAMPLE))
-    return Cell(f"{format_signed(row['difference'])}\n{interval}")
+        return Cell(number(value) + end, bold, notes.mark(ONE_EXAMPLE))
+    return Cell(f"{number(value)}\n{interval}{end}", bold)
 
 
 def _find_best(block: pd.DataFrame, columns: list[Place]) -> dict:
