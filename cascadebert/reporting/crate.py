@@ -17,6 +17,7 @@ import yaml
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
+from cascadebert.core.checksums import list_visible
 from cascadebert.core.files import File, replacing
 from cascadebert.core.sources import LIBRARY, PACKED, WORKFLOW_FOLDER
 
@@ -79,7 +80,7 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
         about = {"@type": "CreativeWork", "name": title, "version": version}
         crate.root_dataset.append_to("conformsTo", crate.add(ContextEntity(crate, link, about)))
 
-    results, paths = Path(results), list(chain.from_iterable(map(_list_files, made)))
+    results, paths = Path(results), [file for path in made for file in list_visible(Path(path))]
     configuration = StringIO(yaml.safe_dump(record["configuration"], sort_keys=False))
     read = [_add_file(crate, configuration, Path("results/config.yaml"))]
     read += [_add_data(crate, task, splits) for task, splits in record["data"].items()]
@@ -104,12 +105,6 @@ def write_crate(record: dict, results: File, made: Iterable[File], out: File) ->
 def _name_version(code: dict) -> str:
     """The commit, unless files were changed since; then the digest of the library."""
     return code["commit"] if code["commit"] and not code["changed"] else code["library"]
-
-
-def _list_files(path: File) -> list[Path]:
-    """A file, or the files of a folder without those that Snakemake hides there."""
-    path = Path(path)
-    return sorted(path.glob("[!.]*")) if path.is_dir() else [path]
 
 
 def _add_file(crate: ROCrate, source: Path | StringIO, place: Path):
