@@ -6,7 +6,7 @@ from cascadebert.data.task import Task
 from cascadebert.evaluation.intervals import Resampling
 from cascadebert.evaluation.layerwise import score_where_emitted
 from cascadebert.reporting.drawing import save_figure
-from cascadebert.reporting.figures import figure2_layers
+from cascadebert.reporting.figures.layers import figure2_layers
 
 with job(snakemake):
     params = snakemake.params

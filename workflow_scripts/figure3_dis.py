@@ -3,7 +3,7 @@ from job import job
 
 from cascadebert.evaluation.layerwise import list_dis_by_layer
 from cascadebert.reporting.drawing import save_figure
-from cascadebert.reporting.figures import figure3_dis
+from cascadebert.reporting.figures.layers import figure3_dis
 
 with job(snakemake):
     (exits,) = frames(snakemake, "exits")

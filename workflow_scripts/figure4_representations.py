@@ -11,7 +11,7 @@ from cascadebert.data.task import Task
 from cascadebert.evaluation.separation import silhouette, tsne
 from cascadebert.experiment.configuration import Experiment
 from cascadebert.reporting.drawing import save_figure
-from cascadebert.reporting.figures import Panel, figure4_representations
+from cascadebert.reporting.figures.representations import Panel, figure4_representations
 
 with job(snakemake):
     experiment = Experiment(snakemake.config)

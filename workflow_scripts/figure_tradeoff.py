@@ -2,7 +2,7 @@ from frames import frames
 from job import job
 
 from cascadebert.reporting.drawing import save_figure
-from cascadebert.reporting.figures import figure_tradeoff
+from cascadebert.reporting.figures.tradeoff import figure_tradeoff
 
 with job(snakemake):
     params = snakemake.params

@@ -5,7 +5,7 @@ from job import job
 
 from cascadebert.data.task import Task
 from cascadebert.reporting.drawing import save_figure
-from cascadebert.reporting.figures import figure_confidence, figure_reliability
+from cascadebert.reporting.figures.confidence import figure_confidence, figure_reliability
 
 FIGURES = {"figure_reliability": figure_reliability, "figure_confidence": figure_confidence}
 

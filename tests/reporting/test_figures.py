@@ -15,15 +15,10 @@ from cascadebert.evaluation import metrics
 from cascadebert.evaluation.layerwise import FEWEST
 from cascadebert.reporting import drawing
 from cascadebert.reporting.drawing import CURVES, PAIR, save_figure
-from cascadebert.reporting.figures import (
-    Panel,
-    figure2_layers,
-    figure3_dis,
-    figure4_representations,
-    figure_confidence,
-    figure_reliability,
-    figure_tradeoff,
-)
+from cascadebert.reporting.figures.confidence import figure_confidence, figure_reliability
+from cascadebert.reporting.figures.layers import figure2_layers, figure3_dis
+from cascadebert.reporting.figures.representations import Panel, figure4_representations
+from cascadebert.reporting.figures.tradeoff import figure_tradeoff
 from tests.simulation import ABLATIONS, TITLES, frames, predictions
 
 pytestmark = pytest.mark.slow
@@ -156,7 +151,10 @@ def test_a_title_is_no_formula(tmp_path):
 
 
 def test_no_pyplot():
-    code = "import sys, cascadebert.reporting.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = (
+        "import sys; from cascadebert.reporting.figures import confidence, layers, "
+        "representations, tradeoff; sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
