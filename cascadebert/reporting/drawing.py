@@ -78,6 +78,16 @@ CURVES = [
     Look("0.3", "d", (0, (6, 3)), 0.1),
 ]
 PAIR = [Look(BLACK, "o", fill="0.25"), Look(ORANGE, "s", (0, (4, 1.5)), fill="#FBE3B3")]
+# Marker, edge, face and size of a label in a scatter plot.
+DOTS = [
+    ("o", BLUE, BLUE, 3),
+    ("^", VERMILION, "none", 7),
+    ("x", BLACK, BLACK, 6),
+    ("s", GREEN, "none", 6),
+    ("+", PURPLE, PURPLE, 9),
+    ("D", ORANGE, ORANGE, 3),
+    ("v", SKY, "none", 7),
+]
 EASY: dict[str, Any] = {
     "label": "right (easy)",
     "facecolor": "#BFE0F5",
@@ -88,8 +98,9 @@ DIFFICULT: dict[str, Any] = {
     "label": "wrong (difficult)",
     "facecolor": "none",
     "edgecolor": VERMILION,
+    "hatch": "//////",
+    "fill": True,
 }
-DIFFICULT |= {"hatch": "//////", "fill": True}
 
 
 @contextmanager
@@ -109,12 +120,11 @@ def save_figure(figure: Figure, path: File, table: pd.DataFrame | None = None) -
     if table is not None:
         with replacing(path.with_suffix(".csv")) as draft:
             table.to_csv(draft, index=False, float_format="%.6g")
-    undated = {".pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
-    undated[".png"] = {"Software": None}
+    undated = {".pdf": ("CreationDate", "Producer", "Creator"), ".png": ("Software",)}
     with styled():
-        for suffix, metadata in undated.items():
+        for suffix, names in undated.items():
             with replacing(path.with_suffix(suffix)) as draft:
-                figure.savefig(draft, dpi=200, metadata=metadata)
+                figure.savefig(draft, dpi=200, metadata=dict.fromkeys(names))
 
 
 def panel_grid(panels: int, heights: Sequence[float]) -> tuple[Figure, np.ndarray]:

@@ -6,18 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from cascadebert.reporting.drawing import COLUMN, PAGE, add_common_legend, styled
-
-# Marker, edge, face and size of a label. Forms and fillings differ without colour, too.
-LOOKS = [
-    ("o", "#0072B2", "#0072B2", 3),
-    ("^", "#D55E00", "none", 7),
-    ("x", "black", "black", 6),
-    ("s", "#009E73", "none", 6),
-    ("+", "#CC79A7", "#CC79A7", 9),
-    ("D", "#E69F00", "#E69F00", 3),
-    ("v", "#56B4E9", "none", 7),
-]
+from cascadebert.reporting.drawing import COLUMN, DOTS, PAGE, add_common_legend, styled
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +53,14 @@ def figure4_representations(panels: Sequence[Sequence[Panel]]) -> Figure:
 
 
 def _assign_looks(tasks: Sequence[Sequence[str]]) -> dict[str, int]:
-    """The place in LOOKS of each label, the same on all tasks: one legend stands for them all.
+    """The place in DOTS of each label, the same on all tasks: one legend stands for them all.
 
     tasks: the names of each task's labels
     """
     places: dict[str, int] = {}
     for names in tasks:
         taken = {places[name] for name in names if name in places}
-        free = [place for place in range(len(LOOKS)) if place not in taken] or [0]
+        free = [place for place in range(len(DOTS)) if place not in taken] or [0]
         new = [name for name in names if name not in places]
         places |= {name: free[k % len(free)] for k, name in enumerate(new)}
     return places
@@ -79,7 +68,7 @@ def _assign_looks(tasks: Sequence[Sequence[str]]) -> dict[str, int]:
 
 def _draw_states(ax, panel: Panel, looks: Mapping[str, int]) -> None:
     for label, name in enumerate(panel.names):
-        marker, edge, face, size = LOOKS[looks[name]]
+        marker, edge, face, size = DOTS[looks[name]]
         x, y = panel.points[panel.labels == label].T
         crossed = {"color": edge} if marker in "x+" else {"edgecolors": edge, "facecolors": face}
         ax.scatter(x, y, s=size, marker=marker, linewidths=0.5, **crossed, label=name)
