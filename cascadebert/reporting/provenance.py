@@ -71,7 +71,7 @@ def collect_provenance(
         "code": describe_code(),
         "python": platform.python_version(),
         "packages": list_packages(),
-        "machine": describe_machine(),
+        "machine": describe_this_machine(),
         "models_trained_on": _count_machines(trained),
         "difficulty_labels_trained_on": _count_machines(
             pd.read_parquet(path).attrs for path in labels
@@ -126,8 +126,8 @@ def _find_installed(name: str) -> str | None:
         return None
 
 
-def describe_machine() -> dict:
-    """The machine that runs this process."""
+def describe_this_machine() -> dict:
+    """The machine that runs this process; `training.records` describes those of trainings."""
     import torch  # takes seconds, which every command that plans the workflow would pay
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
@@ -240,14 +240,13 @@ def _format_machine(about: dict) -> str:
 def _format_machines(machines: list[dict], noun: str) -> str:
     lines = []
     for about in machines:
-        number = f"{about['count']} {noun}{'s' if about['count'] > 1 else ''}"
-        facts = [
-            about.get("gpu") or "no GPU",
-            str(about.get("precision")),
-            f"torch {about.get('torch')}",
-        ]
-        facts = [str(about.get("cpu")), *facts, f"library {about.get('code')}"]
-        lines.append(f"{number}: {', '.join(facts) if 'cpu' in about else 'not noted'}")
+        facts = "not noted"
+        if "cpu" in about:
+            facts = (
+                f"{about['cpu']}, {about.get('gpu') or 'no GPU'}, {about.get('precision')}, "
+                f"torch {about.get('torch')}, library {about.get('code')}"
+            )
+        lines.append(f"{about['count']} {noun}{'s' if about['count'] > 1 else ''}: {facts}")
     return "\n".join(lines)
 
 
