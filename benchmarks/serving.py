@@ -97,7 +97,7 @@ class Bench:
         self.experiment = Experiment(yaml.safe_load((results / "config.yaml").read_text()))
         if self.experiment.config["evaluation"]["temperature"]:
             raise UserError("the bench does not scale confidences: evaluation.temperature is true")
-        if self.experiment.config["evaluation"]["cost"] == "seconds":
+        if self.experiment.in_seconds:
             raise UserError(
                 f"{results} chose its thresholds by seconds, but the bench serves speed-ups in "
                 "layers; set evaluation.cost: layers and run the experiment again: nothing is "

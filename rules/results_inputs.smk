@@ -7,7 +7,7 @@ def scored_predictions(w):
 
 def exit_times(w):
     """The measured times of all that was run on a task, if costs are seconds."""
-    if config["evaluation"]["cost"] != "seconds":
+    if not EXPERIMENT.in_seconds:
         return []
     runs = [*EXTENT.runs[w.task], EXPERIMENT.full_run.name]
     return [f"<results>/times/{w.task}/{run}.csv" for run in dict.fromkeys(runs)]

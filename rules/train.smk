@@ -64,7 +64,7 @@ if "representations" in config:
             "../workflow_scripts/represent.py"
 
 
-if config["evaluation"]["cost"] == "seconds":
+if EXPERIMENT.in_seconds:
 
     rule time_run:
         input:

@@ -56,7 +56,7 @@ def export_cascade(
     """
     refuse_other_files(out)
     found = find_cascade(results, task, system, replicate)
-    if found.experiment.config["evaluation"]["cost"] == "seconds":
+    if found.experiment.in_seconds:
         raise UserError(
             f"{found.results} chose its thresholds by seconds, but an exported cascade counts "
             "layers; set evaluation.cost: layers and run the experiment again: nothing is trained "

@@ -118,6 +118,7 @@ class Experiment:
         self.tasks: list[str] = list(config["tasks"])
         self.encoders = Encoders(config, self.results)
         self.reference = self.encoders.locate(config["reference"])
+        self.in_seconds = config["evaluation"]["cost"] == "seconds"  # what costs are; else layers
         self.replicates = range(config["replicates"])
         self.folds = range(config["difficulty"]["folds"])
         self.seeds = range(config["difficulty"]["seeds"])

@@ -257,8 +257,7 @@ def _has_dar(system: System) -> bool:
 
 def _find_missing_full_model(experiment: Experiment) -> Iterator[str]:
     """Seconds are compared with those of the full model, which must be there to be timed."""
-    costs = experiment.config["evaluation"]["cost"]
-    if costs == "seconds" and experiment.full_run.name not in experiment.runs:
+    if experiment.in_seconds and experiment.full_run.name not in experiment.runs:
         reference = experiment.config["reference"]
         yield (
             f"evaluation.cost: speed-ups in seconds refer to the fine-tuned {reference}, which no "
@@ -269,7 +268,7 @@ def _find_missing_full_model(experiment: Experiment) -> Iterator[str]:
 
 def _find_layers_in_seconds(experiment: Experiment) -> Iterator[str]:
     """What counts layers cannot stand beside targets in seconds."""
-    if experiment.config["evaluation"]["cost"] != "seconds":
+    if not experiment.in_seconds:
         return
     if "layerwise" in experiment.config:
         yield "layerwise: its figures count layers; leave it out, or set evaluation.cost: layers"

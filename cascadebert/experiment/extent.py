@@ -28,11 +28,10 @@ def find_extent(experiment: Experiment) -> Extent:
     if not experiment.config["only_finished"]:
         return plan_all(experiment)
     results = Path(experiment.results)
-    in_seconds = experiment.config["evaluation"]["cost"] == "seconds"
 
     def is_finished(task: str, run: str, replicate: int) -> bool:
         folder = results / "predictions" / task / run / f"seed{replicate}"
-        timed = [run, experiment.full_run.name] if in_seconds else []
+        timed = [run, experiment.full_run.name] if experiment.in_seconds else []
         times = [results / "times" / task / f"{name}.csv" for name in timed]
         data = results / "data" / task
         return folder.is_dir() and data.is_dir() and all(path.is_file() for path in times)
@@ -80,7 +79,7 @@ def keep_finished(experiment: Experiment, is_finished: Callable[[str, str, int],
             missing.append(f"Not run on {task}: {join_words([titles[key] for key in absent])}.")
         runs[task], systems[task] = there, of_task
     if not systems:
-        timed = " and times" if experiment.config["evaluation"]["cost"] == "seconds" else ""
+        timed = " and times" if experiment.in_seconds else ""
         raise UserError(
             f"only_finished: of no task of {experiment.name} are there predictions{timed} of "
             f"{join_words([titles[key] for key in needed])} with all {len(experiment.replicates)} "

@@ -62,7 +62,7 @@ def find_absent_exits(experiment: Experiment) -> Iterator[str]:
 
 def find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
     """A target above the highest speed-up of all systems, as far as layers tell."""
-    if experiment.config["evaluation"]["cost"] == "seconds":
+    if experiment.in_seconds:
         return
     fastest = {key: _find_highest_speedup(experiment, key) for key in experiment.systems}
     known = {key: speedup for key, speedup in fastest.items() if speedup is not None}
@@ -79,7 +79,7 @@ def find_unreachable_targets(experiment: Experiment) -> Iterator[str]:
 
 
 def find_targets_that_proposed_misses(experiment: Experiment) -> Iterator[str]:
-    if experiment.config["evaluation"]["cost"] == "seconds":
+    if experiment.in_seconds:
         return
     proposed = experiment.config["proposed"]
     highest = _find_highest_speedup(experiment, proposed)
