@@ -10,7 +10,7 @@ import numpy as np
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.deployment.answers import Answers
-from cascadebert.deployment.fitting import check_member, share_equal
+from cascadebert.deployment.compatibility import check_member, share_equal
 from cascadebert.deployment.folder import Description, OperatingPoint, find_folder, load_tokenizers
 from cascadebert.deployment.given import choose, is_count, list_folders, list_texts, spread
 from cascadebert.deployment.members import RUNTIMES, TORCH, Member, TorchMember, load_member

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import File, replacing
 from cascadebert.core.hub import limit_waiting, shorten_error
-from cascadebert.deployment.fitting import describe_tokenizer
+from cascadebert.deployment.compatibility import describe_tokenizer
 from cascadebert.deployment.folder import Description, OperatingPoint, SavedMember, is_saved
 from cascadebert.deployment.members import TorchMember
 
