@@ -129,32 +129,7 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
     """
     refuse_mistakes(name, list_entry_mistakes(spec))
     spec = complete_entry(spec)
-    source = spec["source"]
-    glue = identify_glue_task(source)
-    columns, labels, metric = spec["columns"], spec["labels"], spec.get("metric", "accuracy")
-    incomplete = GLUE[glue].incomplete if glue else 0
-    optional = bool(glue) or spec.get("unlabelled_test", False)
-
-    splits, sources = {}, {}
-    for split, table in _tables(source, spec.get("format", {}), base).items():
-        skips = spec.get("skip_unlabelled", False)
-        labelled = skip_unlabelled(table, columns, labels) if skips else table
-        may_lack = optional and split.startswith("test")
-        frame = make_examples(
-            table if may_lack and labelled.cells.empty else labelled,
-            split,
-            columns,
-            labels,
-            neutral=spec.get("neutral", 0.0),
-            incomplete=incomplete,
-            optional_labels=may_lack,
-        )
-        splits[split], sources[split] = frame, table.phrase
-        rows = len(table.cells) + table.broken
-        if left_out := rows - len(frame):
-            why = "neutral" if "rating" in columns else "unlabelled" if skips else "incomplete"
-            sources[split] += f", without {left_out:,} {why} rows of {rows:,}"
-
+    splits, sources = _read_splits(spec, base)
     refuse_mistakes(name, _list_split_mistakes(spec, splits))
     if spec.get("split"):
         _divide_train(splits, sources, spec["split"], derive_seed(seed, name, "split"))
@@ -167,10 +142,10 @@ def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")
     for split, frame in splits.items():
         if frame.empty:
             raise UserError(f"task {name}: no row in its {split} split ({sources[split]})")
-    check_labels(name, columns, labels, splits["train"], sources["train"])
+    check_labels(name, spec["columns"], spec["labels"], splits["train"], sources["train"])
     order = sorted(splits, key=SPLITS.index)
     splits, sources = ({split: parts[split] for split in order} for parts in (splits, sources))
-    task = Task(name, labels, metric, splits, sources)
+    task = Task(name, spec["labels"], spec.get("metric", "accuracy"), splits, sources)
     doubts = list_doubts(task.description)
     if doubts and spec.get("strict"):
         raise UserError(
@@ -215,6 +190,36 @@ def place_source_files(
         key = "folder" if "glue" in source else "hub"
         source[key] = files[0].removesuffix(named[0]) + source[key]
     return {**spec, "source": source}
+
+
+def _read_splits(
+    spec: dict[str, Any], base: Path
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Returns split -> examples, and split -> a phrase that names their origin; as they are read.
+
+    spec: an entry with all that is known of a GLUE task
+    """
+    source, columns, labels = spec["source"], spec["columns"], spec["labels"]
+    glue, skips = identify_glue_task(source), spec.get("skip_unlabelled", False)
+    optional = bool(glue) or spec.get("unlabelled_test", False)
+    splits, sources = {}, {}
+    for split, table in _tables(source, spec.get("format", {}), base).items():
+        labelled = skip_unlabelled(table, columns, labels) if skips else table
+        may_lack = optional and split.startswith("test")
+        splits[split] = make_examples(
+            table if may_lack and labelled.cells.empty else labelled,
+            split,
+            columns,
+            labels,
+            neutral=spec.get("neutral", 0.0),
+            incomplete=GLUE[glue].incomplete if glue else 0,
+            optional_labels=may_lack,
+        )
+        sources[split], rows = table.phrase, len(table.cells) + table.broken
+        if left_out := rows - len(splits[split]):
+            why = "neutral" if "rating" in columns else "unlabelled" if skips else "incomplete"
+            sources[split] += f", without {left_out:,} {why} rows of {rows:,}"
+    return splits, sources
 
 
 def _tables(source: dict[str, Any], form: dict[str, Any], base: Path) -> dict[str, Table]:
