@@ -85,7 +85,7 @@ def list_glue_splits(glue: str) -> dict[str, tuple[str, str]]:
     return MNLI_SPLITS if glue == "MNLI" else SPLITS
 
 
-def read_glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
+def read_glue_tables(source: dict[str, Any]) -> dict[str, Table]:
     """Returns split -> table, from a folder with the files of one task of the GLUE download.
 
     source: glue (the task) and folder
@@ -93,7 +93,7 @@ def read_glue_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
     In GLUE's .tsv files, quotes are ordinary characters. The test files, which have no labels, may
     be missing. Raises UserError if another file is.
     """
-    glue, folder = source["glue"], base / source["folder"]
+    glue, folder = source["glue"], Path(source["folder"])
     tables = {}
     for split, (stem, _) in list_glue_splits(glue).items():
         path = folder / f"{stem}.tsv"

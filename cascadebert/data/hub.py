@@ -12,15 +12,15 @@ from cascadebert.data.glue import identify_glue_task, list_glue_splits
 from cascadebert.data.tables import Table
 
 
-def load_dataset(name: str, config: str | None, base: Path = Path("."), **arguments: Any) -> Any:
+def load_dataset(name: str, config: str | None, **arguments: Any) -> Any:
     """Returns what `datasets.load_dataset` returns; raises UserError if it cannot load the data.
 
-    name: a data set of the hub, or a folder relative to `base`
+    name: a data set of the hub, or a folder
     """
     import datasets  # slow to import, and no other source needs it
 
     limit_waiting()
-    folder = base / name
+    folder = Path(name)
     try:
         return datasets.load_dataset(str(folder) if folder.is_dir() else name, config, **arguments)
     except Exception as error:  # whatever the hub, the network or a data set's files can raise
@@ -36,7 +36,7 @@ def load_dataset(name: str, config: str | None, base: Path = Path("."), **argume
         ) from error
 
 
-def read_hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
+def read_hub_tables(source: dict[str, Any]) -> dict[str, Table]:
     """Returns split -> table.
 
     source: hub (a data set's name, or a folder), config, revision, and splits (split -> name of the
@@ -46,7 +46,7 @@ def read_hub_tables(source: dict[str, Any], base: Path) -> dict[str, Table]:
 
     name, config = source["hub"], source.get("config")
     title = f"{name} ({config})" if config else name
-    found = load_dataset(name, config, base, revision=source.get("revision"))
+    found = load_dataset(name, config, revision=source.get("revision"))
     names = source.get("splits")
     if names is None:
         usual = {

@@ -118,18 +118,17 @@ def _list_split_mistakes(spec: dict[str, Any], there: Collection[str]) -> list[s
     ]
 
 
-def load_task(name: str, spec: dict[str, Any], seed: int, base: Path = Path(".")) -> Task:
+def load_task(name: str, spec: dict[str, Any], seed: int) -> Task:
     """Returns the task that an entry of the configuration describes.
 
     spec: an entry that config/tasks.schema.yaml accepts; the schema describes every key
     seed: the experiment's seed; random splits and subsets depend on it and on the task's name
-    base: the folder that relative paths in `spec` are relative to
 
     Raises UserError if something is wrong with the entry or with the data.
     """
     refuse_mistakes(name, list_entry_mistakes(spec))
     spec = complete_entry(spec)
-    splits, sources = _read_splits(spec, base)
+    splits, sources = _read_splits(spec)
     refuse_mistakes(name, _list_split_mistakes(spec, splits))
     if spec.get("split"):
         _divide_train(splits, sources, spec["split"], derive_seed(seed, name, "split"))
@@ -192,9 +191,7 @@ def place_source_files(
     return {**spec, "source": source}
 
 
-def _read_splits(
-    spec: dict[str, Any], base: Path
-) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+def _read_splits(spec: dict[str, Any]) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Returns split -> examples, and split -> a phrase that names their origin; as they are read.
 
     spec: an entry with all that is known of a GLUE task
@@ -203,7 +200,7 @@ def _read_splits(
     glue, skips = identify_glue_task(source), spec.get("skip_unlabelled", False)
     optional = bool(glue) or spec.get("unlabelled_test", False)
     splits, sources = {}, {}
-    for split, table in _tables(source, spec.get("format", {}), base).items():
+    for split, table in _tables(source, spec.get("format", {})).items():
         labelled = skip_unlabelled(table, columns, labels) if skips else table
         may_lack = optional and split.startswith("test")
         splits[split] = make_examples(
@@ -222,15 +219,15 @@ def _read_splits(
     return splits, sources
 
 
-def _tables(source: dict[str, Any], form: dict[str, Any], base: Path) -> dict[str, Table]:
+def _tables(source: dict[str, Any], form: dict[str, Any]) -> dict[str, Table]:
     if "package" in source:
-        return {"train": read_package_table(source, form, base)}
+        return {"train": read_package_table(source, form)}
     if "hub" in source:
-        return read_hub_tables(source, base)
+        return read_hub_tables(source)
     if "glue" in source:
-        return read_glue_tables(source, base)
+        return read_glue_tables(source)
     return {
-        split: parse(read_file(base / path), str(base / path), path, form)
+        split: parse(read_file(Path(path)), str(Path(path)), path, form)
         for split, path in source["files"].items()
     }
 

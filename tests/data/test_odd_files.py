@@ -169,7 +169,7 @@ def test_a_nul_is_refused_wherever_it_comes_from(tmp_path):
         with pytest.raises(UserError, match=r"all\.jsonl, line 2: a NUL character"):
             load(tmp_path, spec)
     with pytest.raises(UserError, match=r"cannot be read .*null"):
-        load_task("t", spec | {"source": {"files": {"train": "a\0.jsonl"}}}, 0, tmp_path)
+        load_task("t", spec | {"source": {"files": {"train": "a\0.jsonl"}}}, 0)
 
 
 # -- names and labels

@@ -1,5 +1,6 @@
 """Tasks from files of the user's, and what is the same for all sources."""
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -39,7 +40,8 @@ def write(
 def load(folder: Path, spec: dict, seed: int = 0, name: str = "films") -> Task:
     """Every entry that the tests load must be one that the schema accepts."""
     VALIDATOR.validate(spec)
-    return load_task(name, spec, seed, folder)
+    with contextlib.chdir(folder):
+        return load_task(name, spec, seed)
 
 
 @pytest.fixture

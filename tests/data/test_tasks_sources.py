@@ -182,7 +182,7 @@ def test_glue_files_missing(tmp_path):
     with pytest.raises(UserError, match=r"dev\.tsv is missing; source\.folder"):
         load(tmp_path, spec)
     with pytest.raises(UserError, match=r"train\.tsv is missing"):
-        load(tmp_path / "nowhere", spec)
+        load(tmp_path, spec | {"source": spec["source"] | {"folder": "nowhere"}})
 
 
 ROWS = {

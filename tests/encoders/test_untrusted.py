@@ -93,6 +93,7 @@ def test_a_pickle_in_an_array_file_is_not_read(kind, tmp_path, sprung):
 
 def test_a_data_sets_own_code_and_pickles_are_not_run(tmp_path, sprung, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
     for name, content in {
         "script/script.py": f"open({str(sprung)!r}, 'w')".encode(),
         "pickles/train.pkl": pickle.dumps(Trap(sprung)),
@@ -101,7 +102,7 @@ def test_a_data_sets_own_code_and_pickles_are_not_run(tmp_path, sprung, monkeypa
         path.parent.mkdir()
         path.write_bytes(content)
         with pytest.raises(UserError, match=f"data set {path.parent.name} could not be loaded"):
-            load_dataset(path.parent.name, None, tmp_path)
+            load_dataset(path.parent.name, None)
     assert not sprung.exists()
 
 
