@@ -227,7 +227,7 @@ def _tables(source: dict[str, Any], form: dict[str, Any]) -> dict[str, Table]:
     if "glue" in source:
         return read_glue_tables(source)
     return {
-        split: parse(read_file(Path(path)), str(Path(path)), path, form)
+        split: parse(read_file(Path(path)), str(path), path, form)
         for split, path in source["files"].items()
     }
 
