@@ -194,7 +194,8 @@ def _load_weights(
     import torch
 
     # torch's fused attention is made for GPUs; on a CPU its backward pass over short texts is slow.
-    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    # None takes it where the family has it: DeBERTa and MPNet, among others, have not.
+    attention = None if torch.cuda.is_available() else "eager"
     model, loaded = _from_pretrained(
         auto_class,
         encoder,

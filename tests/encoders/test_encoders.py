@@ -19,6 +19,8 @@ from transformers import (
     LongformerModel,
     ModernBertConfig,
     ModernBertModel,
+    MPNetConfig,
+    MPNetModel,
     NomicBertConfig,
     NomicBertModel,
 )
@@ -206,3 +208,13 @@ def test_weights_that_transformers_loads_as_views_of_one_tensor_can_be_saved(tmp
     encoder = load_encoder(tmp_path / "encoder")
     save_weights(encoder, tmp_path / "run")
     load_weights(load_encoder(tmp_path / "encoder"), tmp_path / "run")
+
+
+def test_where_there_is_a_gpu_a_family_without_fused_attention_is_loaded(
+    encoders, tmp_path, monkeypatch
+):
+    """And the others use it there."""
+    MPNetModel(MPNetConfig(**SHAPE, num_hidden_layers=2)).save_pretrained(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    found = [load_encoder(folder).config for folder in (tmp_path, encoders["bert-2"])]
+    assert [config._attn_implementation for config in found] == ["eager", "sdpa"]
