@@ -67,6 +67,9 @@ class TokenAverage:
         outputs.last_hidden_state = mean
         if outputs.hidden_states is not None:  # DeBERTa takes its last state from these
             outputs.hidden_states = (*outputs.hidden_states[:-1], mean)
+        # NomicBERT and GTE have their pooler beside the layers: it has read the first token.
+        if (pooler := getattr(module, "pooler", None)) is not None:
+            outputs.pooler_output = pooler(mean)
 
 
 def average_tokens(classifier: "PreTrainedModel", new: list[str]) -> None:

@@ -13,6 +13,8 @@ from transformers import (
     EuroBertModel,
     ModernBertConfig,
     ModernBertModel,
+    NomicBertConfig,
+    NomicBertModel,
 )
 
 from cascadebert.encoders.loading import load_classifier, load_encoder
@@ -71,6 +73,21 @@ def test_deberta_which_takes_its_last_state_from_all_states_reads_the_mean(input
     with torch.no_grad():
         states = classifier.deberta(**inputs).last_hidden_state
     torch.testing.assert_close(states, states[:, :1].expand_as(states))
+
+
+def test_a_pooler_that_lies_beside_the_layers_reads_the_mean(inputs, tmp_path):
+    """As NomicBERT's."""
+    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    config = NomicBertConfig(**shape, vocab_size=50, num_hidden_layers=2, pad_token_id=0)
+    NomicBertModel(config).save_pretrained(tmp_path)
+    mean, first = (load_classifier(tmp_path, LABELS, pooling=of).eval() for of in ("mean", "first"))
+    perturb(mean)
+    first.load_state_dict(mean.state_dict())
+    with torch.no_grad():
+        states = first.base_model(**inputs).last_hidden_state
+        state = pool(states, inputs["attention_mask"], "mean")
+        expected = first.classifier(first.base_model.pooler(state[:, None]))
+        torch.testing.assert_close(mean(**inputs).logits, expected)
 
 
 @pytest.mark.parametrize(
