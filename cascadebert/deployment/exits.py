@@ -14,6 +14,9 @@ from cascadebert.models.base import EarlyExitModel
 from cascadebert.models.building import find_encoder
 from cascadebert.systems.exits import ExitRule, Knob
 
+# DeBERTa's name for its table of distances, which may have as many rows as the batch has inputs.
+POSITIONS = "rel_embeddings"
+
 
 class EarlyExits:
     """A trained model whose exits are taken by a rule, layer by layer.
@@ -33,7 +36,7 @@ class EarlyExits:
     def __call__(self, inputs: Mapping[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
         """Returns each input's logits, float32 `[batch, labels]`, and its exit, int64 `[batch]`."""
         batch = _Batch(self, inputs["attention_mask"])
-        steps = [_Step(layer, exit, batch) for exit, layer in enumerate(self.layers)]
+        steps = [_Step(layer, number, batch) for number, layer in enumerate(self.layers)]
         with replaced_layers(self.encoder, steps), suppress(_AllLeft), self._last_states() as last:
             logits = self.model.run_encoder(dict(inputs))
             if logits is None:
@@ -107,11 +110,15 @@ class _Batch:
 
 
 class _Step(nn.Module):
-    """A layer, and the exit after it unless it is the last."""
+    """The exit after the layer before, unless there is none, and a layer.
 
-    def __init__(self, layer: nn.Module, exit: int, batch: _Batch):
+    An exit reads what the next layer gets. DeBERTa-v2 may put a convolution between the first two.
+    """
+
+    def __init__(self, layer: nn.Module, number: int, batch: _Batch):
+        """number: of the layer, from 0 on"""
         super().__init__()
-        self.layer, self.exit, self.batch = layer, exit, batch
+        self.layer, self.number, self.batch = layer, number, batch
 
     def __getattr__(self, name: str) -> Any:
         """What the encoder asks of a layer, such as ModernBERT its kind of attention."""
@@ -120,12 +127,13 @@ class _Step(nn.Module):
         except AttributeError:
             return getattr(super().__getattr__("layer"), name)
 
-    def forward(self, *given: Any, **named: Any) -> Any:
+    def forward(self, states: torch.Tensor, *given: Any, **named: Any) -> Any:
         """Takes and gives what the layer does, for the inputs that are there."""
+        if self.number > 0:
+            states = self.batch.judge(self.number - 1, states)
         given = tuple(self.batch.select(value) for value in given)
-        named = {name: self.batch.select(value) for name, value in named.items()}
-        found = self.layer(*given, **named)
-        states, *others = found if isinstance(found, tuple) else (found,)
-        if self.exit < self.batch.runner.last:
-            states = self.batch.judge(self.exit, states)
-        return (states, *others) if isinstance(found, tuple) else states
+        named = {
+            name: value if name == POSITIONS else self.batch.select(value)
+            for name, value in named.items()
+        }
+        return self.layer(states, *given, **named)

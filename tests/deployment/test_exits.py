@@ -5,7 +5,12 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from transformers import ModernBertConfig, ModernBertModel
+from transformers import (
+    DebertaV2Config,
+    DebertaV2Model,
+    ModernBertConfig,
+    ModernBertModel,
+)
 
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.exits import EarlyExits
@@ -76,17 +81,37 @@ def test_layers_after_the_last_exit_are_not_run(encoders, batch, tmp_path):
     assert ran == [0]
 
 
-@pytest.mark.parametrize("method", ["pabee", "deebert", "fastbert", "berxit"])
-def test_exits_of_a_family_that_normalises_its_last_layers_states(method, batch, tmp_path):
-    """ModernBERT, whose layers differ in kind besides, and whose heads may read the mean."""
-    shape = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
-    config = ModernBertConfig(
-        **shape, vocab_size=50, num_hidden_layers=4, pad_token_id=0, classifier_pooling="mean"
+SHAPE = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 50}
+SHAPE |= {"num_hidden_layers": 4, "pad_token_id": 0}
+
+
+def make_modernbert() -> ModernBertModel:
+    """Its layers differ in kind, and its heads may read the mean."""
+    return ModernBertModel(ModernBertConfig(**SHAPE, classifier_pooling="mean"))
+
+
+def make_deberta() -> DebertaV2Model:
+    """It has a convolution after the first layer, and as many distances as the batch has texts."""
+    config = DebertaV2Config(
+        **SHAPE, relative_attention=True, pos_att_type=["c2p"], position_buckets=6
     )
-    ModernBertModel(config).save_pretrained(tmp_path / "encoder")
-    encoders = {"modernbert": str(tmp_path / "encoder")}
+    config.conv_kernel_size, config.conv_act = 3, "gelu"
+    return DebertaV2Model(config)
+
+
+@pytest.mark.parametrize(
+    ("method", "make"),
+    [
+        *product(["pabee", "deebert", "fastbert", "berxit"], [make_modernbert]),
+        ("pabee", make_deberta),
+    ],
+)
+def test_exits_of_a_family_that_computes_more_than_its_layers(method, make, batch, tmp_path):
+    """ModernBERT normalises the last layer's states besides."""
+    make().save_pretrained(tmp_path / "encoder")
+    encoders = {"large": str(tmp_path / "encoder")}
     inputs = {name: batch[0][name] for name in ("input_ids", "attention_mask")}
-    model = untrained(run_of(method, "modernbert"), encoders, tmp_path).eval()
+    model = untrained(run_of(method, "large"), encoders, tmp_path).eval()
     perturb(model)
     computed = compute_exits(model, inputs)
     logits, rows = computed.logits, np.arange(len(computed.logits))
