@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.encoders.layers import list_layers, replaced_layers
 from cascadebert.models.base import EarlyExitModel
@@ -82,6 +83,12 @@ class _Batch:
 
     def judge(self, exit: int, states: torch.Tensor) -> torch.Tensor:
         """Lets inputs leave at an exit. Returns the states of the others."""
+        config = self.runner.encoder.config
+        if states.shape[-1] != config.hidden_size:  # SqueezeBERT has the tokens last
+            raise UserError(
+                f"the layers of a {config.model_type} model pass on no states of tokens, so that "
+                "its exits cannot be executed; take an encoder of another family"
+            )
         logits = self.runner.model.exit_logits(exit, states, self.mask).float().cpu().numpy()
         of_exit = Predictions(logits[:, None], np.ones(1), self.there, self.there)
         signal = self.runner.rule.signal(of_exit)

@@ -10,8 +10,11 @@ from transformers import (
     DebertaV2Model,
     ModernBertConfig,
     ModernBertModel,
+    SqueezeBertConfig,
+    SqueezeBertModel,
 )
 
+from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.deployment.exits import EarlyExits
 from cascadebert.systems import find_methods, load_method
@@ -121,3 +124,11 @@ def test_exits_of_a_family_that_computes_more_than_its_layers(method, make, batc
         answers, exits = EarlyExits(model, rule, knob)(inputs)
         assert exits.tolist() == expected.tolist()
         np.testing.assert_allclose(answers, logits[rows, expected], atol=1e-4)
+
+
+def test_exits_of_a_family_that_has_no_states_of_tokens_between_layers_are_refused(batch, tmp_path):
+    """Those of SqueezeBERT have the tokens last."""
+    SqueezeBertModel(SqueezeBertConfig(**SHAPE, embedding_size=32)).save_pretrained(tmp_path / "e")
+    model = untrained(run_of("pabee", "e"), {"e": str(tmp_path / "e")}, tmp_path).eval()
+    with pytest.raises(UserError, match="layers of a squeezebert model pass on no states of tok"):
+        EarlyExits(model, load_method("pabee").EXIT_RULE, 1)(batch[0])
