@@ -127,6 +127,12 @@ def cut_config(encoder: File, layers: int | None, revision: str = "main") -> "Pr
                 f"{encoder} has {config.num_hidden_layers} layers; "
                 f"its first {layers} were asked for"
             )
+        # ALBERT computes where its groups of layers begin from the number of all layers.
+        if layers < config.num_hidden_layers and getattr(config, "num_hidden_groups", 1) > 1:
+            raise UserError(
+                f"{encoder} has {config.num_hidden_groups} groups of layers with common weights, "
+                "which cannot be cut; leave `layers` out, or name another encoder"
+            )
         config.num_hidden_layers = layers
         for name in ("layer_types", "attention_window"):  # of ModernBERT, Longformer: by layer
             if isinstance(of_layers := getattr(config, name, None), list):

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from transformers import (
+    AlbertConfig,
+    AlbertModel,
     AutoModel,
     BertConfig,
     BertForSequenceClassification,
@@ -200,6 +202,21 @@ def test_the_first_layers_of_a_family_that_lists_its_layers_can_be_saved(
     torch.testing.assert_close(again(ids).logits, cut(ids).logits)
     assert getattr(again.config, by_layer) == getattr(config, by_layer)[:2]
     assert again.config.num_hidden_layers == 2
+
+
+def test_the_first_layers_of_an_albert_with_groups_of_layers_are_refused(tmp_path):
+    """With one group, as all that were published have, its first layers are what they should be."""
+    for groups in (1, 2):
+        AlbertModel(
+            AlbertConfig(**SHAPE, embedding_size=16, num_hidden_layers=4, num_hidden_groups=groups)
+        ).save_pretrained(tmp_path / str(groups))
+    ids = torch.tensor([[1, 2, 3]])
+    states = load_encoder(tmp_path / "1").eval()(ids, output_hidden_states=True).hidden_states
+    cut = load_encoder(tmp_path / "1", layers=2).eval()(ids).last_hidden_state
+    torch.testing.assert_close(cut, states[2])
+    assert load_encoder(tmp_path / "2", layers=4).config.num_hidden_groups == 2
+    with pytest.raises(UserError, match=r"2 has 2 groups of layers .* cannot be cut; leave"):
+        load_encoder(tmp_path / "2", layers=2)
 
 
 def test_weights_that_transformers_loads_as_views_of_one_tensor_can_be_saved(tmp_path):
