@@ -41,13 +41,20 @@ def find_encoder(model: ExitModel) -> PreTrainedModel:
 
 
 def check_reads(model: ExitModel, encoder: File, data: TokenizedSplit) -> None:
-    """Raises UserError if the model lacks embeddings of these tokens or of that many."""
+    """Raises UserError if the model lacks embeddings of these tokens, segments or positions."""
     inside = find_encoder(model)
     words = count_words(inside)
     if data.tokens.max() >= words:
         raise UserError(
             f"{encoder} has a vocabulary of {words}, but the texts have token {data.tokens.max()}; "
             "give it in `encoders` the `tokenizer` of an encoder with the same vocabulary, or none"
+        )
+    segments = getattr(inside.config, "type_vocab_size", None)
+    if segments and data.segments is not None and data.segments.max() >= segments:
+        raise UserError(
+            f"{encoder} does not tell the texts of a pair apart (type_vocab_size {segments} in its "
+            "config.json), but the tokenizer numbers them; take token_type_ids out of the "
+            "model_input_names in its tokenizer_config.json"
         )
     positions = count_positions(inside)
     if positions is not None and data.lengths.max() > positions:

@@ -129,6 +129,18 @@ def test_tokens_of_another_vocabulary_are_refused(made, splits):
         check_reads(model, encoder, splits["train"])
 
 
+def test_pairs_that_the_encoder_does_not_tell_apart_are_refused(encoders, made):
+    """As of a RoBERTa with a tokenizer that someone trained for it."""
+    config = RobertaConfig(**SHAPE | {"pad_token_id": 0}, num_hidden_layers=1, type_vocab_size=1)
+    encoder = made(RobertaModel(config))
+    model = new_model(Run("finetune", "made"), encoder, LABELS, (), 0)
+    table = pd.DataFrame({"id": ["x"], "text": ["a"], "text_pair": ["film"], "label": [0]})
+    tokenizer = load_tokenizer(encoders["bert-2"])
+    check_reads(model, encoder, tokenize(table.assign(text_pair=None), tokenizer, 16))
+    with pytest.raises(UserError, match=r"made does not tell .* apart \(type_vocab_size 1 in its"):
+        check_reads(model, encoder, tokenize(table, tokenizer, 16))
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "room"), [(RobertaModel, RobertaConfig, 15), (BertModel, BertConfig, 16)]
 )
