@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 HUB = "hub.json"  # in the folder of an encoder that came from the hub: model, commit
 FIRST_IN = {"eurobert": "bos"}  # family -> its name for a head that reads the first token's state
+# Families of masked language models on which systems cannot be built, and why.
+UNFIT = {
+    "fnet": "mixes a text with the padding of its batch, so that its answers depend on other texts",
+    "funnel": "shortens a text from layer to layer, so that its states are not those of the tokens",
+}
 READS_PAIRS = "reads_pairs"  # in the config.json of a trained classifier: whether texts are pairs
 
 # Functions import torch and transformers: both take seconds, and serving and the report import this
@@ -49,6 +54,11 @@ def check_family(encoder: File, config: "PreTrainedConfig") -> None:
             f"encoder {encoder} is a {config.model_type} model, which does not read a text in both "
             "directions at once; name one in `encoders` that does, as BERT, RoBERTa, DistilBERT, "
             "ELECTRA and most that were trained as masked language models do"
+        )
+    if config.model_type in UNFIT:
+        raise UserError(
+            f"encoder {encoder} is a {config.model_type} model, which {UNFIT[config.model_type]}; "
+            "name one of another family in `encoders`, such as BERT, RoBERTa, DistilBERT or ELECTRA"
         )
 
 

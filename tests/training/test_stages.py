@@ -13,6 +13,10 @@ from transformers import (
     BartModel,
     BertConfig,
     BertModel,
+    FNetConfig,
+    FNetModel,
+    FunnelConfig,
+    FunnelModel,
     GPT2Config,
     GPT2Model,
     RobertaConfig,
@@ -61,13 +65,30 @@ def bart() -> BartModel:
     return BartModel(BartConfig(**shape, **layers, **heads))
 
 
-@pytest.mark.parametrize("model", [gpt2, bart])
-def test_what_does_not_read_in_both_directions_is_no_encoder(model, made, task, tmp_path):
+def fnet() -> FNetModel:
+    return FNetModel(FNetConfig(vocab_size=41, hidden_size=32, intermediate_size=64))
+
+
+def funnel() -> FunnelModel:
+    shape = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 64}
+    return FunnelModel(FunnelConfig(vocab_size=41, block_sizes=[1, 1], **shape))
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (gpt2, "is a gpt2 model, which does not read .* both"),
+        (bart, "is a bart model, which does not read .* both"),
+        (fnet, "is a fnet model, which mixes a text with the padding"),
+        (funnel, "is a funnel model, which shortens a text"),
+    ],
+)
+def test_what_systems_cannot_be_built_on_is_no_encoder(model, reason, made, task, tmp_path):
     encoder = made(model())
-    with pytest.raises(UserError, match=r"is a (gpt2|bart) model, which does not read .* both"):
+    with pytest.raises(UserError, match=reason):
         tokenize_task(task, encoder, 64, tmp_path / "tokens")
     assert not (tmp_path / "tokens").exists()
-    with pytest.raises(UserError, match=r"is a (gpt2|bart) model"):  # it may share a tokenizer
+    with pytest.raises(UserError, match=reason):  # it may share a tokenizer
         new_model(Run("finetune", "made"), encoder, LABELS, (), 0)
 
 
