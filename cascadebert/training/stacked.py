@@ -190,17 +190,23 @@ def _check_answers(stack: Stack, models: Sequence[ExitModel], data: Batches) -> 
     """Raises UserError unless the stack answers as its models do.
 
     Some families read a mask of four axes otherwise than one of two: DeBERTa hides what should be
-    seen, and ModernBERT forgets that some of its layers see near tokens alone.
+    seen, and ModernBERT forgets that some of its layers see near tokens alone. ESM cannot read it.
     """
+    refused = UserError(
+        "configuration, difficulty.stacked: models of this encoder do not answer in a stack as "
+        "they do alone; set it to false"
+    )
     inputs = on_device(data.batch(data.lengths.argsort()[[0, -1]]))  # one of them is padded
-    found = stack.compute_logits(inputs)
+    try:
+        found = stack.compute_logits(inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a family's code raises
+        raise refused from error
     for model, of_stack in zip(models, found, strict=True):
         with torch.no_grad():
             if not torch.allclose(of_stack, model.eval()(inputs), rtol=0.01, atol=1e-3):
-                raise UserError(
-                    "configuration, difficulty.stacked: models of this encoder do not answer in a "
-                    "stack as they do alone; set it to false"
-                )
+                raise refused
 
 
 def _end_epoch(

@@ -10,6 +10,8 @@ from transformers import (
     AutoConfig,
     DebertaV2Config,
     DebertaV2Model,
+    EsmConfig,
+    EsmModel,
     ModernBertConfig,
     ModernBertModel,
 )
@@ -151,6 +153,7 @@ def test_a_loss_that_is_no_number_is_refused(saves, encoder, task, splits, tmp_p
     [
         (DebertaV2Model, DebertaV2Config, {}),
         (ModernBertModel, ModernBertConfig, {"local_attention": 4}),
+        (EsmModel, EsmConfig, {"mask_token_id": 4, "position_embedding_type": "rotary"}),
     ],
 )
 def test_families_that_read_the_mask_of_a_stack_otherwise_are_refused(
