@@ -17,7 +17,8 @@ def replacing(path: File) -> Iterator[Path]:
     """Yields a path beside `path` to write a file or a folder to; renames it into place at the end.
 
     If the body raises, nothing new is left behind, and a file or folder at `path` stays as it was.
-    A killed process may leave a draft behind; the next process that writes to `path` deletes it.
+    A killed process may leave a draft behind; the next process that writes to `path` deletes it. Of
+    two processes that write to `path` at once, each has its own draft, and the last one counts.
     The content is on the disk before it gets its name, so a power failure leaves no empty file. The
     umask says who may read it.
 
@@ -32,12 +33,15 @@ def replacing(path: File) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.draft-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        if not _is_held(left):
+            shutil.rmtree(left, ignore_errors=True)
     try:
         scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     except OSError as error:  # names the draft, which nobody asked for
         raise OSError(error.errno, error.strerror, str(path)) from error
+    descriptor = os.open(scratch, os.O_RDONLY)
     try:
+        _lock(descriptor)
         # The suffix stays: writers such as numpy and pandas choose the format by it.
         yield (draft := scratch / path.name)
         (like := scratch / f"{path.name}.mode").touch()
@@ -54,6 +58,32 @@ def replacing(path: File) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _is_held(scratch: Path) -> bool:
+    """Whether a process still writes to this draft."""
+    try:
+        descriptor = os.open(scratch, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Locks an open draft until it is closed; returns whether no other process has locked it."""
+    import fcntl  # not on Windows, where a cascade can be loaded all the same
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # this file system has no locks
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

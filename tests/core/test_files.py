@@ -89,6 +89,22 @@ def test_what_fails_leaves_what_was_there(write, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("write", [write_file, write_folder])
+def test_two_writers_at_once_have_drafts_of_their_own(write, tmp_path):
+    with replacing(path := tmp_path / "made") as draft:
+        write(path)
+        assert path.exists()
+        draft.mkdir() if path.is_dir() else draft.write_text("the last one")
+    assert (list(path.iterdir()) == []) if path.is_dir() else path.read_text() == "the last one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_draft_of_a_killed_process_is_deleted(tmp_path):
+    (tmp_path / ".made.draft-killed/made").mkdir(parents=True)
+    write_folder(tmp_path / "made")
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
 def test_a_mounted_folder_is_refused_before_the_work(small_disk):
     for path in (small_disk, small_disk / "." / ""):
         with pytest.raises(OSError, match="what is mounted cannot be rep"), replacing(path):
