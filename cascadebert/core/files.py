@@ -53,8 +53,9 @@ def replacing(path: File) -> Iterator[Path]:
         if path.is_dir():
             if not draft.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-            path.rename(scratch / f"{path.name}.replaced")
-        os.replace(draft, path)
+            _replace_folder(path, draft, scratch / f"{path.name}.replaced")
+        else:
+            os.replace(draft, path)
         _sync(path.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -84,6 +85,17 @@ def _lock(descriptor: int) -> bool:
     except OSError:  # this file system has no locks
         return True
     return True
+
+
+def _replace_folder(path: Path, draft: Path, aside: Path) -> None:
+    """Moves a folder aside and the draft into its place; moves the folder back if that fails."""
+    try:
+        path.rename(aside)
+        os.replace(draft, path)
+    except BaseException:  # also what a signal raises between the two
+        if aside.is_dir() and not path.exists():
+            aside.rename(path)
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -105,6 +105,19 @@ def test_the_draft_of_a_killed_process_is_deleted(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
+def test_a_folder_stays_where_a_signal_stops_its_replacement(tmp_path, monkeypatch):
+    def stop(source, target):
+        raise KeyboardInterrupt
+
+    write_folder(path := tmp_path / "made")
+    (path / "old").touch()
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(path)
+    assert (path / "old").exists()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_mounted_folder_is_refused_before_the_work(small_disk):
     for path in (small_disk, small_disk / "." / ""):
         with pytest.raises(OSError, match="what is mounted cannot be rep"), replacing(path):
