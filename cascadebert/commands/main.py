@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from cascadebert import __version__
-from cascadebert.core.errors import explain_error, is_out_of_memory
+from cascadebert.core.errors import UserError, explain_error, is_out_of_memory
 
 ABOUT = "Fast text classifiers: a small model answers easy texts, a large one the others."
 EXAMPLE = """\
@@ -217,14 +217,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception, parsed: argparse.Namespace) -> str | None:
     """What went wrong and what to do; None if the cause may be in our code."""
-    if parsed.command == "predict" and is_out_of_memory(error):
-        return f"not enough memory ({error}); give a smaller --batch-size"
+    cause = error.__cause__ if isinstance(error, UserError) else error
+    if cause is not None and is_out_of_memory(cause):
+        advice = "give a smaller --batch-size" if parsed.command == "predict" else "free some"
+        return f"not enough memory ({error}); {advice}"
     if parsed.command == "export" and isinstance(error, FileNotFoundError) and error.filename:
         return (
             f"{error.filename} is missing: the experiment is not finished. Give its snakemake "
             "command again"
         )
-    said = explain_error(error, _find_output(parsed))
+    said = explain_error(error, _find_output(parsed), in_job=False)
     if said is None and isinstance(error, OSError) and error.errno != errno.EBADF:
         place = f"{error.filename}: " if error.filename else ""
         said = f"{place}{error.strerror or error}"

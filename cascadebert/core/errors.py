@@ -64,10 +64,12 @@ class Mistakes:
             raise UserError("\n".join(dict.fromkeys(self.found)))
 
 
-def explain_error(error: BaseException, folder: File) -> str | None:
+def explain_error(error: BaseException, folder: File, in_job: bool = True) -> str | None:
     """Returns what went wrong and what to do; None if the cause may be in our code.
 
     folder: the folder of the experiment's results
+    in_job: whether a job of a workflow failed, whose trainings are kept. A command of its own keeps
+            nothing that is half done
     """
     if isinstance(error, UserError):
         return str(error)
@@ -76,8 +78,11 @@ def explain_error(error: BaseException, folder: File) -> str | None:
         free = shutil.disk_usage(folder).free / 2**20
         return (
             f"no space left to write to ({text}); {free:,.0f} MiB are free on the disk of "
-            f"{folder}. Free some and run the same command again: what was finished is kept"
+            f"{folder}. Free some and run the same command again"
+            + (": what was finished is kept" if in_job else "")
         )
+    if not in_job:
+        return None
     if is_out_of_memory(error):
         return (
             f"not enough memory ({text.splitlines()[0] if text else 'for the data'}). Lower "

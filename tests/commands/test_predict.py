@@ -359,6 +359,7 @@ def test_a_full_disk_keeps_no_half_of_a_file(model, tmp_path, small_disk, capsys
     said = capsys.readouterr().err
     assert said.startswith("cascadebert: no space left to write to")
     assert f"MiB are free on the disk of {small_disk}" in said
+    assert said.endswith("Free some and run the same command again\n")  # nothing is kept
     assert len(said.splitlines()) == 1
     assert list(small_disk.iterdir()) == []
 
