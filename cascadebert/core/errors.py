@@ -32,13 +32,16 @@ def explaining_damage(path: File, what: str) -> Iterator[None]:
 
     what: what `path` should be, such as "predictions file"
 
-    A missing file stays a FileNotFoundError, which `explain_error` explains.
+    A missing file stays a FileNotFoundError, and too little memory what it is: `explain_error`
+    explains both.
     """
     try:
         yield
     except FileNotFoundError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise UserError(
             f"{path} is damaged or no {what} ({error}); delete it and run again"
         ) from error

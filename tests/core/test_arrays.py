@@ -46,6 +46,15 @@ def test_another_file_is_told(tmp_path, name):
         stored["small"]
 
 
+def test_too_little_memory_is_not_called_damage(tmp_path):
+    np.savez(tmp_path / "sizes.npz", small=np.arange(3))
+    with (
+        pytest.raises(MemoryError, match="Unable to allocate"),
+        load_arrays(tmp_path / "sizes.npz", "file of sizes"),
+    ):
+        raise MemoryError("Unable to allocate 3.1 GiB")
+
+
 def test_a_missing_file_is_not_called_damaged(tmp_path):
     with (
         pytest.raises(FileNotFoundError, match=r"none\.npz"),
