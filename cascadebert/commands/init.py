@@ -90,6 +90,10 @@ def init(parsed: argparse.Namespace) -> None:
     data = Path(parsed.data)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", data.stem).strip("-._")[:60] or "my-task"
     out = Path(parsed.output) if parsed.output else data.with_name(f"{name}.yaml")
+    files = {"train": parsed.data, "dev": parsed.dev, "test": parsed.test}
+    tables = [Path(path) for path in files.values() if path]
+    if out.exists() and any(path.exists() and out.samefile(path) for path in tables):
+        raise UserError(f"{out} is a table that init reads; name another --output")
     if out.is_dir():
         raise UserError(f"{out} is a folder; name a file with --output")
     if out.exists() and not parsed.force:
@@ -99,7 +103,6 @@ def init(parsed: argparse.Namespace) -> None:
     if not columns.header:
         table, form = read_table(data, form | {"header": False})
     labels = columns.list_labels(table)
-    files = {"train": parsed.data, "dev": parsed.dev, "test": parsed.test}
     entry: dict[str, Any] = {
         "source": {"files": {split: str(path) for split, path in files.items() if path}},
         "columns": columns.names,

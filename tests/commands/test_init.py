@@ -254,6 +254,18 @@ def test_an_array_of_json_objects_is_told_as_such(tickets, capsys, indent, messa
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("which", ["a.csv", "dev.csv"])
+def test_a_table_is_not_replaced(tickets, capsys, folder, which):
+    for name in ("a.csv", "dev.csv"):
+        tickets.to_csv(name, index=False)
+    before = (folder / which).read_bytes()
+    arguments = ["init", "a.csv", "--dev", "dev.csv", "--output", f"../{folder.name}/{which}"]
+    for force in ([], ["--force"]):
+        assert main([*arguments, *force]) == 1
+        assert "is a table that init reads; name another --output" in capsys.readouterr().err
+    assert (folder / which).read_bytes() == before
+
+
 def test_a_configuration_is_not_replaced(tickets, capsys, folder):
     tickets.to_csv("a.csv", index=False)
     (folder / "a.yaml").write_text("my own")
