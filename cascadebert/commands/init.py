@@ -18,7 +18,7 @@ from cascadebert.commands.cost import FOLDS, SEEDS, describe_time, estimate_seco
 from cascadebert.core.errors import UserError
 from cascadebert.core.files import replacing
 from cascadebert.core.sources import WORKFLOW_FOLDER
-from cascadebert.core.text import show
+from cascadebert.core.text import quote, show
 from cascadebert.data.load import load_task
 from cascadebert.data.splitting import same_text
 from cascadebert.data.task import Task, list_doubts
@@ -26,10 +26,12 @@ from cascadebert.data.tokens import has_pairs
 from cascadebert.encoders.loading import find_shape
 from cascadebert.encoders.shape import Shape
 from cascadebert.experiment.configuration import load_experiment
+from cascadebert.experiment.consistency import refuse_contradictions
 from cascadebert.training.gpus import list_gpus
 
 SEED = 2021
 SHARES = {"dev": 0.1, "test": 0.2}  # of the rows, where there is no such file
+NO_TEXT = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # or an end of a line
 FEW = 10  # rows of a class in the train split, with which it is hardly learnt
 LENGTHS = (32, 64, 128, 256, 512)
 EMBEDDED = ("models/bert-2x128", "models/bert-12x128")
@@ -92,6 +94,11 @@ def init(parsed: argparse.Namespace) -> None:
     out = Path(parsed.output) if parsed.output else data.with_name(f"{name}.yaml")
     files = {"train": parsed.data, "dev": parsed.dev, "test": parsed.test}
     tables = [Path(path) for path in files.values() if path]
+    if wrong := next((path for path in map(str, [*tables, out]) if NO_TEXT.search(path)), None):
+        raise UserError(
+            f"{quote(wrong)} has a line break, or a character that is no text; rename the file or "
+            "the folder"
+        )
     if out.exists() and any(path.exists() and out.samefile(path) for path in tables):
         raise UserError(f"{out} is a table that init reads; name another --output")
     if out.is_dir():
@@ -135,7 +142,8 @@ def init(parsed: argparse.Namespace) -> None:
         length=length,
     )
     try:
-        load_experiment(WORKFLOW_FOLDER / "config.yaml", yaml.safe_load(text))
+        override = yaml.safe_load(text)
+        refuse_contradictions(load_experiment(WORKFLOW_FOLDER / "config.yaml", override))
     except UserError as error:
         raise UserError(f"{data} cannot be used as it is: {error}") from None
     with replacing(out) as draft:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cascadebert.commands.main import main
+from cascadebert.core.text import quote
 from cascadebert.data.load import load_task
 from cascadebert.data.splitting import same_text
 from cascadebert.training.difficulty import assign_folds
@@ -252,6 +253,17 @@ def test_an_array_of_json_objects_is_told_as_such(tickets, capsys, indent, messa
     tickets.to_json("a.json", orient="records", indent=indent)
     assert main(["init", "a.json"]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x85b", "a\udcffb", "a<b>"])
+def test_a_name_that_cannot_stand_in_a_configuration_is_told(tickets, capsys, folder, name):
+    (folder / name).mkdir()
+    tickets.to_csv(folder / name / "a.csv", index=False)
+    assert main(["init", f"{name}/a.csv"]) == 1
+    said = capsys.readouterr().err
+    assert f"{name}/a.csv" in said or quote(f"{name}/a.csv") in said
+    assert "rename" in said
+    assert [path.name for path in (folder / name).iterdir()] == ["a.csv"]
 
 
 @pytest.mark.parametrize("which", ["a.csv", "dev.csv"])
