@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -203,8 +204,9 @@ def _explain(error: ValidationError, known: dict[str, list[str]]) -> str:
 def _suggest(error: ValidationError) -> str:
     """Returns what the user may write instead, if the validator's message does not say so."""
     if error.validator == "type":
-        # YAML reads yes and 2021 as no strings, and 2e-5 as no number.
-        if error.validator_value == "string" and isinstance(error.instance, bool | int | float):
+        # YAML reads yes, 2021 and 2021-11-07 as no strings, and 2e-5 as no number.
+        read = bool | int | float | date
+        if error.validator_value == "string" and isinstance(error.instance, read):
             return "; put it in quotes"
         if error.validator_value == "integer" and isinstance(error.instance, float):
             return "; write a whole number without a point"

@@ -1,4 +1,5 @@
 import copy
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,7 @@ def test_the_default_is_the_papers_line_up():
             [False, True],
             r"labels\.\d: \w+ is not of type .*put it in quotes",
         ),
+        ("experiment", date(2021, 11, 7), r"experiment: datetime\.date.* 'string'; put it in quot"),
         ("encoders", [], r"encoders: \[\] is not of type 'object'"),
         ("systems", 5, r"systems: 5 is not of type 'object'"),
         ("training.learning_rate", "fast", r"training\.learning_rate: 'fast' is not of type"),
