@@ -11,7 +11,13 @@ from cascadebert.core.errors import UserError
 from cascadebert.core.files import File
 from cascadebert.deployment.answers import Answers
 from cascadebert.deployment.compatibility import check_member, share_equal
-from cascadebert.deployment.folder import Description, OperatingPoint, find_folder, load_tokenizers
+from cascadebert.deployment.folder import (
+    Description,
+    OperatingPoint,
+    find_folder,
+    load_tokenizers,
+    refuse_missing,
+)
 from cascadebert.deployment.given import choose, is_count, list_folders, list_texts, spread
 from cascadebert.deployment.members import RUNTIMES, TORCH, Member, TorchMember, load_member
 from cascadebert.deployment.reader import Reader
@@ -142,6 +148,7 @@ class Cascade:
         max_loss: float | None,
     ) -> "Cascade":
         described = Description.load(folder)
+        refuse_missing(folder, described)
         if max_length is None:
             max_length = described.max_length
         elif max_length != described.max_length:

@@ -139,6 +139,20 @@ def load_tokenizers(folder: Path, described: Description) -> list["PreTrainedTok
     return [cast("PreTrainedTokenizerBase", found[m.tokenizer]) for m in described.members]
 
 
+def refuse_missing(folder: Path, described: Description) -> None:
+    """Raises UserError if a folder that cascade.json names is missing.
+
+    Its name would be looked up on the hub.
+    """
+    for member in described.members:
+        for name in (member.folder, member.tokenizer):
+            if not (folder / name).is_dir():
+                raise UserError(
+                    f"{folder / name} is missing, which {DESCRIPTION} names; copy or export the "
+                    "cascade again"
+                )
+
+
 def is_saved(folder: File) -> bool:
     return Path(folder, DESCRIPTION).is_file()
 

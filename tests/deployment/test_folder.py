@@ -211,6 +211,14 @@ def test_a_damaged_description_is_told(copy, damaged, message):
         Cascade.from_pretrained(copy)
 
 
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_a_missing_member_is_told_and_not_looked_up_on_the_hub(copy, runtime, monkeypatch):
+    monkeypatch.chdir(copy.parent)  # `copy/member-2` could be the name of a model of the hub
+    (copy / "member-2").rename(copy / "elsewhere")
+    with pytest.raises(UserError, match=r"/member-2 is missing, which cascade\.json names; copy"):
+        Cascade.from_pretrained(copy.name, runtime=runtime)
+
+
 def change(path: Path, **values) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
