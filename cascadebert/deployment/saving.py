@@ -1,5 +1,6 @@
 """Writes a cascade to a folder, and a folder to the hub."""
 
+import os
 import re
 import shutil
 import tempfile
@@ -107,7 +108,8 @@ def refuse_other_files(out: File) -> None:
     out = Path(out)
     if not out.name:
         raise UserError(f"{out} is the folder where you are, or the root; name another folder")
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_saved(out)):
+    may_be_replaced = out.is_dir() and (is_saved(out) or not any(out.iterdir()))
+    if os.path.lexists(out) and not may_be_replaced:  # also a link that leads nowhere
         raise UserError(f"{out} is there, and holds no cascade; name another folder")
 
 

@@ -190,6 +190,9 @@ def test_other_files_are_not_replaced(cascade, saved, tmp_path):
         cascade.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="is there, and holds no cascade"):
         cascade.save_pretrained(tmp_path / "thesis.tex")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(UserError, match="link is there, and holds no cascade"):
+        cascade.save_pretrained(tmp_path / "link")
     (tmp_path / "empty").mkdir()
     cascade.save_pretrained(tmp_path / "empty")
     cascade.save_pretrained(tmp_path / "empty")  # a cascade may be replaced
