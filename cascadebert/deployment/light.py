@@ -36,10 +36,16 @@ def read_classifier(folder: File) -> ClassifierConfig:
     config = json.loads(path.read_text(encoding="utf-8"))
     # transformers does not write its names for two labels without names.
     named = config.get("id2label") or {0: "LABEL_0", 1: "LABEL_1"}
+    try:
+        id2label = {int(number): label for number, label in named.items()}
+    except (AttributeError, ValueError) as error:
+        raise UserError(
+            f"{path}: its id2label is damaged ({error}); export the cascade again"
+        ) from error
     return ClassifierConfig(
         **vars(shape),
         name_or_path=str(folder),
-        id2label={int(number): label for number, label in named.items()},
+        id2label=id2label,
         reads_pairs=config.get(READS_PAIRS),
         problem_type=config.get("problem_type"),
     )

@@ -81,7 +81,7 @@ class OnnxMember:
         runtime: ONNX or INT8
         threads: that compute a batch together; None for as many as there are cores
 
-        Raises UserError if the file is missing or cannot be read.
+        Raises UserError if the file is missing, cannot be read, or has other classes.
         """
         import onnxruntime
 
@@ -107,6 +107,12 @@ class OnnxMember:
         except Exception as error:  # the runtime raises classes of its own
             raise UserError(f"{path} is damaged ({error}); export the cascade again") from error
         self.reads = [field.name for field in self.session.get_inputs()]
+        classes, labels = self.session.get_outputs()[0].shape[-1], len(self.config.id2label)
+        if isinstance(classes, int) and classes != labels:
+            raise UserError(
+                f"{path} has {classes} classes, but the config.json beside it {labels}; export the "
+                "cascade again"
+            )
 
     def compute_logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         [logits] = self.session.run(None, {name: inputs[name] for name in self.reads})

@@ -1,5 +1,6 @@
 """A member answers alike on every runtime, and alike whoever shares the batch."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -62,3 +63,16 @@ def test_what_a_runtime_lacks_is_said(trained, exported, tmp_path):
     (tmp_path / "damaged/model.onnx").write_bytes(b"cut")
     with pytest.raises(UserError, match=r"model\.onnx is damaged .*; export the cascade again"):
         Cascade.from_pretrained([tmp_path / "damaged", exported], 0.9, runtime="onnx")
+
+
+def test_a_file_with_other_classes_is_told(exported, tmp_path):
+    shutil.copytree(exported, other := tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["id2label"] |= {"2": "neither"}
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"model\.onnx has 2 classes, but the config.*beside it 3;"):
+        OnnxMember(other, ONNX)
+    for damaged in (["negative", "positive"], {"negative": 0, "positive": 1}):
+        (other / "config.json").write_text(json.dumps(config | {"id2label": damaged}))
+        with pytest.raises(UserError, match=r"config\.json: its id2label is damaged"):
+            OnnxMember(other, ONNX)
