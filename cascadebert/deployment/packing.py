@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cascadebert.core.checksums import hash_file
-from cascadebert.core.errors import UserError
+from cascadebert.core.errors import UserError, explaining_damage
 from cascadebert.core.files import File, replacing
 from cascadebert.data.load import complete_entry
 from cascadebert.data.predictions import Predictions
@@ -206,9 +206,10 @@ def describe_origin(found: FinishedCascade, data: Task) -> dict[str, Any]:
     }
     record = found.results / "provenance.json"
     if record.is_file():
-        whole = json.loads(record.read_text(encoding="utf-8"))
-        packages = {name: whole["packages"].get(name, {}).get("here") for name in PACKAGES}
-        about |= {"code": whole["code"], "python": whole["python"], "packages": packages}
+        with explaining_damage(record, "record of provenance"):
+            whole = json.loads(record.read_text(encoding="utf-8"))
+            packages = {name: whole["packages"].get(name, {}).get("here") for name in PACKAGES}
+            about |= {"code": whole["code"], "python": whole["python"], "packages": packages}
     return about
 
 

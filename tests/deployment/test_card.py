@@ -2,13 +2,19 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from cascadebert.commands.main import build_parser
+from cascadebert.core.errors import UserError
 from cascadebert.data.task import Task
 from cascadebert.deployment.card import write_card
+from cascadebert.deployment.finished import FinishedCascade
 from cascadebert.deployment.folder import Description, OperatingPoint, SavedMember
+from cascadebert.deployment.packing import describe_origin
+from cascadebert.experiment.configuration import Experiment
 from tests.synthetic import predictions
 from tests.tiny import sentences
 
@@ -92,3 +98,24 @@ def test_its_command_does_what_its_code_does(write):
 
 def test_its_code_has_pairs_where_the_task_has_them(write):
     assert 'cascade(["a text"], ["its pair"])' in write(["train", "dev", "test"], pairs=True)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"code": {}}'])
+def test_a_damaged_record_of_provenance_is_told(task, tmp_path, content):
+    config = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+    experiment = Experiment(config)
+    found = FinishedCascade(
+        experiment=experiment,
+        results=tmp_path,
+        task=experiment.tasks[0],
+        system=experiment.systems["cascadebert"],
+        replicate=0,
+        runs=(),
+        folders=[],
+        thresholds={},
+        temperatures=[],
+        full_cost=12,
+    )
+    (tmp_path / "provenance.json").write_text(content)
+    with pytest.raises(UserError, match=r"provenance\.json is damaged .*; delete it and run again"):
+        describe_origin(found, task)
