@@ -5,6 +5,7 @@ Starting it imports no torch: every command imports what it needs.
 
 import argparse
 import errno
+import io
 import math
 import os
 import signal
@@ -184,6 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given, passed_on = given[:end], given[end + 1 :]
     parsed = build_parser().parse_args(given)
     parsed.snakemake = passed_on
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A terminal need not have every letter of a label.
+        sys.stdout.reconfigure(errors="backslashreplace")
     # A scheduler's warning ends a command as Ctrl-C does: nothing half written stays.
     signal.signal(signal.SIGTERM, _interrupt)
     try:

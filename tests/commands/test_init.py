@@ -157,6 +157,14 @@ def test_a_reader_that_closes_the_pipe_loses_no_configuration(tickets, folder, m
     assert (folder / "a.yaml").is_file()
 
 
+def test_a_terminal_need_not_have_every_letter(tickets, folder, monkeypatch):
+    tickets["queue"] = tickets["queue"].replace("billing", "счёт")
+    tickets.to_csv("a.csv", index=False)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    assert main(["init", "a.csv"]) == 0
+    assert rb"\u0441\u0447\u0451\u0442 " in sys.stdout.buffer.getvalue()
+
+
 def test_numbers_are_labels_too(tickets, capsys):
     tickets["queue"] = (tickets["queue"] == "outage").astype(int)
     tickets.to_csv("a.csv", index=False)
