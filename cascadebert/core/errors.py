@@ -84,6 +84,11 @@ def explain_error(error: BaseException, folder: File, in_job: bool = True) -> st
             f"{folder}. Free some and run the same command again"
             + (": what was finished is kept" if in_job else "")
         )
+    if getattr(error, "errno", None) == errno.EFBIG or os.strerror(errno.EFBIG) in text:
+        return (
+            f"a file in {folder} would be larger than this process or the disk allows ({text}); "
+            "raise the limit (ulimit -f), or write to another disk"
+        )
     if not in_job:
         return None
     if is_out_of_memory(error):

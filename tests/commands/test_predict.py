@@ -1,6 +1,7 @@
 """`cascadebert predict`: every row is answered in its order, or told with its line."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -239,6 +240,16 @@ def test_too_little_memory_is_one_sentence(run, monkeypatch):
     assert (status, rows) == (1, None)
     expected = f"not enough memory ({said_by_onnx}); give a smaller --batch-size"
     assert said == f"cascadebert: {expected}\n"
+
+
+def test_a_file_that_may_not_grow_is_one_sentence(run, monkeypatch, tmp_path):
+    def fail(*arguments):
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr(Cascade, "__call__", fail)
+    status, rows, said = run(as_csv(TEXTS))
+    assert (status, rows) == (1, None)
+    assert said.startswith(f"cascadebert: a file in {tmp_path} would be larger than this process")
 
 
 def test_empty_and_endless_texts_are_answered(run):
