@@ -252,6 +252,18 @@ def test_a_file_that_may_not_grow_is_one_sentence(run, monkeypatch, tmp_path):
     assert said.startswith(f"cascadebert: a file in {tmp_path} would be larger than this process")
 
 
+def test_an_escape_that_is_no_character_is_no_matter_of_encoding():
+    def read(line: bytes) -> str:
+        reader = RowReader(io.BytesIO(line), "in.jsonl", "jsonl", None)
+        [row] = reader.read(("text",), header=True, quotes=False)
+        return row.problem or ""
+
+    assert read(rb'{"text": "a \ud83d film"}').startswith("an escape that stands for no character")
+    assert read(rb'{"text": "a \u0000 film"}').startswith("an escape that stands for no character")
+    assert read(b'{"text": "a \xff film"}') == "bytes that are no utf-8; is --encoding right?"
+    assert read(rb'{"text": "a \ud83d\ude00 film"}') == ""
+
+
 def test_empty_and_endless_texts_are_answered(run):
     status, rows, said = run(as_csv(["", "film " * 100_000, "film"]))
     assert status == 0
