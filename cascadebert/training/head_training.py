@@ -1,6 +1,7 @@
 """Training heads on a frozen model (`heads.FrozenExits`) until they stop improving."""
 
 import copy
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
+from cascadebert.core.errors import FULL, UserError
 from cascadebert.core.progress import Progress
 from cascadebert.data.tokens import TokenizedSplit, make_shuffled_batches, make_sorted_batches
 from cascadebert.models.base import Inputs
@@ -150,6 +152,7 @@ def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | Toke
         states = np.empty(shape, dtype=np.float32)
     else:
         with tempfile.TemporaryFile() as file:  # gone with the array
+            _reserve(file.fileno(), size)
             states = np.memmap(file, np.float32, "w+", shape=shape)
     last = np.empty((len(data), one["last"].shape[-1]), dtype=np.float32)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -159,6 +162,21 @@ def read_states(model: FrozenExits, data: TokenizedSplit) -> FrozenStates | Toke
         for row, of_text in zip(rows, seen["states"].cpu().numpy(), strict=True):
             states[offsets[row] : offsets[row + 1]] = of_text[: lengths[row]]
     return FrozenStates(data.labels, data.lengths, states, last, offsets)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Reserves the bytes of a file: an array on a full disk ends the process without a word.
+
+    Raises UserError if the disk has no room for them.
+    """
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in FULL:
+            raise UserError(
+                f"{tempfile.gettempdir()} has no room for {size / 2**30:,.1f} GiB of states of a "
+                "frozen model; free some, or set TMPDIR to a folder on a larger disk"
+            ) from error
 
 
 def standardise(layer: nn.Linear, mean: torch.Tensor, deviation: torch.Tensor) -> None:

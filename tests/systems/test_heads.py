@@ -1,5 +1,6 @@
 """Where exits look, and heads on a frozen model: their states, their training, their execution."""
 
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from cascadebert.core.errors import UserError
 from cascadebert.data.predictions import Predictions
 from cascadebert.data.tokens import TokenizedSplit
 from cascadebert.encoders.layers import list_layers
@@ -165,6 +167,14 @@ def test_states_too_large_for_memory_or_disk_train_the_same_heads(
     # Computed again in other batches, states differ in their last digits.
     for one, other in zip(in_memory, trained(ON_DISK=0), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3)
+
+
+def test_a_disk_too_small_for_states_is_told(encoders, splits, tmp_path, small_disk, monkeypatch):
+    monkeypatch.setattr(head_training, "IN_MEMORY", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    model = untrained(run_of("deebert", "first"), encoders, tmp_path)
+    with pytest.raises(UserError, match=r"disk has no room for .* GiB of states .* set TMPDIR"):
+        read_states(model, splits["train"])
 
 
 class Given(nn.Module):
