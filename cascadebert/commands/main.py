@@ -199,8 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         said: str | None = "stopped; nothing half written was left"
-        if getattr(parsed, "output", None) in ("-", "/dev/stdout"):
+        output = getattr(parsed, "output", None)
+        if output in ("-", "/dev/stdout"):
             said = "stopped; the answers in standard output are incomplete"
+        elif output and Path(output).exists() and not Path(output).is_file():  # a named pipe
+            said = f"stopped; the answers in {output} are incomplete"
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == "cascadebert":

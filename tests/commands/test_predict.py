@@ -414,10 +414,17 @@ def test_answers_in_a_pipe_are_not_called_whole_after_ctrl_c(model, tmp_path, mo
 
     monkeypatch.setattr(Cascade, "__call__", stop)
     (tmp_path / "in.csv").write_bytes(as_csv(TEXTS))
-    for output, said in [("-", "in standard output are incomplete"), ("a.csv", "nothing half")]:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for output, said in [
+        ("-", "in standard output are incomplete"),
+        ("pipe", "pipe are incomplete"),
+        ("a.csv", "nothing half"),
+    ]:
         output = output if output == "-" else str(tmp_path / output)
         assert main(["predict", "--model", str(model), str(tmp_path / "in.csv"), output]) == 1
         assert said in capsys.readouterr().err
+    os.close(reader)
 
 
 @pytest.mark.slow
