@@ -170,7 +170,7 @@ class RowReader:
             wrong = [n for n, v in zip(names, values, strict=True) if not isinstance(v, str)]
             if wrong:
                 yield Row(number, number, (), f"its {wrong[0]} is no string")
-            elif not UNWRITABLE.search(line) and any(map(UNWRITABLE.search, values)):
+            elif any(map(UNWRITABLE.search, map(str, values))) and not UNWRITABLE.search(line):
                 said = "an escape that stands for no character (NUL, or half of a surrogate pair)"
                 yield Row(number, number, (), said)
             else:
