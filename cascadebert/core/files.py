@@ -82,8 +82,8 @@ def _lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # this file system has no locks
-        return True
+    except OSError:
+        pass  # this file system has no locks
     return True
 
 
