@@ -9,7 +9,8 @@ against a rival with an exit below a linear probe on the exit's own states
 
 Where there are many statistics, some look decided by chance. Beside its verdict, every statistic
 has the verdict that is left after a correction for the number of statistics of its claim (Holm
-1979).
+1979). "Holds" of a whole claim needs no correction, because all its statistics must hold (Berger
+1982).
 """
 
 from collections.abc import Sequence
@@ -162,10 +163,11 @@ def tabulate_statistics(found: Sequence[Statistic], points: pd.DataFrame) -> pd.
             for s, (p, verdict) in zip(mine, corrected, strict=True)
         ]
         if mine:
-            verdicts = {
-                "verdict": _combine_verdicts([s.verdict for s in mine]),
-                "verdict_holm": _combine_verdicts([verdict for _, verdict in corrected]),
-            }
+            verdict = _combine_verdicts([s.verdict for s in mine])
+            # A claim that needs all its statistics to hold is tested at 5% without a correction.
+            holds = verdict == VERDICTS[1]
+            verdict_holm = verdict if holds else _combine_verdicts([v for _, v in corrected])
+            verdicts = {"verdict": verdict, "verdict_holm": verdict_holm}
             rows.append(common | {"statistic": ALL, "note": ""} | verdicts)
     return pd.DataFrame(rows, columns=COLUMNS.split())
 

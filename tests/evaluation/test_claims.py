@@ -493,13 +493,20 @@ def test_a_statistic_barely_decided_is_undecided_among_many():
     assert list(frame["verdict_holm"][of_another]) == ["holds"] * 2  # the only one of its claim
     frame = frame[~of_another]
     assert list(frame["verdict"]) == ["holds"] * 4
-    assert list(frame["verdict_holm"]) == ["undecided", "holds", "undecided", "undecided"]
+    # The claim holds where each statistic does by itself; its corrected "holds" is no weaker.
+    assert list(frame["verdict_holm"]) == ["undecided", "holds", "undecided", "holds"]
     assert frame["p_holm"].iloc[0] == pytest.approx(2 * barely.p_value)
     _, display = table_claims(frame)
     shown = [row[2].text for row in display.blocks[0]]
-    assert shown[0] == "holds\n(Holm: undecided)"
+    assert shown[0] == "holds"
     assert shown[1].endswith("\nholds\n(Holm: undecided)")
     assert shown[2].endswith("]\nholds")
+
+    # "Does not hold", which one statistic decides, is corrected.
+    against = barely._replace(label="against", value=-2.0, low=-3.9, high=-0.1)
+    frame = tabulate_statistics([against, barely, clearly], points)
+    assert list(frame["verdict"])[-1] == "does not hold"
+    assert list(frame["verdict_holm"])[-1] == "undecided"
 
 
 def test_what_cannot_be_had_has_its_reason():
