@@ -110,6 +110,8 @@ def make_encoders(folder: Path) -> dict[str, str]:
     ]:
         torch.manual_seed(layers)
         model = model_class(config_class(**shape, num_hidden_layers=layers))
+        if hasattr(model, "pooler"):  # one whose biases are zero would count as untrained
+            torch.nn.init.normal_(model.pooler.dense.bias, std=0.02)
         model.save_pretrained(folder / name)
         wrapped.save_pretrained(folder / name)
         found[name] = str(folder / name)

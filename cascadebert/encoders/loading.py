@@ -237,8 +237,19 @@ def _load_weights(
     for weight in model.parameters():
         if weight.untyped_storage().nbytes() > weight.nbytes:
             weight.data = weight.data.clone()
-    model.untrained = new
+    is_fine_tuned = model.base_model is not model and not new
+    model.untrained = new if is_fine_tuned else new | _find_untrained_pooler(model)
     return model
+
+
+def _find_untrained_pooler(model: "PreTrainedModel") -> set[str]:
+    """Returns the weights of a pooler of BERT's form that was never trained.
+
+    Files of sentence encoders may have one, since no loss reached it. Its biases are still zero.
+    """
+    names = {name for name, _ in model.named_parameters() if ".pooler.dense." in f".{name}"}
+    biases = [model.get_parameter(name) for name in names if name.endswith("bias")]
+    return names if biases and not any(bias.any() for bias in biases) else set()
 
 
 def _from_pretrained(auto_class: Any, encoder: File, **arguments: Any) -> Any:

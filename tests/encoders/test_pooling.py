@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
     DebertaV2Config,
@@ -17,8 +18,9 @@ from transformers import (
     NomicBertModel,
 )
 
-from cascadebert.encoders.loading import load_classifier, load_encoder
+from cascadebert.encoders.loading import list_untrained, load_classifier, load_encoder
 from cascadebert.encoders.pooling import pool
+from cascadebert.models.heads import find_pooler
 from cascadebert.systems.method import Run
 from cascadebert.training.loop import Examples, predict, train
 from cascadebert.training.stacked import train_stack
@@ -130,6 +132,22 @@ def test_a_new_pooler_starts_as_the_identity(encoders, tmp_path):
     assert not dense.bias.any()
     trained = load_classifier(encoders["bert-2"], LABELS, pooling="mean").base_model.pooler.dense
     assert torch.equal(trained.weight, encoder.pooler.dense.weight)
+
+
+def test_a_pooler_of_the_file_that_was_never_trained_counts_as_new(encoders, tmp_path):
+    """Its biases are zero. A fine-tuned classifier is taken as it is."""
+    encoder = load_encoder(encoders["bert-2"])
+    nn.init.zeros_(encoder.pooler.dense.bias)
+    encoder.save_pretrained(tmp_path / "encoder")
+    classifier = load_classifier(tmp_path / "encoder", LABELS, pooling="mean")
+    assert torch.equal(classifier.bert.pooler.dense.weight, torch.eye(32))
+    assert find_pooler(load_encoder(tmp_path / "encoder")) is None
+    perturb(classifier)
+    nn.init.zeros_(classifier.bert.pooler.dense.bias)
+    classifier.save_pretrained(tmp_path / "classifier")
+    again = load_classifier(tmp_path / "classifier", LABELS)
+    assert torch.equal(again.bert.pooler.dense.weight, classifier.bert.pooler.dense.weight)
+    assert not list_untrained(again)
 
 
 def test_a_saved_classifier_reads_the_mean(encoders, inputs, tmp_path):
