@@ -130,9 +130,10 @@ def _load_fine_tuned(folder: File) -> "PreTrainedModel":
     """Raises UserError if the classifier's head is not in its files."""
     model = load_classifier(folder, label_names(load_config(folder)))
     if untrained := list_untrained(model):
+        # The last is of the head. Names of a pooler, which may be new too, come before it.
         raise UserError(
             f"{folder} was never fine-tuned for the {model.config.num_labels} labels of its "
-            f"config.json: its weights have no {untrained[0]} for them. Name a fine-tuned model, "
+            f"config.json: its weights have no {untrained[-1]} for them. Name a fine-tuned model, "
             "such as one that an experiment left in models/<task>/<run>/seed<n>"
         )
     return model

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cascadebert.core.errors import UserError
 from cascadebert.deployment.cascade import Cascade
-from cascadebert.encoders.loading import READS_PAIRS, load_tokenizer
+from cascadebert.encoders.loading import READS_PAIRS, load_encoder, load_tokenizer
 from cascadebert.evaluation.choice import choose_knob
 from cascadebert.models.building import new_model
 from cascadebert.systems.exits import CONFIDENCE, first_confident, speedup
@@ -331,9 +331,14 @@ def test_classifiers_that_give_no_one_class_are_refused(encoders, tmp_path, labe
         Cascade.from_pretrained([tmp_path, tmp_path], 0.9, max_length=64)
 
 
-def test_encoders_that_were_never_fine_tuned_are_no_members(trained, encoders):
-    with pytest.raises(UserError, match=r"bert-2 was never fine-tuned .* no classifier\.bias"):
-        Cascade.from_pretrained([encoders["bert-2"], trained[0][1]], 0.9)
+def test_encoders_that_were_never_fine_tuned_are_no_members(trained, encoders, tmp_path):
+    encoder = load_encoder(encoders["bert-2"])
+    kept = {name: w for name, w in encoder.state_dict().items() if "pooler" not in name}
+    without_pooler = shutil.copytree(encoders["bert-2"], tmp_path / "bert-2")
+    encoder.save_pretrained(without_pooler, state_dict=kept)
+    for folder in (encoders["bert-2"], without_pooler):
+        with pytest.raises(UserError, match=r"bert-2 was never fine-tuned .* no classifier"):
+            Cascade.from_pretrained([folder, trained[0][1]], 0.9)
 
 
 def test_members_that_do_not_fit_are_refused(trained, encoders):
