@@ -103,6 +103,20 @@ def test_reliability_bins_are_those_of_scikit_learn_and_of_the_calibration_error
     np.testing.assert_allclose(used["confidence"], mean_confidence)
 
 
+@pytest.mark.parametrize(
+    ("examples", "classes", "expected"), [(872, 2, 0.024), (2000, 2, 0.016), (2000, 3, 0.020)]
+)
+def test_chance_alone_gives_a_calibrated_model_an_ece(examples, classes, expected):
+    """By as much as docs/reference/methods.md says."""
+    draw = np.random.default_rng(0)
+    errors = []
+    for _ in range(1000):
+        confidence = draw.uniform(1 / classes, 1, examples)
+        correct = draw.random(examples) < confidence
+        errors.append(expected_calibration_error(confidence, correct))
+    assert np.mean(errors) == pytest.approx(expected, abs=0.0005)
+
+
 def test_bins_are_closed_on_the_right():
     table = reliability_bins([0.0, 0.1, 0.3, 0.6, 0.7, 1.0], np.ones(6, bool))
     assert table["count"].tolist() == [2, 0, 1, 0, 0, 1, 1, 0, 0, 1]
